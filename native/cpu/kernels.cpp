@@ -1,0 +1,8 @@
+// Registers every family of CPU kernels.
+#include "kernels.h"
+
+namespace heddle {
+
+void registerCpuKernels(KernelTable& table) { registerMatmul(table); }
+
+}  // namespace heddle
