@@ -3,6 +3,9 @@
 
 namespace heddle {
 
-void registerCpuKernels(KernelTable& table) { registerMatmul(table); }
+void registerCpuKernels(KernelTable& table) {
+  registerMatmul(table);
+  registerAttention(table);
+}
 
 }  // namespace heddle

@@ -181,3 +181,29 @@ HEDDLE_INLINE DoubleVector expVector(DoubleVector x) {
   const DoubleVector result = p * first * second;
   return x != x ? x : result;
 }
+
+/// exp for softmax: results under the smallest normal number are zero, which spares the slow subnormal arithmetic of the
+/// many masked positions. Arguments are at most a little above 0.
+HEDDLE_INLINE FloatVector expNegative(FloatVector x) {
+  const FloatVector low = broadcast<FloatVector>(-87.0f);
+  const FloatVector bounded = x < low ? low : x;
+  const FloatVector magic = broadcast<FloatVector>(0x1.8p23f);
+  const FloatVector shifted = bounded * 0x1.715476p0f + magic;
+  const FloatVector n = shifted - magic;
+  FloatVector r = bounded - n * 0x1.62e4p-1f;
+  r = r - n * 0x1.7f7d1cp-20f;
+  FloatVector p = broadcast<FloatVector>(1.0f / 720);
+  p = p * r + 1.0f / 120;
+  p = p * r + 1.0f / 24;
+  p = p * r + 1.0f / 6;
+  p = p * r + 0.5f;
+  p = p * r + 1.0f;
+  p = p * r + 1.0f;
+  const FloatVector result = (FloatVector)((IntVector)p + ((IntVector)shifted << 23));
+  return x < low ? FloatVector{} : result;
+}
+HEDDLE_INLINE DoubleVector expNegative(DoubleVector x) {
+  const DoubleVector low = broadcast<DoubleVector>(-708.0);
+  const DoubleVector result = expVector(x < low ? low : x);
+  return x < low ? DoubleVector{} : result;
+}

@@ -5,5 +5,7 @@ namespace heddle::test {
 
 void testMatmul();
 void timeMatmul();
+void testAttention();
+void timeAttention();
 
 }  // namespace heddle::test

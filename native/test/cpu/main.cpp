@@ -8,8 +8,10 @@ int main(int count, char** arguments) {
   using namespace heddle::test;
   if (count > 1 && std::strcmp(arguments[1], "time") == 0) {
     timeMatmul();
+    timeAttention();
     return 0;
   }
   testMatmul();
+  testAttention();
   return finish();
 }
