@@ -7,5 +7,7 @@ void testMatmul();
 void timeMatmul();
 void testAttention();
 void timeAttention();
+void testConv();
+void timeConv();
 
 }  // namespace heddle::test

@@ -9,9 +9,11 @@ int main(int count, char** arguments) {
   if (count > 1 && std::strcmp(arguments[1], "time") == 0) {
     timeMatmul();
     timeAttention();
+    timeConv();
     return 0;
   }
   testMatmul();
   testAttention();
+  testConv();
   return finish();
 }
