@@ -7,6 +7,8 @@ void registerCpuKernels(KernelTable& table) {
   registerMatmul(table);
   registerAttention(table);
   registerConv(table);
+  registerSoftmax(table);
+  registerLayerNorm(table);
 }
 
 }  // namespace heddle

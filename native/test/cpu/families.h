@@ -9,5 +9,9 @@ void testAttention();
 void timeAttention();
 void testConv();
 void timeConv();
+void testSoftmax();
+void testLayerNorm();
+void timeSoftmax();
+void timeLayerNorm();
 
 }  // namespace heddle::test

@@ -10,10 +10,14 @@ int main(int count, char** arguments) {
     timeMatmul();
     timeAttention();
     timeConv();
+    timeSoftmax();
+    timeLayerNorm();
     return 0;
   }
   testMatmul();
   testAttention();
   testConv();
+  testSoftmax();
+  testLayerNorm();
   return finish();
 }
