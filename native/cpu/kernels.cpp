@@ -9,6 +9,8 @@ void registerCpuKernels(KernelTable& table) {
   registerConv(table);
   registerSoftmax(table);
   registerLayerNorm(table);
+  registerOptimizers(table);
+  registerIndexing(table);
 }
 
 }  // namespace heddle

@@ -12,6 +12,7 @@ int main(int count, char** arguments) {
     timeConv();
     timeSoftmax();
     timeLayerNorm();
+    timeOptimizers();
     return 0;
   }
   testMatmul();
@@ -19,5 +20,7 @@ int main(int count, char** arguments) {
   testConv();
   testSoftmax();
   testLayerNorm();
+  testOptimizers();
+  testIndexing();
   return finish();
 }
