@@ -11,6 +11,10 @@ void registerCpuKernels(KernelTable& table) {
   registerLayerNorm(table);
   registerOptimizers(table);
   registerIndexing(table);
+  registerConcatPad(table);
+  registerArgReduce(table);
+  registerMaxPool(table);
+  registerAvgPool(table);
 }
 
 }  // namespace heddle

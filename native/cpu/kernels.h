@@ -12,6 +12,10 @@ void registerSoftmax(KernelTable& table);
 void registerLayerNorm(KernelTable& table);
 void registerOptimizers(KernelTable& table);
 void registerIndexing(KernelTable& table);
+void registerConcatPad(KernelTable& table);
+void registerArgReduce(KernelTable& table);
+void registerMaxPool(KernelTable& table);
+void registerAvgPool(KernelTable& table);
 
 /// Every family above, in one call.
 void registerCpuKernels(KernelTable& table);

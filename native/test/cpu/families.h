@@ -16,5 +16,8 @@ void timeLayerNorm();
 void testOptimizers();
 void testIndexing();
 void timeOptimizers();
+void testMovement();
+void testPooling();
+void timePooling();
 
 }  // namespace heddle::test

@@ -13,6 +13,7 @@ int main(int count, char** arguments) {
     timeSoftmax();
     timeLayerNorm();
     timeOptimizers();
+    timePooling();
     return 0;
   }
   testMatmul();
@@ -22,5 +23,7 @@ int main(int count, char** arguments) {
   testLayerNorm();
   testOptimizers();
   testIndexing();
+  testMovement();
+  testPooling();
   return finish();
 }

@@ -1,0 +1,203 @@
+// Ops maxPool, maxPoolGrad and maxPoolGather: the largest element of each window and its position in the input's plane.
+#include <algorithm>
+#include <limits>
+
+#include "kernels.h"
+#include "pooling.h"
+
+namespace heddle {
+namespace {
+
+template <typename C>
+constexpr C kLowest = std::numeric_limits<C>::has_infinity ? -std::numeric_limits<C>::infinity()
+                                                           : std::numeric_limits<C>::lowest();
+
+template <typename T>
+class MaxPool : public Kernel {
+  using C = Compute<T>;
+
+ public:
+  MaxPool(const PoolWindows& windows, const TensorSpec& x, const TensorSpec& y, const TensorSpec& index)
+      : w_(windows), x_(x), y_(y), index_(index), batch_(x.shape[0]), channels_(x.shape[1]) {}
+
+  void run(const RunOperands& operands) override {
+    const auto* x = static_cast<const T*>(operands.inputs[0]);
+    auto* y = static_cast<T*>(operands.outputs[0]);
+    auto* index = static_cast<int32_t*>(operands.outputs[1]);
+    const int64_t plane = volume(w_.out);
+    const bool parallel = batch_ * channels_ * plane > 4096;
+    if (x_.channel == 1 && y_.channel == 1 && index_.channel == 1) {
+#pragma omp parallel for schedule(static) if (parallel)
+      for (int64_t task = 0; task < batch_ * plane; task++) {
+        const int64_t n = task / plane;
+        const Extents p = unflatten(task % plane, w_.out);
+        pixel(x + n * x_.batch, y + n * y_.batch + y_.at(p), index + n * index_.batch + index_.at(p), p);
+      }
+      return;
+    }
+#pragma omp parallel for schedule(static) if (parallel)
+    for (int64_t task = 0; task < batch_ * channels_; task++) {
+      const int64_t n = task / channels_, c = task % channels_;
+      channel(x + n * x_.batch + c * x_.channel, y + n * y_.batch + c * y_.channel,
+              index + n * index_.batch + c * index_.channel);
+    }
+  }
+
+ private:
+  int64_t flat(const Extents& q) const { return (q[0] * w_.in[1] + q[1]) * w_.in[2] + q[2]; }
+
+  /// All channels of one output position, which lie together.
+  void pixel(const T* x, T* y, int32_t* index, const Extents& p) const {
+    for (int64_t c = 0; c < channels_; c++) {
+      y[c] = store<T>(kLowest<C>);
+      index[c] = -1;
+    }
+    w_.eachInput(p, [&](const Extents& q) {
+      const T* from = x + x_.at(q);
+      const auto position = static_cast<int32_t>(flat(q));
+      for (int64_t c = 0; c < channels_; c++) {
+        const C value = load(from[c]), best = load(y[c]);
+        const bool larger = value > best || value != value || index[c] < 0;
+        y[c] = larger ? from[c] : y[c];
+        index[c] = larger ? position : index[c];
+      }
+    });
+  }
+
+  void channel(const T* x, T* y, int32_t* index) const {
+    for (Extents p{}; p[0] < w_.out[0]; p[0]++)
+      for (p[1] = 0; p[1] < w_.out[1]; p[1]++)
+        for (p[2] = 0; p[2] < w_.out[2]; p[2]++) {
+          C best = kLowest<C>;
+          int64_t position = -1;
+          w_.eachInput(p, [&](const Extents& q) {
+            const C value = load(x[x_.at(q)]);
+            if (!(value > best) && value == value && position >= 0) return;
+            best = value;
+            position = flat(q);
+          });
+          y[y_.at(p)] = store<T>(best);
+          index[index_.at(p)] = static_cast<int32_t>(position);
+        }
+  }
+
+  PoolWindows w_;
+  PlaneStrides x_, y_, index_;
+  int64_t batch_, channels_;
+};
+
+/// Both directions through saved positions: with kScatter adds dy to dx at its position (zero elsewhere), else reads ddx
+/// there. A position of -1 is a window that held no element.
+template <typename T, bool kScatter>
+class MaxPoolByIndex : public Kernel {
+  using C = Compute<T>;
+
+ public:
+  MaxPoolByIndex(const char* op, const TensorSpec& large, const TensorSpec& small, const TensorSpec& index)
+      : op_(op),
+        in_(spatialOf(large.shape)),
+        out_(spatialOf(small.shape)),
+        large_(large),
+        small_(small),
+        index_(index),
+        batch_(large.shape[0]),
+        channels_(large.shape[1]),
+        size_(large.size()) {}
+
+  void run(const RunOperands& operands) override {
+    const auto* index = static_cast<const int32_t*>(operands.inputs[1]);
+    const auto* from = static_cast<const T*>(operands.inputs[0]);
+    auto* to = static_cast<T*>(operands.outputs[0]);
+    checkPositions(index);
+    if (kScatter) std::fill_n(to, size_, store<T>(C{0}));
+    // Neighbouring channels share cache lines in channels-last memory, so a thread takes a block of them.
+    const int64_t block = large_.channel == 1 ? std::min<int64_t>(channels_, 64) : 1;
+    const int64_t blocks = (channels_ + block - 1) / block;
+#pragma omp parallel for schedule(static) if (size_ > 8192)
+    for (int64_t task = 0; task < batch_ * blocks; task++) {
+      const int64_t n = task / blocks, first = task % blocks * block, last = std::min(first + block, channels_);
+      for (int64_t position = 0; position < volume(out_); position++) {
+        const Extents p = unflatten(position, out_);
+        const int64_t small = n * small_.batch + small_.at(p), indexAt = n * index_.batch + index_.at(p);
+        for (int64_t c = first; c < last; c++) {
+          const int64_t q = index[indexAt + c * index_.channel];
+          const int64_t large = n * large_.batch + c * large_.channel + (q < 0 ? 0 : large_.at(unflatten(q, in_)));
+          const int64_t here = small + c * small_.channel;
+          if constexpr (kScatter) {
+            if (q >= 0) to[large] = store<T>(static_cast<C>(load(to[large]) + load(from[here])));
+          } else {
+            to[here] = q < 0 ? store<T>(C{0}) : from[large];
+          }
+        }
+      }
+    }
+  }
+
+ private:
+  // The index is dense, so its memory can be walked in order.
+  void checkPositions(const int32_t* index) const {
+    const int64_t count = batch_ * channels_ * volume(out_), plane = volume(in_);
+    int64_t bad = count;
+#pragma omp parallel for schedule(static) reduction(min : bad) if (count > 16384)
+    for (int64_t i = 0; i < count; i++)
+      if (index[i] < -1 || index[i] >= plane) bad = std::min(bad, i);
+    if (bad < count)
+      throw Error(ErrorCode::invalidArgument, std::string(op_) + ": index " + std::to_string(index[bad]) +
+                                                  " at position " + std::to_string(bad) +
+                                                  " is out of range; it must be in [0, " + std::to_string(plane) +
+                                                  "), a position in the input's plane");
+  }
+
+  const char* op_;
+  Extents in_, out_;
+  PlaneStrides large_, small_, index_;
+  int64_t batch_, channels_, size_;
+};
+
+std::unique_ptr<Kernel> makeMaxPool(WordReader& words, Specs in, Specs out) {
+  constexpr const char* op = "maxPool";
+  const MaxPoolParams params = MaxPoolParams::read(words);
+  expectCount(op, in, 1, out, 2);
+  expect(out[0].dtype == in[0].dtype && out[1].dtype == DType::i32 && out[1].shape == out[0].shape, op,
+         "y of the input's dtype and an i32 index of y's shape", in, out);
+  const PoolWindows windows(op, in[0].shape, out[0].shape, params.kernel, params.stride, params.padding, params.dilation,
+                            in, out);
+  return dispatchAny(op, in[0].dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
+    return std::make_unique<MaxPool<typename decltype(tag)::type>>(windows, in[0], out[0], out[1]);
+  });
+}
+
+template <bool kScatter>
+std::unique_ptr<Kernel> makeByIndex(const char* op, const TensorSpec& large, const TensorSpec& small, Specs in,
+                                    Specs out) {
+  const size_t rank = large.shape.size();
+  expect(rank >= 3 && rank <= 5 && small.shape.size() == rank && in[1].shape == small.shape &&
+             in[1].dtype == DType::i32 && large.dtype == small.dtype && large.shape[0] == small.shape[0] &&
+             large.shape[1] == small.shape[1],
+         op, "[N,C,spatial...] operands of one dtype and an i32 index like the pooled one", in, out);
+  return dispatchAny(op, large.dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
+    return std::make_unique<MaxPoolByIndex<typename decltype(tag)::type, kScatter>>(op, large, small, in[1]);
+  });
+}
+
+std::unique_ptr<Kernel> makeMaxPoolGrad(WordReader& words, Specs in, Specs out) {
+  const MaxPoolGradParams params = MaxPoolGradParams::read(words);
+  expectCount("maxPoolGrad", in, 2, out, 1);
+  expect(out[0].shape == params.inputShape, "maxPoolGrad", "an output of inputShape", in, out);
+  return makeByIndex<true>("maxPoolGrad", out[0], in[0], in, out);
+}
+
+std::unique_ptr<Kernel> makeMaxPoolGather(WordReader&, Specs in, Specs out) {
+  expectCount("maxPoolGather", in, 2, out, 1);
+  return makeByIndex<false>("maxPoolGather", in[0], out[0], in, out);
+}
+
+}  // namespace
+
+void registerMaxPool(KernelTable& table) {
+  table.add(OpId::maxPool, makeMaxPool);
+  table.add(OpId::maxPoolGrad, makeMaxPoolGrad);
+  table.add(OpId::maxPoolGather, makeMaxPoolGather);
+}
+
+}  // namespace heddle

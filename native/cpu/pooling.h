@@ -1,0 +1,80 @@
+// The geometry pooling kernels share: up to 3 spatial axes with strides of their own.
+#pragma once
+
+#include <array>
+
+#include "check.h"
+
+namespace heddle {
+
+using Extents = std::array<int64_t, 3>;
+
+/// A [N, C, spatial...] operand's strides; missing spatial axes have extent 1.
+struct PlaneStrides {
+  int64_t batch, channel;
+  Extents spatial{0, 0, 0};
+
+  explicit PlaneStrides(const TensorSpec& spec) : batch(spec.strides[0]), channel(spec.strides[1]) {
+    for (size_t i = 2; i < spec.strides.size(); i++) spatial[i - 2] = spec.strides[i];
+  }
+  int64_t at(const Extents& p) const { return p[0] * spatial[0] + p[1] * spatial[1] + p[2] * spatial[2]; }
+};
+
+inline Extents spatialOf(const std::vector<int64_t>& shape) {
+  Extents extents{1, 1, 1};
+  for (size_t i = 2; i < shape.size(); i++) extents[i - 2] = shape[i];
+  return extents;
+}
+
+inline Extents unflatten(int64_t position, const Extents& extents) {
+  Extents p;
+  for (size_t i = 3; i-- > 0; position /= extents[i]) p[i] = position % extents[i];
+  return p;
+}
+
+inline int64_t volume(const Extents& extents) { return extents[0] * extents[1] * extents[2]; }
+
+/// Windows over the input; padding holds no elements.
+struct PoolWindows {
+  Extents in, out, kernel{1, 1, 1}, stride{1, 1, 1}, padding{0, 0, 0}, dilation{1, 1, 1};
+
+  /// Checks shapes against the window parameters.
+  PoolWindows(const char* op, const std::vector<int64_t>& input, const std::vector<int64_t>& output,
+              const std::vector<int64_t>& size, const std::vector<int64_t>& step,
+              const std::vector<int64_t>& paddings, const std::vector<int64_t>& gaps, Specs inputs, Specs outputs)
+      : in(spatialOf(input)), out(spatialOf(output)) {
+    const size_t rank = size.size();
+    expect(rank >= 1 && rank <= 3 && input.size() == rank + 2 && output.size() == rank + 2 && step.size() == rank &&
+               paddings.size() == 2 * rank && (gaps.empty() || gaps.size() == rank) && input[0] == output[0] &&
+               input[1] == output[1],
+           op, "[N,C,spatial...] with kernel, stride and [low..., high...] padding for 1 to 3 spatial axes", inputs,
+           outputs);
+    for (size_t i = 0; i < rank; i++) {
+      kernel[i] = size[i];
+      stride[i] = step[i];
+      padding[i] = paddings[i];
+      if (!gaps.empty()) dilation[i] = gaps[i];
+      const bool positive = size[i] >= 1 && step[i] >= 1 && dilation[i] >= 1 && padding[i] >= 0 && paddings[rank + i] >= 0;
+      const int64_t room = in[i] + padding[i] + paddings[rank + i] - dilation[i] * (kernel[i] - 1) - 1;
+      expect(positive && out[i] == (room < 0 ? 0 : room / stride[i] + 1), op,
+             "floor((input + padding - dilation * (kernel - 1) - 1) / stride) + 1 positions in each spatial axis", inputs,
+             outputs);
+    }
+  }
+
+  /// Calls `visit` with each input position of the window at `p`, in row-major order.
+  template <typename Visit>
+  void eachInput(const Extents& p, Visit&& visit) const {
+    Extents first, last;
+    for (size_t i = 0; i < 3; i++) {
+      const int64_t start = p[i] * stride[i] - padding[i];
+      first[i] = start < 0 ? start + (-start + dilation[i] - 1) / dilation[i] * dilation[i] : start;
+      last[i] = std::min(start + dilation[i] * (kernel[i] - 1), in[i] - 1);
+    }
+    for (Extents q{first[0], 0, 0}; q[0] <= last[0]; q[0] += dilation[0])
+      for (q[1] = first[1]; q[1] <= last[1]; q[1] += dilation[1])
+        for (q[2] = first[2]; q[2] <= last[2]; q[2] += dilation[2]) visit(q);
+  }
+};
+
+}  // namespace heddle

@@ -1,0 +1,61 @@
+// Copies one strided tensor into another of the same shape, whatever the element.
+#pragma once
+
+#include <cstring>
+#include <vector>
+
+#include "../core/kernel.h"
+
+namespace heddle {
+
+/// Shapes and strides in elements of `bytes` bytes; the two tensors do not overlap.
+class StridedCopy {
+ public:
+  StridedCopy(std::vector<int64_t> shape, std::vector<int64_t> from, std::vector<int64_t> to, int64_t bytes)
+      : shape_(std::move(shape)), from_(std::move(from)), to_(std::move(to)), bytes_(bytes) {
+    if (!shape_.empty()) {
+      columns_ = shape_.back();
+      fromStep_ = from_.back() * bytes;
+      toStep_ = to_.back() * bytes;
+    }
+    for (size_t axis = 0; axis + 1 < shape_.size(); axis++) rows_ *= shape_[axis];
+  }
+
+  void run(const void* from, void* to) const {
+#pragma omp parallel for schedule(static) if (rows_ * columns_ > 32768)
+    for (int64_t row = 0; row < rows_; row++) {
+      int64_t source = 0, target = 0, rest = row;
+      for (size_t axis = shape_.size(); axis-- > 1;) {
+        const int64_t index = rest % shape_[axis - 1];
+        rest /= shape_[axis - 1];
+        source += index * from_[axis - 1];
+        target += index * to_[axis - 1];
+      }
+      copyRow(static_cast<const char*>(from) + source * bytes_, static_cast<char*>(to) + target * bytes_);
+    }
+  }
+
+ private:
+  void copyRow(const char* from, char* to) const {
+    if (fromStep_ == bytes_ && toStep_ == bytes_) {
+      std::memcpy(to, from, static_cast<size_t>(columns_ * bytes_));
+      return;
+    }
+    switch (bytes_) {
+      case 1: return copyElements<uint8_t>(from, to);
+      case 2: return copyElements<uint16_t>(from, to);
+      case 4: return copyElements<uint32_t>(from, to);
+      default: return copyElements<uint64_t>(from, to);
+    }
+  }
+
+  template <typename T>
+  void copyElements(const char* from, char* to) const {
+    for (int64_t i = 0; i < columns_; i++) std::memcpy(to + i * toStep_, from + i * fromStep_, sizeof(T));
+  }
+
+  std::vector<int64_t> shape_, from_, to_;
+  int64_t bytes_, rows_ = 1, columns_ = 1, fromStep_ = 0, toStep_ = 0;
+};
+
+}  // namespace heddle

@@ -1,0 +1,133 @@
+// Pooling and its gradients against plain loops, in both layouts.
+#include <cmath>
+#include <cstdio>
+
+#include "families.h"
+#include "kernel_test.h"
+
+namespace heddle::test {
+namespace {
+
+struct Case {
+  Shape x, kernel, stride, low, high, dilation;
+};
+
+Words list(const Shape& values) {
+  Words words{double(values.size())};
+  words.insert(words.end(), values.begin(), values.end());
+  return words;
+}
+
+Words join(std::initializer_list<Words> parts) {
+  Words words;
+  for (const Words& part : parts) words.insert(words.end(), part.begin(), part.end());
+  return words;
+}
+
+/// Visits (input position or -1 in the padding, output position), both in row-major logical order.
+void forEachPair(const Case& c, const Shape& y, const std::function<void(int64_t, int64_t, int64_t)>& visit) {
+  int64_t o = 0;
+  forEachIndex(y, [&](const Shape& out) {
+    forEachIndex(c.kernel, [&](const Shape& k) {
+      int64_t plane = 0, at = out[0] * c.x[1] + out[1];
+      for (size_t i = 0; i < k.size(); i++) {
+        const int64_t in = out[i + 2] * c.stride[i] - c.low[i] + k[i] * c.dilation[i];
+        if (in < 0 || in >= c.x[i + 2]) return;
+        plane = plane * c.x[i + 2] + in;
+        at = at * c.x[i + 2] + in;
+      }
+      visit(at, plane, o);
+    });
+    o++;
+  });
+}
+
+void check(const Case& c, DType dtype, bool last) {
+  const std::string label = std::string(" ") + kDTypeNames[int(dtype)] + (last ? " channels-last" : "");
+  Shape shape{c.x[0], c.x[1]}, padding = c.low;
+  padding.insert(padding.end(), c.high.begin(), c.high.end());
+  bool dilated = false;
+  for (size_t i = 0; i < c.kernel.size(); i++) {
+    shape.push_back((c.x[i + 2] + c.low[i] + c.high[i] - c.dilation[i] * (c.kernel[i] - 1) - 1) / c.stride[i] + 1);
+    dilated = dilated || c.dilation[i] != 1;
+  }
+  const auto layout = [&](const Shape& s) { return last ? channelsLast(s) : rowMajor(s); };
+  Tensor x(dtype, c.x, layout(c.x)), y(dtype, shape, layout(shape)), index(DType::i32, shape, layout(shape));
+  Tensor dy(dtype, shape, layout(shape)), dx(dtype, c.x, layout(c.x)), gathered(dtype, shape, layout(shape));
+  const std::vector<double> vx = x.random(1).values(), vg = dy.integers(2, -3, 3).values();
+  std::vector<double> ey(size_t(sizeOf(shape)), -INFINITY), ei(ey.size(), -1), ed(vx.size(), 0), mean(ey.size(), 0);
+  std::vector<double> count(ey.size(), 0), at(ey.size(), 0), meanGrad(vx.size(), 0), fullGrad(vx.size(), 0);
+  forEachPair(c, shape, [&](int64_t i, int64_t plane, int64_t o) {
+    mean[size_t(o)] += vx[size_t(i)];
+    count[size_t(o)]++;
+    if (!(vx[size_t(i)] > ey[size_t(o)])) return;
+    ey[size_t(o)] = vx[size_t(i)];
+    ei[size_t(o)] = double(plane);
+    at[size_t(o)] = double(i);
+  });
+  for (size_t o = 0; o < at.size(); o++) ed[size_t(at[o])] += vg[o];
+  const Words windows = join({list(c.kernel), list(c.stride), list(padding)});
+  runOp(OpId::maxPool, join({windows, list(c.dilation)}), {&x}, {&y, &index});
+  expectExact("maxPool" + label, y, ey);
+  expectExact("maxPool index" + label, index, ei);
+  runOp(OpId::maxPoolGrad, list(c.x), {&dy, &index}, {&dx});
+  expectExact("maxPoolGrad" + label, dx, ed);
+  runOp(OpId::maxPoolGather, {}, {&x, &index}, {&gathered});
+  expectExact("maxPoolGather" + label, gathered, ey);
+  if (dilated) return;
+  const double size = double(sizeOf(c.kernel));
+  forEachPair(c, shape, [&](int64_t i, int64_t, int64_t o) {
+    meanGrad[size_t(i)] += vg[size_t(o)] / count[size_t(o)];
+    fullGrad[size_t(i)] += vg[size_t(o)] / size;
+  });
+  std::vector<double> full = mean;
+  for (size_t o = 0; o < mean.size(); o++) {
+    mean[o] /= count[o];
+    full[o] /= size;
+  }
+  runOp(OpId::avgPool, join({windows, {0}}), {&x}, {&y});
+  expectNear("avgPool" + label, y, mean);
+  runOp(OpId::avgPool, join({windows, {1}}), {&x}, {&y});
+  expectNear("avgPool with padding" + label, y, full);
+  runOp(OpId::avgPoolGrad, join({windows, {0}, list(c.x)}), {&dy}, {&dx});
+  expectNear("avgPoolGrad" + label, dx, meanGrad);
+  runOp(OpId::avgPoolGrad, join({windows, {1}, list(c.x)}), {&dy}, {&dx});
+  expectNear("avgPoolGrad with padding" + label, dx, fullGrad);
+}
+
+}  // namespace
+
+void testPooling() {
+  const Case cases[] = {{{2, 3, 8, 6}, {2, 2}, {2, 2}, {0, 0}, {0, 0}, {1, 1}},
+                        {{2, 20, 7, 9}, {3, 2}, {2, 1}, {1, 0}, {1, 1}, {1, 1}},
+                        {{1, 4, 11}, {3}, {2}, {1}, {0}, {1}},
+                        {{1, 2, 9, 9}, {2, 3}, {1, 2}, {1, 1}, {0, 1}, {2, 3}},
+                        {{2, 3, 4, 5, 6}, {2, 2, 3}, {2, 1, 1}, {0, 1, 1}, {1, 0, 1}, {1, 1, 1}},
+                        {{0, 3, 8, 6}, {2, 2}, {2, 2}, {0, 0}, {0, 0}, {1, 1}}};
+  for (DType dtype : {DType::f32, DType::f64, DType::bf16, DType::f16})
+    for (const Case& c : cases)
+      for (bool last : {false, true}) check(c, dtype, last);
+  for (bool last : {false, true}) {
+    const Shape in = {1, 2, 2, 2}, small = {1, 2, 1, 1};
+    Tensor x(DType::f32, in, last ? channelsLast(in) : rowMajor(in)), y(DType::f32, small), index(DType::i32, small);
+    runOp(OpId::maxPool, {2, 2, 2, 2, 2, 2, 4, 0, 0, 0, 0, 2, 1, 1}, {&x.assign({1, NAN, 3, 2, 4, 5, 6, 1})}, {&y, &index});
+    expectExact("maxPool of NaN", y, {NAN, 6});
+    index.assign({1, 4});
+    expectError("maxPoolGrad index", ErrorCode::invalidArgument, "index 4 at position 1 is out of range",
+                [&] { runOp(OpId::maxPoolGrad, {4, 1, 2, 2, 2}, {&y, &index}, {&x}); });
+  }
+}
+
+void timePooling() {
+  const Shape in = {64, 32, 28, 28}, small = {64, 32, 14, 14};
+  for (bool last : {false, true}) {
+    const auto layout = [&](const Shape& s) { return last ? channelsLast(s) : rowMajor(s); };
+    Tensor x(DType::f32, in, layout(in)), y(DType::f32, small, layout(small)), index(DType::i32, small, layout(small));
+    x.random(1);
+    const double a = timeOp(OpId::maxPool, {2, 2, 2, 2, 2, 2, 4, 0, 0, 0, 0, 2, 1, 1}, {&x}, {&y, &index});
+    const double b = timeOp(OpId::maxPoolGrad, {4, 64, 32, 28, 28}, {&y, &index}, {&x});
+    std::printf("maxPool 2x2 [64,32,28,28] %s: forward %.3f ms, gradient %.3f ms\n", last ? "channels-last" : "NCHW", a, b);
+  }
+}
+
+}  // namespace heddle::test
