@@ -15,6 +15,7 @@ void registerCpuKernels(KernelTable& table) {
   registerArgReduce(table);
   registerMaxPool(table);
   registerAvgPool(table);
+  registerBatchNorm(table);
 }
 
 }  // namespace heddle

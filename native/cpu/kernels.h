@@ -16,6 +16,7 @@ void registerConcatPad(KernelTable& table);
 void registerArgReduce(KernelTable& table);
 void registerMaxPool(KernelTable& table);
 void registerAvgPool(KernelTable& table);
+void registerBatchNorm(KernelTable& table);
 
 /// Every family above, in one call.
 void registerCpuKernels(KernelTable& table);

@@ -19,5 +19,7 @@ void timeOptimizers();
 void testMovement();
 void testPooling();
 void timePooling();
+void testBatchNorm();
+void timeBatchNorm();
 
 }  // namespace heddle::test

@@ -14,6 +14,7 @@ int main(int count, char** arguments) {
     timeLayerNorm();
     timeOptimizers();
     timePooling();
+    timeBatchNorm();
     return 0;
   }
   testMatmul();
@@ -25,5 +26,6 @@ int main(int count, char** arguments) {
   testIndexing();
   testMovement();
   testPooling();
+  testBatchNorm();
   return finish();
 }
