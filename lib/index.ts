@@ -1,0 +1,18 @@
+// The public face of heddle.
+import './ops/methods.js'
+
+export { assign, Cell, type CellOptions, Parameter } from './cell.js'
+export { type Compiled, type CompileOptions, compile } from './compile.js'
+export { Plan, type PlanMemory } from './graph/plan.js'
+export * from './ops/element.js'
+export { checkpoint, customGradient, Gradients, grad, vjp } from './ops/gradient.js'
+export { matmul } from './ops/matmul.js'
+export { pad } from './ops/pad.js'
+export * from './ops/reduce.js'
+export * from './ops/view.js'
+export { Device, defaultDevice, device, listDevices, type MemoryStats, setDefaultDevice } from './runtime/device.js'
+export * from './runtime/errors.js'
+export type { DType, FloatDType, IntDType } from './schema/dtype.js'
+export type { Elements, Nested, Scalar } from './schema/elements.js'
+export type { Shape } from './schema/shape.js'
+export { Tensor, type TensorData, type TensorOptions, tensor } from './tensor.js'
