@@ -1,17 +1,6 @@
 // Devices: finding them, the default one, their memory, and the queue of work each one executes in order.
-import { type Binding, type Failure, loadBinding } from './binding.js'
+import { type Binding, binding, type DeviceStatistics, type Failure } from './binding.js'
 import { DeviceError, errorOfCode, type HeddleError, native } from './errors.js'
-
-/** Memory of a device in bytes; `retries` counts allocations that succeeded only after the pool was trimmed. */
-export interface MemoryStats {
-  readonly allocated: number
-  readonly reserved: number
-  readonly peak: number
-  readonly limit: number
-  readonly retries: number
-  readonly arenaBytes: number
-  readonly holders: readonly { readonly label: string; readonly bytes: number }[]
-}
 
 interface Pending {
   resolve(): void
@@ -33,7 +22,7 @@ const lostState = new WeakSet<Error>()
 /** Whether the run this error came from had written to cells before it failed. */
 export const hasLostState = (error: Error): boolean => lostState.has(error)
 
-let binding: Binding | undefined
+let listening: Binding | undefined
 
 function toError(failure: Failure): HeddleError {
   const known = failures.get(failure.origin)
@@ -62,11 +51,11 @@ function settle(tickets: Float64Array, failed: (Failure | undefined)[] | undefin
 
 /** The native library, loaded at first use. */
 export function library(): Binding {
-  if (!binding) {
-    binding = loadBinding()
-    binding.listen(settle)
+  if (!listening) {
+    listening = binding()
+    listening.listen(settle)
   }
-  return binding
+  return listening
 }
 
 /** Settles when the work behind a ticket has; `site` gives its errors the stack of the call that enqueued it. */
@@ -107,7 +96,8 @@ export class Device {
     await settled(native(() => library().sync(this.index)))
   }
 
-  memory(): MemoryStats {
+  /** Bytes held, reserved and at most, and by whom. */
+  memory(): DeviceStatistics {
     return native(() => library().stats(this.index))
   }
 
