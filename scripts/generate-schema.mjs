@@ -3,14 +3,15 @@
 import { createHash } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { registeredOps } from '../dist/lib/index.internal.js'
+import { kernelOps } from '../dist/lib/graph/op.js'
+import '../dist/lib/index.js'
 import { DTYPES } from '../dist/lib/schema/dtype.js'
 import { PLAN_VERSION } from '../dist/lib/schema/plan.js'
 import { OPCODES, REDUCTIONS } from '../dist/lib/schema/program.js'
 import { renderSchema } from './render-schema.mjs'
 
 const rendered = renderSchema(
-  { dtypes: DTYPES, opcodes: OPCODES, reductions: REDUCTIONS, planVersion: PLAN_VERSION, ops: registeredOps() },
+  { dtypes: DTYPES, opcodes: OPCODES, reductions: REDUCTIONS, planVersion: PLAN_VERSION, ops: kernelOps() },
   createHash,
 )
 const files = { 'native/schema.gen.h': rendered.header, 'lib/schema/hash.gen.ts': rendered.hashModule }
