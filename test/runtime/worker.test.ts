@@ -9,12 +9,13 @@ import { promisify } from 'node:util'
 import { Worker } from 'node:worker_threads'
 import { describe, expect, it } from 'vitest'
 import type { Binding } from '../../lib/runtime/binding.js'
-import { bufferOf, loadTestAddon, readFloats, root, testAddonPath, Tickets } from './addon.js'
+import { bufferOf, loadTestAddon, readFloats, root, Tickets, testAddonPath } from './addon.js'
 
 const binding = loadTestAddon()
 const tickets = new Tickets(binding)
 const compiled = (name: string): string => join(root, 'dist/test/runtime', name)
-const start = (workerData: { milliseconds: number; steps: number; runs: number }): Worker => new Worker(compiled('worker.js'), { workerData })
+const start = (workerData: { milliseconds: number; steps: number; runs: number }): Worker =>
+  new Worker(compiled('worker.js'), { workerData })
 const run = promisify(execFile)
 
 describe('workers', () => {
@@ -98,7 +99,9 @@ describe('processes', () => {
   })
 
   it('may exit with work pending', async () => {
-    const failed = await run(process.execPath, [compiled('pending.js'), 'exit'], { timeout: 10_000 }).catch((error) => error)
+    const failed = await run(process.execPath, [compiled('pending.js'), 'exit'], { timeout: 10_000 }).catch(
+      (error) => error,
+    )
     expect(failed.code).toBe(3)
     expect(failed.stdout).not.toContain('settled')
   })
