@@ -27,7 +27,8 @@ constexpr int64_t kLanes = std::is_same_v<T, double> ? 8 : 16;
 
 template <typename V, typename S>
 HEDDLE_INLINE V broadcast(S value) {
-  return V{} + value;
+  // x - 0 is x for every x, so this costs nothing; x + 0 would turn -0 into 0.
+  return value - V{};
 }
 
 HEDDLE_INLINE FloatVector loadVector(const float* from) {
@@ -199,7 +200,7 @@ HEDDLE_INLINE FloatVector expNegative(FloatVector x) {
   p = p * r + 0.5f;
   p = p * r + 1.0f;
   p = p * r + 1.0f;
-  const FloatVector result = (FloatVector)((IntVector)p + ((IntVector)shifted << 23));
+  const FloatVector result = p * (FloatVector)(((IntVector)shifted + 127) << 23);
   return x < low ? FloatVector{} : result;
 }
 HEDDLE_INLINE DoubleVector expNegative(DoubleVector x) {
