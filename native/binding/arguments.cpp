@@ -5,7 +5,31 @@ namespace heddle::binding {
 
 namespace {
 
-constexpr double kLargestSafeInteger = 9007199254740991.0;
+constexpr size_t kLargestSafeInteger = 9007199254740991;
+
+/// Whether the number is an integer from `lowest` to `highest`, written so that NaN is not.
+bool isInteger(double value, size_t lowest, size_t highest) {
+  return value >= static_cast<double>(lowest) && value <= static_cast<double>(highest) &&
+         value == static_cast<double>(static_cast<uint64_t>(value));
+}
+
+size_t elementBytes(napi_typedarray_type type) {
+  switch (type) {
+    case napi_int16_array:
+    case napi_uint16_array:
+      return 2;
+    case napi_int32_array:
+    case napi_uint32_array:
+    case napi_float32_array:
+      return 4;
+    case napi_float64_array:
+    case napi_bigint64_array:
+    case napi_biguint64_array:
+      return 8;
+    default:
+      return 1;
+  }
+}
 
 }  // namespace
 
@@ -13,14 +37,18 @@ void Arguments::reject(const std::string& what) const {
   throw Error(ErrorCode::invalidArgument, std::string(function_) + ": " + what);
 }
 
+bool Arguments::is(napi_value value, napi_valuetype type) const {
+  napi_valuetype actual;
+  check(napi_typeof(env, value, &actual));
+  return actual == type;
+}
+
 size_t Arguments::integer(size_t position, const char* name, size_t lowest) const {
-  const Napi::Value value = at(position);
-  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
-  // Written so that NaN fails too.
-  if (!(number >= static_cast<double>(lowest) && number <= kLargestSafeInteger) ||
-      number != static_cast<double>(static_cast<uint64_t>(number)))
+  double value = -1;
+  if (is(at(position), napi_number)) check(napi_get_value_double(env, at(position), &value));
+  if (!isInteger(value, lowest, kLargestSafeInteger))
     reject(std::string(name) + " must be a safe integer of at least " + std::to_string(lowest));
-  return static_cast<size_t>(number);
+  return static_cast<size_t>(value);
 }
 
 uint32_t Arguments::handle(size_t position, const char* name) const {
@@ -30,62 +58,62 @@ uint32_t Arguments::handle(size_t position, const char* name) const {
 }
 
 std::string Arguments::text(size_t position, const char* name) const {
-  if (!at(position).IsString()) reject(std::string(name) + " must be a string");
-  return at(position).As<Napi::String>().Utf8Value();
+  if (!is(at(position), napi_string)) reject(std::string(name) + " must be a string");
+  size_t length = 0;
+  check(napi_get_value_string_utf8(env, at(position), nullptr, 0, &length));
+  std::string result(length, '\0');
+  check(napi_get_value_string_utf8(env, at(position), result.data(), length + 1, &length));
+  return result;
 }
 
-Napi::TypedArray Arguments::typedArray(size_t position, const char* name, napi_typedarray_type type,
-                                       const char* kind) const {
-  const Napi::Value value = at(position);
-  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != type)
-    reject(std::string(name) + " must be a " + kind);
-  return value.As<Napi::TypedArray>();
+Arguments::View Arguments::typedArray(size_t position, const char* name) const {
+  bool matches = false;
+  check(napi_is_typedarray(env, at(position), &matches));
+  if (!matches) reject(std::string(name) + " must be a typed array");
+  View view;
+  check(napi_get_typedarray_info(env, at(position), &view.type, &view.length, &view.data, nullptr, nullptr));
+  return view;
 }
 
 std::span<double> Arguments::numbers(size_t position, const char* name) const {
-  auto array = typedArray(position, name, napi_float64_array, "Float64Array").As<Napi::Float64Array>();
-  return {array.Data(), array.ElementLength()};
+  const View view = typedArray(position, name);
+  if (view.type != napi_float64_array) reject(std::string(name) + " must be a Float64Array");
+  return {static_cast<double*>(view.data), view.length};
 }
 
 std::span<uint32_t> Arguments::handles(size_t position, const char* name) const {
-  auto array = typedArray(position, name, napi_uint32_array, "Uint32Array").As<Napi::Uint32Array>();
-  return {array.Data(), array.ElementLength()};
+  const View view = typedArray(position, name);
+  if (view.type != napi_uint32_array) reject(std::string(name) + " must be a Uint32Array");
+  return {static_cast<uint32_t*>(view.data), view.length};
 }
 
 std::span<std::byte> Arguments::bytes(size_t position, const char* name) const {
-  const Napi::Value value = at(position);
-  void* data = nullptr;
-  size_t length = 0;
-  napi_value buffer;
-  if (value.IsTypedArray()) {
-    const auto array = value.As<Napi::TypedArray>();
-    napi_typedarray_type type;
-    size_t elements, offset;
-    napi_get_typedarray_info(value.Env(), value, &type, &elements, &data, &buffer, &offset);
-    length = elements * array.ElementSize();
-  } else if (value.IsDataView()) {
-    size_t offset;
-    napi_get_dataview_info(value.Env(), value, &length, &data, &buffer, &offset);
-  } else {
-    reject(std::string(name) + " must be a typed array or a DataView");
+  bool isDataView = false;
+  check(napi_is_dataview(env, at(position), &isDataView));
+  if (isDataView) {
+    void* data = nullptr;
+    size_t length = 0;
+    check(napi_get_dataview_info(env, at(position), &length, &data, nullptr, nullptr));
+    return {static_cast<std::byte*>(data), length};
   }
-  return {static_cast<std::byte*>(data), length};
+  const View view = typedArray(position, name);
+  return {static_cast<std::byte*>(view.data), view.length * elementBytes(view.type)};
 }
 
-Napi::Object Arguments::object(size_t position, const char* name) const {
-  if (!at(position).IsObject()) reject(std::string(name) + " must be an object");
-  return at(position).As<Napi::Object>();
+napi_value Arguments::callback(size_t position, const char* name) const {
+  if (!is(at(position), napi_function)) reject(std::string(name) + " must be a function");
+  return at(position);
 }
 
-Napi::Function Arguments::callback(size_t position, const char* name) const {
-  if (!at(position).IsFunction()) reject(std::string(name) + " must be a function");
-  return at(position).As<Napi::Function>();
-}
-
-Napi::Error toJavaScript(Napi::Env env, ErrorCode code, const std::string& message) {
-  Napi::Error error = Napi::Error::New(env, message);
-  error.Set("code", Napi::String::New(env, errorCodeName(code)));
-  return error;
+size_t Arguments::option(size_t position, const char* name, size_t largest) const {
+  if (!is(at(position), napi_object)) reject("options must be an object");
+  napi_value value;
+  check(napi_get_named_property(env, at(position), name, &value));
+  if (is(value, napi_undefined)) return 0;
+  double number = 0;
+  if (is(value, napi_number)) check(napi_get_value_double(env, value, &number));
+  if (!isInteger(number, 1, largest)) reject(std::string(name) + " must be an integer from 1 to " + std::to_string(largest));
+  return static_cast<size_t>(number);
 }
 
 }  // namespace heddle::binding

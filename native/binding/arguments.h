@@ -1,19 +1,22 @@
 // Reads arguments strictly: a value of the wrong type or range is an error that names it, never undefined behaviour.
 #pragma once
 
-#include <napi.h>
-
+#include <array>
 #include <span>
 #include <string>
 
 #include "../core/error.h"
+#include "value.h"
 
 namespace heddle::binding {
 
-/// The arguments of one call; `function` is what errors call it.
+/// The arguments of one call; `function` is what errors call it. What is missing reads as undefined.
 class Arguments {
  public:
-  Arguments(const char* function, const Napi::CallbackInfo& info) : function_(function), info_(info) {}
+  static constexpr size_t kMost = 3;
+
+  Arguments(napi_env env, const char* function, const std::array<napi_value, kMost>& values)
+      : env(env), function_(function), values_(values) {}
 
   /// A safe integer of at least `lowest`.
   size_t integer(size_t position, const char* name, size_t lowest = 0) const;
@@ -23,20 +26,26 @@ class Arguments {
   std::span<uint32_t> handles(size_t position, const char* name) const;
   /// The bytes of any ArrayBufferView.
   std::span<std::byte> bytes(size_t position, const char* name) const;
-  Napi::Object object(size_t position, const char* name) const;
-  Napi::Function callback(size_t position, const char* name) const;
+  napi_value callback(size_t position, const char* name) const;
+  /// A property of an object as an integer from 1 to `largest`; 0 where it is not given.
+  size_t option(size_t position, const char* name, size_t largest) const;
 
+  napi_value at(size_t position) const { return values_[position]; }
   [[noreturn]] void reject(const std::string& what) const;
 
+  const napi_env env;
+
  private:
-  Napi::Value at(size_t position) const { return info_[position]; }
-  Napi::TypedArray typedArray(size_t position, const char* name, napi_typedarray_type type, const char* kind) const;
+  struct View {
+    napi_typedarray_type type;
+    size_t length;  // in elements
+    void* data;
+  };
+  bool is(napi_value value, napi_valuetype type) const;
+  View typedArray(size_t position, const char* name) const;
 
   const char* function_;
-  const Napi::CallbackInfo& info_;
+  const std::array<napi_value, kMost>& values_;
 };
-
-/// A JavaScript error with its code.
-Napi::Error toJavaScript(Napi::Env env, ErrorCode code, const std::string& message);
 
 }  // namespace heddle::binding

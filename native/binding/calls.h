@@ -1,33 +1,31 @@
 // The calls of the addon, by what they work on; addon.cpp gives them their JavaScript names.
 #pragma once
 
-#include <napi.h>
-
 #include "arguments.h"
 #include "environment.h"
 
 namespace heddle::binding {
 
-Napi::Value devices(const Napi::CallbackInfo& info, const Arguments& arguments);
-Napi::Value sync(const Napi::CallbackInfo& info, const Arguments& arguments);
-Napi::Value stats(const Napi::CallbackInfo& info, const Arguments& arguments);
-Napi::Value configure(const Napi::CallbackInfo& info, const Arguments& arguments);
-Napi::Value listen(const Napi::CallbackInfo& info, const Arguments& arguments);
+napi_value devices(const Arguments& arguments);
+napi_value sync(const Arguments& arguments);
+napi_value stats(const Arguments& arguments);
+napi_value configure(const Arguments& arguments);
+napi_value listen(const Arguments& arguments);
 
-Napi::Value alloc(const Napi::CallbackInfo& info, const Arguments& arguments);
-Napi::Value free(const Napi::CallbackInfo& info, const Arguments& arguments);
-Napi::Value write(const Napi::CallbackInfo& info, const Arguments& arguments);
-Napi::Value read(const Napi::CallbackInfo& info, const Arguments& arguments);
+napi_value alloc(const Arguments& arguments);
+napi_value free(const Arguments& arguments);
+napi_value write(const Arguments& arguments);
+napi_value read(const Arguments& arguments);
 
-Napi::Value prepare(const Napi::CallbackInfo& info, const Arguments& arguments);
-Napi::Value place(const Napi::CallbackInfo& info, const Arguments& arguments);
-Napi::Value run(const Napi::CallbackInfo& info, const Arguments& arguments);
-Napi::Value release(const Napi::CallbackInfo& info, const Arguments& arguments);
+napi_value prepare(const Arguments& arguments);
+napi_value place(const Arguments& arguments);
+napi_value run(const Arguments& arguments);
+napi_value release(const Arguments& arguments);
 
 /// Issues a ticket and queues the job `make` builds for it.
 template <typename Make>
-Napi::Value enqueue(const Napi::CallbackInfo& info, Device& device, Make make) {
-  const auto& settlement = Environment::of(info).settlement();
+napi_value enqueue(napi_env env, Device& device, Make make) {
+  const auto& settlement = Environment::of(env).settlement();
   const uint64_t ticket = settlement->issue();
   try {
     device.executor.enqueue(make(settlement, ticket));
@@ -35,7 +33,7 @@ Napi::Value enqueue(const Napi::CallbackInfo& info, Device& device, Make make) {
     settlement->withdraw(ticket);
     throw;
   }
-  return Napi::Number::New(info.Env(), static_cast<double>(ticket));
+  return number(env, static_cast<double>(ticket));
 }
 
 }  // namespace heddle::binding

@@ -5,83 +5,77 @@ namespace heddle::binding {
 
 namespace {
 
+constexpr size_t kMostBytes = 9007199254740991;
+constexpr size_t kMostThreads = 4096;
+
 Device& deviceArgument(const Arguments& arguments) {
   return Devices::ofProcess().at(arguments.integer(0, "device"));
 }
 
-/// The named option as a positive integer, or 0 where it is not given.
-size_t option(const Arguments& arguments, const Napi::Object& options, const char* name, double largest) {
-  const Napi::Value value = options.Get(name);
-  if (value.IsUndefined()) return 0;
-  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : 0;
-  if (!(number >= 1 && number <= largest) || number != static_cast<double>(static_cast<uint64_t>(number)))
-    arguments.reject(std::string(name) + " must be a positive integer");
-  return static_cast<size_t>(number);
-}
-
 }  // namespace
 
-Napi::Value devices(const Napi::CallbackInfo& info, const Arguments&) {
+napi_value devices(const Arguments& arguments) {
+  const napi_env env = arguments.env;
   const size_t count = Devices::ofProcess().count();
-  auto list = Napi::Array::New(info.Env(), count);
+  napi_value result = list(env, count);
   for (size_t i = 0; i < count; i++) {
     const DeviceDescription description = Devices::ofProcess().at(i).backend.describe();
-    auto device = Napi::Object::New(info.Env());
-    device.Set("name", description.name);
-    device.Set("kind", description.kind);
-    device.Set("threads", description.threads);
-    device.Set("instructionSet", description.instructionSet);
-    device.Set("memoryBytes", static_cast<double>(description.memoryBytes));
-    list.Set(static_cast<uint32_t>(i), device);
+    napi_value device = object(env);
+    set(env, device, "name", text(env, description.name));
+    set(env, device, "kind", text(env, description.kind));
+    set(env, device, "threads", number(env, description.threads));
+    set(env, device, "instructionSet", text(env, description.instructionSet));
+    set(env, device, "memoryBytes", number(env, static_cast<double>(description.memoryBytes)));
+    set(env, result, i, device);
   }
-  return list;
+  return result;
 }
 
-Napi::Value sync(const Napi::CallbackInfo& info, const Arguments& arguments) {
-  return enqueue(info, deviceArgument(arguments), [](const auto& client, uint64_t ticket) {
+napi_value sync(const Arguments& arguments) {
+  return enqueue(arguments.env, deviceArgument(arguments), [](const auto& client, uint64_t ticket) {
     return std::make_unique<SyncJob>(client, ticket);
   });
 }
 
-Napi::Value stats(const Napi::CallbackInfo& info, const Arguments& arguments) {
+napi_value stats(const Arguments& arguments) {
+  const napi_env env = arguments.env;
   Device& device = deviceArgument(arguments);
   const PoolStatistics pool = device.pool->statistics();
-  auto result = Napi::Object::New(info.Env());
-  const auto set = [&](const char* name, size_t value) { result.Set(name, static_cast<double>(value)); };
-  set("allocated", pool.allocated);
-  set("reserved", pool.reserved);
-  set("peak", pool.peak);
-  set("limit", pool.limit);
-  set("retries", pool.retries);
-  set("arenaBytes", device.arenaBytes());
-  set("queued", device.executor.queued());
+  napi_value result = object(env);
+  const auto put = [&](const char* name, size_t value) {
+    set(env, result, name, number(env, static_cast<double>(value)));
+  };
+  put("allocated", pool.allocated);
+  put("reserved", pool.reserved);
+  put("peak", pool.peak);
+  put("limit", pool.limit);
+  put("retries", pool.retries);
+  put("arenaBytes", device.arenaBytes());
+  put("queued", device.executor.queued());
   const std::vector<Holder> holders = device.pool->holders();
-  auto list = Napi::Array::New(info.Env(), holders.size());
+  napi_value holderList = list(env, holders.size());
   for (size_t i = 0; i < holders.size(); i++) {
-    auto holder = Napi::Object::New(info.Env());
-    holder.Set("label", holders[i].label);
-    holder.Set("bytes", static_cast<double>(holders[i].bytes));
-    list.Set(static_cast<uint32_t>(i), holder);
+    napi_value holder = object(env);
+    set(env, holder, "label", text(env, holders[i].label));
+    set(env, holder, "bytes", number(env, static_cast<double>(holders[i].bytes)));
+    set(env, holderList, i, holder);
   }
-  result.Set("holders", list);
+  set(env, result, "holders", holderList);
   return result;
 }
 
-Napi::Value configure(const Napi::CallbackInfo& info, const Arguments& arguments) {
-  constexpr double kMostBytes = 9007199254740991.0;
-  constexpr double kMostThreads = 4096;
+napi_value configure(const Arguments& arguments) {
   Device& device = deviceArgument(arguments);
-  const Napi::Object options = arguments.object(1, "options");
-  const size_t memoryLimit = option(arguments, options, "memoryLimit", kMostBytes);
-  const size_t threads = option(arguments, options, "threads", kMostThreads);
+  const size_t memoryLimit = arguments.option(1, "memoryLimit", kMostBytes);
+  const size_t threads = arguments.option(1, "threads", kMostThreads);
   if (memoryLimit > 0) device.pool->setMemoryLimit(memoryLimit);
   if (threads > 0) device.executor.runNext([&] { device.backend.setThreads(static_cast<int>(threads)); });
-  return info.Env().Undefined();
+  return undefined(arguments.env);
 }
 
-Napi::Value listen(const Napi::CallbackInfo& info, const Arguments& arguments) {
-  Environment::of(info).settlement()->listen(arguments.callback(0, "callback"));
-  return info.Env().Undefined();
+napi_value listen(const Arguments& arguments) {
+  Environment::of(arguments.env).settlement()->listen(arguments.callback(0, "callback"));
+  return undefined(arguments.env);
 }
 
 }  // namespace heddle::binding

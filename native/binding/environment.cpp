@@ -12,13 +12,16 @@ constexpr int64_t kReportedAtOnce = 1 << 20;
 
 }  // namespace
 
-Environment::Environment(Napi::Env env) : env_(env), settlement_(std::make_shared<Settlement>(env)) {
+void Environment::open(napi_env env) {
+  std::unique_ptr<Environment> made(new Environment(env));
+  Environment* environment = made.get();
+  check(napi_set_instance_data(
+      env, environment, [](napi_env, void* data, void*) { delete static_cast<Environment*>(data); }, nullptr));
+  made.release();
   Devices::ofProcess().enter();
   // Hooks run last added first, so this one comes before Node closes the threadsafe function.
-  napi_add_env_cleanup_hook(env, [](void* self) { static_cast<Environment*>(self)->tearDown(); }, this);
+  napi_add_env_cleanup_hook(env, [](void* data) { static_cast<Environment*>(data)->tearDown(); }, environment);
 }
-
-Environment::~Environment() = default;
 
 void Environment::tearDown() {
   Devices::ofProcess().cancel(settlement_);
@@ -28,7 +31,11 @@ void Environment::tearDown() {
   Devices::ofProcess().leave();
 }
 
-Environment& Environment::of(const Napi::CallbackInfo& info) { return *info.Env().GetInstanceData<Environment>(); }
+Environment& Environment::of(napi_env env) {
+  void* data = nullptr;
+  check(napi_get_instance_data(env, &data));
+  return *static_cast<Environment*>(data);
+}
 
 DeviceBuffer& Environment::buffer(uint32_t handle) const {
   const auto& found = buffers_.find(handle);

@@ -1,8 +1,6 @@
 // What one JavaScript environment (the main thread or a worker) owns: its handles, its tickets, its memory account.
 #pragma once
 
-#include <napi.h>
-
 #include "../core/devices.h"
 #include "handle_table.h"
 #include "settlement.h"
@@ -22,10 +20,9 @@ struct DevicePlan {
 
 class Environment {
  public:
-  explicit Environment(Napi::Env env);
-  ~Environment();
-
-  static Environment& of(const Napi::CallbackInfo& info);
+  /// Makes the environment's own object and ties it to the environment's end.
+  static void open(napi_env env);
+  static Environment& of(napi_env env);
 
   /// Throws Error invalidArgument where the handle is not in use.
   DeviceBuffer& buffer(uint32_t handle) const;
@@ -39,10 +36,11 @@ class Environment {
   const std::shared_ptr<Settlement>& settlement() const { return settlement_; }
 
  private:
+  explicit Environment(napi_env env) : env_(env), settlement_(std::make_shared<Settlement>(env)) {}
   void tearDown();
   void account(int64_t bytes);
 
-  Napi::Env env_;
+  const napi_env env_;
   std::shared_ptr<Settlement> settlement_;
   HandleTable<DeviceBuffer> buffers_;
   HandleTable<DevicePlan> plans_;

@@ -1,9 +1,11 @@
 // prepare, place, run, release.
+#include <algorithm>
+
 #include "calls.h"
 
 namespace heddle::binding {
 
-Napi::Value prepare(const Napi::CallbackInfo& info, const Arguments& arguments) {
+napi_value prepare(const Arguments& arguments) {
   Device& device = Devices::ofProcess().at(arguments.integer(0, "device"));
   const std::span<double> words = arguments.numbers(1, "words");
   std::string label = arguments.text(2, "label");
@@ -12,22 +14,23 @@ Napi::Value prepare(const Napi::CallbackInfo& info, const Arguments& arguments) 
     plan = std::make_shared<Plan>(device.backend, std::vector<double>(words.begin(), words.end()), std::move(label));
   });
   const std::vector<size_t> bytes = plan->workspaceBytes();
-  auto workspaceBytes = Napi::Float64Array::New(info.Env(), bytes.size());
-  for (size_t i = 0; i < bytes.size(); i++) workspaceBytes[i] = static_cast<double>(bytes[i]);
-  auto result = Napi::Object::New(info.Env());
-  result.Set("plan", Environment::of(info).addPlan(device, std::move(plan)));
-  result.Set("workspaceBytes", workspaceBytes);
+  double* workspaceBytes;
+  napi_value result = object(arguments.env);
+  set(arguments.env, result, "workspaceBytes", numbers(arguments.env, bytes.size(), workspaceBytes));
+  std::copy(bytes.begin(), bytes.end(), workspaceBytes);
+  const uint32_t handle = Environment::of(arguments.env).addPlan(device, std::move(plan));
+  set(arguments.env, result, "plan", number(arguments.env, handle));
   return result;
 }
 
-Napi::Value place(const Napi::CallbackInfo& info, const Arguments& arguments) {
-  const DevicePlan& plan = Environment::of(info).plan(arguments.handle(0, "plan"));
+napi_value place(const Arguments& arguments) {
+  const DevicePlan& plan = Environment::of(arguments.env).plan(arguments.handle(0, "plan"));
   plan.plan->place(arguments.numbers(1, "offsets"), static_cast<double>(arguments.integer(2, "arenaBytes")));
-  return info.Env().Undefined();
+  return undefined(arguments.env);
 }
 
-Napi::Value run(const Napi::CallbackInfo& info, const Arguments& arguments) {
-  Environment& environment = Environment::of(info);
+napi_value run(const Arguments& arguments) {
+  Environment& environment = Environment::of(arguments.env);
   const DevicePlan& plan = environment.plan(arguments.handle(0, "plan"));
   const std::span<uint32_t> handles = arguments.handles(1, "handles");
   const std::span<const StorageSpec> storages = plan.plan->callerStorages();
@@ -63,7 +66,7 @@ Napi::Value run(const Napi::CallbackInfo& info, const Arguments& arguments) {
   try {
     for (; added < outputs.size(); added++)
       handles[outputs[added]] = environment.addBuffer(device, buffers[outputs[added]]);
-    return enqueue(info, device, [&](const auto& client, uint64_t ticket) {
+    return enqueue(arguments.env, device, [&](const auto& client, uint64_t ticket) {
       return std::make_unique<RunJob>(client, ticket, plan.plan, std::move(uses), std::move(arena));
     });
   } catch (...) {
@@ -72,9 +75,9 @@ Napi::Value run(const Napi::CallbackInfo& info, const Arguments& arguments) {
   }
 }
 
-Napi::Value release(const Napi::CallbackInfo& info, const Arguments& arguments) {
-  Environment::of(info).removePlan(arguments.handle(0, "plan"));
-  return info.Env().Undefined();
+napi_value release(const Arguments& arguments) {
+  Environment::of(arguments.env).removePlan(arguments.handle(0, "plan"));
+  return undefined(arguments.env);
 }
 
 }  // namespace heddle::binding

@@ -3,33 +3,34 @@
 
 #include <atomic>
 
-#include "arguments.h"
-
 namespace heddle::binding {
 
 namespace {
 
-Napi::Object describe(Napi::Env env, const Failure& failure) {
-  Napi::Object object = Napi::Object::New(env);
-  object.Set("code", errorCodeName(failure.code));
-  object.Set("message", failure.message);
-  object.Set("origin", static_cast<double>(failure.origin));
-  object.Set("step", static_cast<double>(failure.step));
-  object.Set("stateLost", failure.stateLost);
-  return object;
+napi_value describe(napi_env env, const Failure& failure) {
+  napi_value result = object(env);
+  set(env, result, "code", text(env, errorCodeName(failure.code)));
+  set(env, result, "message", text(env, failure.message));
+  set(env, result, "origin", number(env, static_cast<double>(failure.origin)));
+  set(env, result, "step", number(env, static_cast<double>(failure.step)));
+  set(env, result, "stateLost", boolean(env, failure.stateLost));
+  return result;
 }
 
 }  // namespace
 
-Settlement::Settlement(Napi::Env env) : env_(env) {
-  const auto name = Napi::String::New(env, "heddle");
-  const napi_status status = napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr,
-                                                             this, &Settlement::deliver, &wake_);
-  if (status != napi_ok) throw Error(ErrorCode::internal, "the event loop takes no more threadsafe functions");
-  napi_unref_threadsafe_function(env, wake_);
+Settlement::Settlement(napi_env env) : env_(env) {
+  check(napi_create_threadsafe_function(env, nullptr, nullptr, text(env, "heddle"), 0, 1, nullptr, nullptr, this,
+                                        &Settlement::deliver, &wake_));
+  check(napi_unref_threadsafe_function(env, wake_));
 }
 
-void Settlement::listen(Napi::Function callback) { callback_ = Napi::Persistent(callback); }
+void Settlement::listen(napi_value callback) {
+  napi_ref reference;
+  check(napi_create_reference(env_, callback, 1, &reference));
+  if (callback_) napi_delete_reference(env_, callback_);
+  callback_ = reference;
+}
 
 uint64_t Settlement::issue() {
   // One series for the whole process: the origin of a failure names one job only.
@@ -39,11 +40,21 @@ uint64_t Settlement::issue() {
 }
 
 void Settlement::withdraw(uint64_t ticket) {
-  held_.erase(ticket);
+  letGo(ticket);
   retire(1);
 }
 
-void Settlement::hold(uint64_t ticket, Napi::Object value) { held_.emplace(ticket, Napi::Persistent(value)); }
+void Settlement::hold(uint64_t ticket, napi_value value) {
+  napi_ref& reference = held_[ticket];
+  check(napi_create_reference(env_, value, 1, &reference));
+}
+
+void Settlement::letGo(uint64_t ticket) {
+  const auto found = held_.find(ticket);
+  if (found == held_.end()) return;
+  if (found->second) napi_delete_reference(env_, found->second);
+  held_.erase(found);
+}
 
 void Settlement::settle(uint64_t ticket, FailurePointer failure) noexcept {
   const std::lock_guard lock(mutex_);
@@ -59,8 +70,10 @@ void Settlement::close() {
     wake_ = nullptr;
     settled_.clear();
   }
+  for (const auto& [ticket, reference] : held_) napi_delete_reference(env_, reference);
   held_.clear();
-  callback_.Reset();
+  if (callback_) napi_delete_reference(env_, callback_);
+  callback_ = nullptr;
 }
 
 void Settlement::retire(size_t count) {
@@ -69,11 +82,20 @@ void Settlement::retire(size_t count) {
 }
 
 void Settlement::deliver(napi_env env, napi_value, void* context, void*) {
-  if (env) static_cast<Settlement*>(context)->drain(env);
+  if (!env) return;
+  try {
+    static_cast<Settlement*>(context)->drain();
+  } catch (const Interrupted&) {
+    // What a listener throws is an uncaught exception, as in any other callback of the event loop.
+    bool pending = false;
+    napi_value error;
+    if (napi_is_exception_pending(env, &pending) == napi_ok && pending &&
+        napi_get_and_clear_last_exception(env, &error) == napi_ok)
+      napi_fatal_exception(env, error);
+  }
 }
 
-void Settlement::drain(Napi::Env env) {
-  Napi::HandleScope scope(env);
+void Settlement::drain() {
   std::vector<Settled> batch;
   {
     const std::lock_guard lock(mutex_);
@@ -81,22 +103,21 @@ void Settlement::drain(Napi::Env env) {
   }
   if (batch.empty()) return;
   retire(batch.size());
-  auto tickets = Napi::Float64Array::New(env, batch.size());
-  Napi::Value failures = env.Undefined();
+  for (const Settled& settled : batch) letGo(settled.ticket);
+  if (!callback_) return;
+  double* tickets;
+  napi_value arguments[] = {numbers(env_, batch.size(), tickets), undefined(env_)};
+  bool failed = false;
   for (size_t i = 0; i < batch.size(); i++) {
     tickets[i] = static_cast<double>(batch[i].ticket);
-    held_.erase(batch[i].ticket);
     if (!batch[i].failure) continue;
-    if (failures.IsUndefined()) failures = Napi::Array::New(env, batch.size());
-    failures.As<Napi::Array>().Set(static_cast<uint32_t>(i), describe(env, *batch[i].failure));
+    if (!failed) arguments[1] = list(env_, batch.size());
+    failed = true;
+    set(env_, arguments[1], i, describe(env_, *batch[i].failure));
   }
-  if (callback_.IsEmpty()) return;
-  try {
-    callback_.Call({tickets, failures});
-  } catch (const Napi::Error& error) {
-    // What a listener throws is an uncaught exception, as in any other callback of the event loop.
-    if (!error.IsEmpty()) napi_fatal_exception(env, error.Value());
-  }
+  napi_value callback;
+  check(napi_get_reference_value(env_, callback_, &callback));
+  check(napi_call_function(env_, undefined(env_), callback, 2, arguments, nullptr));
 }
 
 }  // namespace heddle::binding

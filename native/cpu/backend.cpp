@@ -9,6 +9,7 @@
 #include <cstring>
 #include <oneapi/dnnl/dnnl.hpp>
 
+#include "kernels.h"
 #include "memory.h"
 #include "threads.h"
 
@@ -40,6 +41,8 @@ const char* instructionSet() {
 
 class CpuBackend : public Backend {
  public:
+  CpuBackend() { registerCpuKernels(kernels_); }
+
   DeviceDescription describe() const override {
     return {"cpu", "cpu", instructionSet(), threads_.load(), totalMemory()};
   }

@@ -1,0 +1,17 @@
+{
+  # A door for tools that expect node-gyp: the build itself is CMake's, started by the script npm run build:native runs.
+  "targets": [
+    {
+      "target_name": "heddle",
+      "type": "none",
+      "actions": [
+        {
+          "action_name": "build_native",
+          "inputs": [],
+          "outputs": ["build/Release/sources.sha256"],
+          "action": ["node", "scripts/build-native.mjs"]
+        }
+      ]
+    }
+  ]
+}

@@ -1,0 +1,50 @@
+// The attention problem as its loops see it: extents, strides and the block sizes.
+#pragma once
+
+#include "../core/kernel.h"
+#include "element.h"
+
+namespace heddle {
+
+// A block of scores stays in the first-level cache, a block of keys in the second.
+inline constexpr int64_t kQueryBlock = 48;
+inline constexpr int64_t kKeyBlock = 128;
+
+/// Strides of a [batch, head, position, feature] operand whose features have stride 1.
+struct HeadStrides {
+  int64_t batch, head, row;
+};
+
+struct AttentionProblem {
+  int64_t batch, heads, keyHeads, queries, keys, width, valueWidth;
+  double scale;
+  bool causal, hasMask;
+  DType maskType;
+  int64_t maskStrides[4];
+  HeadStrides q, k, v, out, outGrad, qGrad, kGrad, vGrad;
+  int64_t statisticStrides[3];
+
+  int64_t groupSize() const { return heads / keyHeads; }
+};
+
+/// A width in whole vectors of 64 bytes of the compute type.
+template <typename C>
+constexpr int64_t paddedWidth(int64_t width) {
+  constexpr int64_t lanes = static_cast<int64_t>(64 / sizeof(C));
+  return (width + lanes - 1) / lanes * lanes;
+}
+
+inline int64_t blocksOf(int64_t extent, int64_t block) { return (extent + block - 1) / block; }
+
+template <typename T>
+struct AttentionPointers {
+  const T* q;
+  const T* k;
+  const T* v;
+  const void* mask;
+  const T* out;
+  const Compute<T>* logSumExp;
+  const T* outGrad;
+};
+
+}  // namespace heddle

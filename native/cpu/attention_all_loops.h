@@ -1,0 +1,6 @@
+// What attention compiles per instruction-set level, in order of use.
+#include "tile_loops.h"
+
+#include "attention_loops.h"
+
+#include "attention_grad_loops.h"

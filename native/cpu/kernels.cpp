@@ -1,0 +1,11 @@
+// Registers every family of CPU kernels.
+#include "kernels.h"
+
+namespace heddle {
+
+void registerCpuKernels(KernelTable& table) {
+  registerMatmul(table);
+  registerAttention(table);
+}
+
+}  // namespace heddle

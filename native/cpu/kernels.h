@@ -1,0 +1,14 @@
+// The register functions of the CPU backend's kernel families; the backend calls each once.
+#pragma once
+
+#include "../core/kernel.h"
+
+namespace heddle {
+
+void registerMatmul(KernelTable& table);
+void registerAttention(KernelTable& table);
+
+/// Every family above, in one call.
+void registerCpuKernels(KernelTable& table);
+
+}  // namespace heddle

@@ -1,0 +1,175 @@
+// Attention and its gradients against plain f64 sums, over masks, causality, grouped heads, strides and dtypes.
+#include <cmath>
+#include <cstdio>
+#include <limits>
+
+#include "families.h"
+#include "kernel_test.h"
+
+namespace heddle::test {
+namespace {
+
+struct Case {
+  int64_t batch, heads, keyHeads, queries, keys, width, valueWidth;
+  bool causal;
+  int mask;  // 0 none, 1 bool [B,1,T,S], 2 float [T,S], 3 bool [B,1,1,S] with rows of nothing
+};
+
+struct Reference {
+  std::vector<double> out, logSumExp, qGrad, kGrad, vGrad;
+};
+
+/// A mask's element by broadcasting, row-major values.
+double maskAt(const Tensor& mask, const std::vector<double>& values, int64_t b, int64_t h, int64_t i, int64_t j) {
+  const Shape& shape = mask.spec().shape;
+  const int64_t index[] = {b, h, i, j};
+  int64_t at = 0;
+  for (size_t axis = 0; axis < shape.size(); axis++)
+    at = at * shape[axis] + (shape[axis] == 1 ? 0 : index[4 - shape.size() + axis]);
+  return values[static_cast<size_t>(at)];
+}
+
+Reference reference(const Case& c, double scale, const std::vector<double>& q, const std::vector<double>& k,
+                    const std::vector<double>& v, const std::vector<double>& g, const Tensor* mask) {
+  Reference r;
+  const size_t d = size_t(c.width), e = size_t(c.valueWidth), s = size_t(c.keys);
+  r.out.assign(size_t(c.batch * c.heads * c.queries) * e, 0);
+  r.qGrad.assign(q.size(), 0);
+  r.kGrad.assign(k.size(), 0);
+  r.vGrad.assign(v.size(), 0);
+  const std::vector<double> maskValues = mask ? mask->values() : std::vector<double>{};
+  for (int64_t b = 0; b < c.batch; b++)
+    for (int64_t h = 0; h < c.heads; h++)
+      for (int64_t i = 0; i < c.queries; i++) {
+        const size_t row = size_t((b * c.heads + h) * c.queries + i);
+        const size_t keyRow = size_t(b * c.keyHeads + h / (c.heads / c.keyHeads)) * s;
+        std::vector<double> p(s, -INFINITY), dp(s, 0);
+        double most = -INFINITY, sum = 0, dot = 0;
+        for (size_t j = 0; j < s; j++) {
+          if (c.causal && int64_t(j) > i + c.keys - c.queries) continue;
+          double score = 0;
+          for (size_t x = 0; x < d; x++) score += q[row * d + x] * k[(keyRow + j) * d + x];
+          score *= scale;
+          if (mask) {
+            const double m = maskAt(*mask, maskValues, b, h, i, int64_t(j));
+            if (mask->spec().dtype == DType::bool_)
+              score = m != 0 ? score : -INFINITY;
+            else
+              score += m;
+          }
+          p[j] = score;
+          most = std::max(most, score);
+        }
+        for (double& value : p) sum += value = most == -INFINITY ? 0 : std::exp(value - most);
+        r.logSumExp.push_back(sum == 0 ? -INFINITY : most + std::log(sum));
+        for (size_t j = 0; j < s; j++) {
+          p[j] = sum == 0 ? 0 : p[j] / sum;
+          for (size_t x = 0; x < e; x++) {
+            r.out[row * e + x] += p[j] * v[(keyRow + j) * e + x];
+            dp[j] += g[row * e + x] * v[(keyRow + j) * e + x];
+            r.vGrad[(keyRow + j) * e + x] += p[j] * g[row * e + x];
+          }
+          dot += p[j] * dp[j];
+        }
+        for (size_t j = 0; j < s; j++)
+          for (size_t x = 0; x < d; x++) {
+            const double ds = p[j] * (dp[j] - dot) * scale;
+            r.qGrad[row * d + x] += ds * k[(keyRow + j) * d + x];
+            r.kGrad[(keyRow + j) * d + x] += ds * q[row * d + x];
+          }
+      }
+  return r;
+}
+
+/// [B,H,T,D] as a view of [B,T,H,D] memory.
+Tensor headsInside(DType dtype, const Shape& shape) { return Tensor(dtype, shape, ordered(shape, {0, 2, 1, 3})); }
+
+void check(const Case& c, DType dtype, int number) {
+  const std::string label = "attention " + std::string(kDTypeNames[int(dtype)]) + " case " + std::to_string(number);
+  const DType statistic = dtype == DType::f64 ? DType::f64 : DType::f32;
+  const double scale = 1 / std::sqrt(double(c.width));
+  Tensor q = headsInside(dtype, {c.batch, c.heads, c.queries, c.width});
+  Tensor k = headsInside(dtype, {c.batch, c.keyHeads, c.keys, c.width});
+  Tensor v(dtype, {c.batch, c.keyHeads, c.keys, c.valueWidth});
+  Tensor out = headsInside(dtype, {c.batch, c.heads, c.queries, c.valueWidth});
+  Tensor g(dtype, {c.batch, c.heads, c.queries, c.valueWidth});
+  Tensor logSumExp(statistic, {c.batch, c.heads, c.queries});
+  q.random(uint32_t(number * 7 + 1), -2, 2);
+  k.random(uint32_t(number * 7 + 2), -2, 2);
+  v.random(uint32_t(number * 7 + 3));
+  g.random(uint32_t(number * 7 + 4));
+  Tensor mask = c.mask == 2   ? Tensor(statistic, {c.queries, c.keys})
+                : c.mask == 1 ? Tensor(DType::bool_, {c.batch, 1, c.queries, c.keys})
+                              : Tensor(DType::bool_, {c.batch, 1, 1, c.keys});
+  if (c.mask == 2)
+    mask.random(9);
+  else
+    mask.integers(9, 0, 1);
+  if (c.mask == 3) mask.fill(0);
+  Tensor* masked = c.mask ? &mask : nullptr;
+  const Reference expected = reference(c, scale, q.values(), k.values(), v.values(), g.values(), masked);
+  const Words params = {scale, double(c.causal), double(c.mask != 0)};
+  std::vector<Tensor*> inputs{&q, &k, &v};
+  if (masked) inputs.push_back(masked);
+  runOp(OpId::attention, params, inputs, {&out, &logSumExp});
+  expectNear(label + " out", out, expected.out);
+  expectNear(label + " lse", logSumExp, expected.logSumExp);
+
+  // The saved output has the dtype's rounding; the gradient is compared on the exact one.
+  out.assign(expected.out);
+  logSumExp.assign(expected.logSumExp);
+  Tensor qGrad = headsInside(dtype, q.spec().shape), kGrad = headsInside(dtype, k.spec().shape);
+  Tensor vGrad(dtype, v.spec().shape);
+  inputs.insert(inputs.end(), {&out, &logSumExp, &g});
+  runOp(OpId::attentionGrad, params, inputs, {&qGrad, &kGrad, &vGrad});
+  Tolerance tolerance = toleranceOf(dtype);
+  // dS subtracts the rounded output's product, so 16-bit errors are relative to the terms, not to the difference.
+  if (dtype == DType::bf16) tolerance.absolute = 1e-2;
+  if (dtype == DType::f16) tolerance.absolute = 1e-3;
+  expectNear(label + " dq", qGrad, expected.qGrad, tolerance);
+  expectNear(label + " dk", kGrad, expected.kGrad, tolerance);
+  expectNear(label + " dv", vGrad, expected.vGrad, toleranceOf(dtype));
+}
+
+}  // namespace
+
+void testAttention() {
+  const Case cases[] = {
+      {2, 2, 2, 7, 9, 8, 8, false, 0},        {1, 2, 1, 50, 50, 16, 16, true, 0},   {2, 4, 2, 33, 65, 10, 6, false, 1},
+      {1, 1, 1, 130, 300, 32, 16, true, 0},   {1, 2, 2, 300, 130, 64, 64, true, 0}, {1, 2, 2, 140, 140, 64, 64, false, 2},
+      {2, 3, 3, 128, 128, 64, 64, true, 1},   {2, 1, 1, 5, 6, 4, 4, false, 3},      {1, 2, 2, 1, 1, 1, 1, false, 0},
+      {1, 2, 2, 0, 4, 8, 8, false, 0},        {1, 2, 2, 4, 0, 8, 8, false, 0},      {1, 6, 2, 49, 257, 20, 33, true, 2},
+  };
+  for (DType dtype : {DType::f32, DType::f64, DType::bf16, DType::f16})
+    for (const Case& c : cases) check(c, dtype, int(&c - cases));
+  Tensor q(DType::f32, {1, 3, 4, 8}), k(DType::f32, {1, 2, 4, 8}), out(DType::f32, {1, 3, 4, 8});
+  Tensor logSumExp(DType::f32, {1, 3, 4});
+  expectError("attention heads", ErrorCode::invalidPlan, "H a multiple of Hkv",
+              [&] { runOp(OpId::attention, {1, 0, 0}, {&q, &k, &k}, {&out, &logSumExp}); });
+}
+
+void timeAttention() {
+  for (int64_t length : {128, 1024})
+    for (double causal : {0.0, 1.0}) {
+      const int64_t b = 1024 / length, h = 4, d = 64;
+      const Shape shape = {b, h, length, d};
+      const Shape strides = {length * 3 * h * d, d, 3 * h * d, 1};
+      Tensor q(DType::f32, shape, strides), k(DType::f32, shape, strides), v(DType::f32, shape, strides);
+      Tensor out(DType::f32, shape, ordered(shape, {0, 2, 1, 3})), lse(DType::f32, {b, h, length});
+      Tensor g(DType::f32, shape, ordered(shape, {0, 2, 1, 3}));
+      Tensor dq(DType::f32, shape, strides), dk(DType::f32, shape, strides), dv(DType::f32, shape, strides);
+      q.random(1);
+      k.random(2);
+      v.random(3);
+      g.random(4);
+      const Words params = {0.125, causal, 0};
+      const double forward = timeOp(OpId::attention, params, {&q, &k, &v}, {&out, &lse});
+      const double backward = timeOp(OpId::attentionGrad, params, {&q, &k, &v, &out, &lse, &g}, {&dq, &dk, &dv});
+      const double work = 4e-6 * double(b * h * length * length * d) * (causal != 0 ? 0.5 : 1);
+      std::printf("attention B=%d H=4 T=%d D=64%s: forward %.3f ms (%.0f GFLOP/s), backward %.3f ms (%.0f GFLOP/s)\n",
+                  int(b), int(length), causal != 0 ? " causal" : "", forward, work / forward, backward,
+                  2.5 * work / backward);
+    }
+}
+
+}  // namespace heddle::test

@@ -1,0 +1,11 @@
+// The test and timing functions of each kernel family.
+#pragma once
+
+namespace heddle::test {
+
+void testMatmul();
+void timeMatmul();
+void testAttention();
+void timeAttention();
+
+}  // namespace heddle::test

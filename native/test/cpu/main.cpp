@@ -1,0 +1,17 @@
+// Runs the kernel tests of every family, or with `time` as argument the target cases of each.
+#include <cstring>
+
+#include "families.h"
+#include "kernel_test.h"
+
+int main(int count, char** arguments) {
+  using namespace heddle::test;
+  if (count > 1 && std::strcmp(arguments[1], "time") == 0) {
+    timeMatmul();
+    timeAttention();
+    return 0;
+  }
+  testMatmul();
+  testAttention();
+  return finish();
+}
