@@ -6,6 +6,7 @@ namespace heddle {
 void registerCpuKernels(KernelTable& table) {
   registerMatmul(table);
   registerAttention(table);
+  registerFused(table);
 }
 
 }  // namespace heddle

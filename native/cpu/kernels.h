@@ -7,6 +7,7 @@ namespace heddle {
 
 void registerMatmul(KernelTable& table);
 void registerAttention(KernelTable& table);
+void registerFused(KernelTable& table);
 
 /// Every family above, in one call.
 void registerCpuKernels(KernelTable& table);
