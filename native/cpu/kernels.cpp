@@ -6,6 +6,9 @@ namespace heddle {
 void registerCpuKernels(KernelTable& table) {
   registerMatmul(table);
   registerAttention(table);
+  registerConv(table);
+  registerSoftmax(table);
+  registerLayerNorm(table);
   registerFused(table);
 }
 

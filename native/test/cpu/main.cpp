@@ -9,9 +9,15 @@ int main(int count, char** arguments) {
   if (count > 1 && std::strcmp(arguments[1], "time") == 0) {
     timeMatmul();
     timeAttention();
+    timeConv();
+    timeSoftmax();
+    timeLayerNorm();
     return 0;
   }
   testMatmul();
   testAttention();
+  testConv();
+  testSoftmax();
+  testLayerNorm();
   return finish();
 }
