@@ -7,10 +7,13 @@
 int main(int count, char** arguments) {
   using namespace heddle::test;
   if (count > 1 && std::strcmp(arguments[1], "time") == 0) {
+    timeFused();
     timeMatmul();
     timeAttention();
     return 0;
   }
+  testFusedWalks();
+  testFusedOps();
   testMatmul();
   testAttention();
   return finish();
