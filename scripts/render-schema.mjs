@@ -10,19 +10,24 @@ const enumeration = (name, values, type = 'uint8_t') =>
   `enum class ${name} : ${type} { ${[...values.map((value) => identifier(camel(value))), 'count'].join(', ')} };\n`
 
 /** The C++ type of a parameter and the expression that reads it. */
-function field(op, name, kind) {
+function field(name, kind) {
   if (kind === 'i64') return { type: 'int64_t', read: 'words.integer()' }
   if (kind === 'f64') return { type: 'double', read: 'words.number()' }
   if (kind === 'bool') return { type: 'bool', read: 'words.flag()' }
-  if (kind === 'dtype') return { type: 'DType', read: 'words.template enumerator<DType>(static_cast<int64_t>(DType::count))' }
+  if (kind === 'dtype')
+    return { type: 'DType', read: 'words.template enumerator<DType>(static_cast<int64_t>(DType::count))' }
   if (kind === 'i64[]') return { type: 'std::vector<int64_t>', read: 'words.list()' }
   if (kind === 'program') return { type: 'std::span<const double>', read: 'words.slice(words.integer())' }
   const type = capitalised(name)
-  return { type, read: `words.template enumerator<${type}>(static_cast<int64_t>(${type}::count))`, declaration: `  ${enumeration(type, kind)}` }
+  return {
+    type,
+    read: `words.template enumerator<${type}>(static_cast<int64_t>(${type}::count))`,
+    declaration: `  ${enumeration(type, kind)}`,
+  }
 }
 
 function struct({ name, params }) {
-  const fields = Object.entries(params).map(([key, kind]) => ({ key: identifier(key), ...field(name, key, kind) }))
+  const fields = Object.entries(params).map(([key, kind]) => ({ key: identifier(key), ...field(key, kind) }))
   const type = `${capitalised(name)}Params`
   return [
     `struct ${type} {\n`,
@@ -43,7 +48,11 @@ export function renderSchema({ dtypes, opcodes, reductions, planVersion, ops }, 
     `inline constexpr int kDTypeBytes[] = { ${dtypes.map((name) => ({ f64: 8, i64: 8, f32: 4, i32: 4, bf16: 2, f16: 2 })[name] ?? 1).join(', ')} };\n\n`,
     enumeration('Opcode', opcodes),
     enumeration('Reduction', reductions),
-    enumeration('OpId', sorted.map(({ name }) => name), 'uint16_t'),
+    enumeration(
+      'OpId',
+      sorted.map(({ name }) => name),
+      'uint16_t',
+    ),
     `inline constexpr const char* kOpNames[] = { ${sorted.map(({ name }) => `"${name}"`).join(', ')} };\n`,
     `inline constexpr int kPlanVersion = ${planVersion};\n\n`,
     ...sorted.map(struct),

@@ -1,6 +1,16 @@
 // The pinned PyPI wheels the build and the linters take from `.deps/` where the system lacks them.
 import { execFileSync } from 'node:child_process'
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -23,10 +33,25 @@ export function wheels(folder, names) {
   const work = mkdtempSync(join(deps, 'unpacking-'))
   try {
     const requirements = join(work, 'requirements.txt')
-    writeFileSync(requirements, names.map((name) => `${name}==${WHEELS[name][0]} --hash=sha256:${WHEELS[name][1]}\n`).join(''))
+    writeFileSync(
+      requirements,
+      names.map((name) => `${name}==${WHEELS[name][0]} --hash=sha256:${WHEELS[name][1]}\n`).join(''),
+    )
     console.log(`fetching ${names.map((name) => `${name} ${WHEELS[name][0]}`).join(', ')} from PyPI`)
-    python(['-m', 'pip', 'download', '--quiet', '--disable-pip-version-check', '--no-deps', '--require-hashes',
-      '--only-binary=:all:', '--dest', work, '--requirement', requirements])
+    python([
+      '-m',
+      'pip',
+      'download',
+      '--quiet',
+      '--disable-pip-version-check',
+      '--no-deps',
+      '--require-hashes',
+      '--only-binary=:all:',
+      '--dest',
+      work,
+      '--requirement',
+      requirements,
+    ])
     const unpacked = join(work, 'unpacked')
     mkdirSync(unpacked)
     for (const file of readdirSync(work).filter((file) => file.endsWith('.whl'))) {

@@ -98,8 +98,7 @@ class Emitter {
  * Inputs an output may overwrite: read once per coordinate at the very strides the output is written with, and at no
  * other strides.
  */
-function reusable(operands: readonly Stored[], output: Stored, reduces: boolean): number[] {
-  if (reduces) return []
+function reusable(operands: readonly Stored[], output: Stored): number[] {
   return operands.flatMap((operand, i) => {
     const alone = operands.every((other, j) => j === i || other.place !== operand.place)
     const same =
@@ -133,6 +132,6 @@ export function fusedStep(expression: Expression, target: Stored, label: string)
     params: { program },
     inputs: emitter.operands,
     outputs: [output],
-    inPlace: [reusable(emitter.operands, output, reduce !== undefined)],
+    inPlace: [reusable(emitter.operands, output)],
   }
 }

@@ -89,7 +89,8 @@ function packageFolder(): string {
   let folder = dirname(fileURLToPath(import.meta.url))
   while (!existsSync(join(folder, 'package.json'))) {
     const parent = dirname(folder)
-    if (parent === folder) throw new Error('heddle: its package.json is missing beside the installed files: reinstall heddle')
+    if (parent === folder)
+      throw new Error('heddle: its package.json is missing beside the installed files: reinstall heddle')
     folder = parent
   }
   return folder

@@ -14,8 +14,8 @@ struct NamedCall {
 };
 
 constexpr NamedCall kCalls[] = {
-    {"devices", devices}, {"sync", sync}, {"stats", stats}, {"configure", configure}, {"listen", listen},
-    {"alloc", alloc},     {"free", free}, {"write", write}, {"read", read},           {"prepare", prepare},
+    {"devices", devices}, {"sync", sync}, {"stats", stats},     {"configure", configure}, {"listen", listen},
+    {"alloc", alloc},     {"free", free}, {"write", write},     {"read", read},           {"prepare", prepare},
     {"place", place},     {"run", run},   {"release", release},
 };
 
@@ -59,7 +59,8 @@ napi_value initialise(napi_env env, napi_value exports) {
     set(env, exports, "schemaHash", text(env, kSchemaHash));
     for (const NamedCall& named : kCalls) {
       napi_value function;
-      check(napi_create_function(env, named.name, NAPI_AUTO_LENGTH, dispatch, const_cast<NamedCall*>(&named), &function));
+      check(
+          napi_create_function(env, named.name, NAPI_AUTO_LENGTH, dispatch, const_cast<NamedCall*>(&named), &function));
       set(env, exports, named.name, function);
     }
     return exports;

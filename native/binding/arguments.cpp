@@ -16,18 +16,14 @@ bool isInteger(double value, size_t lowest, size_t highest) {
 size_t elementBytes(napi_typedarray_type type) {
   switch (type) {
     case napi_int16_array:
-    case napi_uint16_array:
-      return 2;
+    case napi_uint16_array: return 2;
     case napi_int32_array:
     case napi_uint32_array:
-    case napi_float32_array:
-      return 4;
+    case napi_float32_array: return 4;
     case napi_float64_array:
     case napi_bigint64_array:
-    case napi_biguint64_array:
-      return 8;
-    default:
-      return 1;
+    case napi_biguint64_array: return 8;
+    default: return 1;
   }
 }
 
@@ -112,7 +108,8 @@ size_t Arguments::option(size_t position, const char* name, size_t largest) cons
   if (is(value, napi_undefined)) return 0;
   double number = 0;
   if (is(value, napi_number)) check(napi_get_value_double(env, value, &number));
-  if (!isInteger(number, 1, largest)) reject(std::string(name) + " must be an integer from 1 to " + std::to_string(largest));
+  if (!isInteger(number, 1, largest))
+    reject(std::string(name) + " must be an integer from 1 to " + std::to_string(largest));
   return static_cast<size_t>(number);
 }
 

@@ -8,9 +8,7 @@ namespace {
 constexpr size_t kMostBytes = 9007199254740991;
 constexpr size_t kMostThreads = 4096;
 
-Device& deviceArgument(const Arguments& arguments) {
-  return Devices::ofProcess().at(arguments.integer(0, "device"));
-}
+Device& deviceArgument(const Arguments& arguments) { return Devices::ofProcess().at(arguments.integer(0, "device")); }
 
 }  // namespace
 
@@ -32,9 +30,8 @@ napi_value devices(const Arguments& arguments) {
 }
 
 napi_value sync(const Arguments& arguments) {
-  return enqueue(arguments.env, deviceArgument(arguments), [](const auto& client, uint64_t ticket) {
-    return std::make_unique<SyncJob>(client, ticket);
-  });
+  return enqueue(arguments.env, deviceArgument(arguments),
+                 [](const auto& client, uint64_t ticket) { return std::make_unique<SyncJob>(client, ticket); });
 }
 
 napi_value stats(const Arguments& arguments) {

@@ -70,8 +70,8 @@ void Environment::removeBuffer(uint32_t handle) {
 
 uint32_t Environment::addPlan(Device& device, std::shared_ptr<Plan> plan) {
   std::string outputLabel = plan->label() + " output";
-  const uint32_t handle = plans_.add(
-      std::make_shared<DevicePlan>(DevicePlan{&device, std::move(plan), std::move(outputLabel)}));
+  const uint32_t handle =
+      plans_.add(std::make_shared<DevicePlan>(DevicePlan{&device, std::move(plan), std::move(outputLabel)}));
   if (handle == 0) throw Error(ErrorCode::outOfMemory, "this thread holds four million plans: release some");
   return handle;
 }

@@ -16,11 +16,7 @@ class Buffer {
  public:
   /// Made by Pool::allocate; gives its block back to the pool when the last reference goes.
   Buffer(std::shared_ptr<Pool> pool, void* data, size_t bytes, size_t blockBytes, std::string label)
-      : data(data),
-        bytes(bytes),
-        blockBytes(blockBytes),
-        label(std::move(label)),
-        pool_(std::move(pool)) {}
+      : data(data), bytes(bytes), blockBytes(blockBytes), label(std::move(label)), pool_(std::move(pool)) {}
   ~Buffer();
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;

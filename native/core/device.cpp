@@ -4,9 +4,7 @@
 namespace heddle {
 
 Device::Device(Backend& backend)
-    : backend(backend),
-      pool(std::make_shared<Pool>(backend, backend.describe().memoryBytes)),
-      executor(backend) {}
+    : backend(backend), pool(std::make_shared<Pool>(backend, backend.describe().memoryBytes)), executor(backend) {}
 
 BufferPointer Device::arena(size_t bytes) {
   const std::lock_guard lock(mutex_);

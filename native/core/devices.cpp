@@ -27,8 +27,7 @@ Backend& openBackend(const std::string& library) {
   void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   if (!handle) throw Error(ErrorCode::unsupported, "the backend " + library + " cannot be loaded: " + dlerror());
   const auto open = reinterpret_cast<BackendOpen>(dlsym(handle, kBackendOpenSymbol));
-  if (!open)
-    throw Error(ErrorCode::unsupported, "the backend " + library + " does not export " + kBackendOpenSymbol);
+  if (!open) throw Error(ErrorCode::unsupported, "the backend " + library + " does not export " + kBackendOpenSymbol);
   char error[512] = "";
   Backend* backend = open(error, sizeof error);
   if (!backend) throw Error(ErrorCode::unsupported, "the backend " + library + " did not open: " + error);
@@ -75,8 +74,8 @@ Device& Devices::at(size_t index) {
   const std::lock_guard lock(mutex_);
   open();
   if (index >= devices_.size())
-    throw Error(ErrorCode::invalidArgument, "there is no device " + std::to_string(index) + ": there are " +
-                                                std::to_string(devices_.size()));
+    throw Error(ErrorCode::invalidArgument,
+                "there is no device " + std::to_string(index) + ": there are " + std::to_string(devices_.size()));
   return *devices_[index];
 }
 

@@ -19,18 +19,12 @@ enum class ErrorCode {
 
 inline const char* errorCodeName(ErrorCode code) {
   switch (code) {
-    case ErrorCode::invalidArgument:
-      return "invalidArgument";
-    case ErrorCode::invalidPlan:
-      return "invalidPlan";
-    case ErrorCode::outOfMemory:
-      return "outOfMemory";
-    case ErrorCode::unsupported:
-      return "unsupported";
-    case ErrorCode::deviceLost:
-      return "deviceLost";
-    case ErrorCode::internal:
-      break;
+    case ErrorCode::invalidArgument: return "invalidArgument";
+    case ErrorCode::invalidPlan: return "invalidPlan";
+    case ErrorCode::outOfMemory: return "outOfMemory";
+    case ErrorCode::unsupported: return "unsupported";
+    case ErrorCode::deviceLost: return "deviceLost";
+    case ErrorCode::internal: break;
   }
   return "internal";
 }

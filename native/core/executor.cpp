@@ -29,8 +29,7 @@ void Executor::start() {
   try {
     thread_ = std::thread([this] { loop(); });
   } catch (const std::system_error& error) {
-    throw Error(ErrorCode::internal,
-                std::string("the device's thread could not be started: ") + error.what());
+    throw Error(ErrorCode::internal, std::string("the device's thread could not be started: ") + error.what());
   }
 }
 

@@ -3,8 +3,8 @@
 
 namespace heddle {
 
-RunJob::RunJob(std::shared_ptr<Client> client, uint64_t ticket, std::shared_ptr<Plan> plan,
-               std::vector<BufferUse> uses, BufferPointer arena)
+RunJob::RunJob(std::shared_ptr<Client> client, uint64_t ticket, std::shared_ptr<Plan> plan, std::vector<BufferUse> uses,
+               BufferPointer arena)
     : Job(std::move(client), ticket),
       plan_(std::move(plan)),
       placement_(plan_->placement()),
@@ -45,8 +45,7 @@ void RunJob::fail(const FailurePointer& failure) {
 
 FailurePointer ReadJob::execute() {
   if (use_->failure) return use_->failure;
-  if (!target_.empty())
-    backend_.download(target_.data(), static_cast<char*>(use_->data) + byteOffset_, target_.size());
+  if (!target_.empty()) backend_.download(target_.data(), static_cast<char*>(use_->data) + byteOffset_, target_.size());
   return nullptr;
 }
 

@@ -36,8 +36,8 @@ class Job {
 /// Runs a plan. `uses` are the caller's storages in order.
 class RunJob : public Job {
  public:
-  RunJob(std::shared_ptr<Client> client, uint64_t ticket, std::shared_ptr<Plan> plan,
-         std::vector<BufferUse> uses, BufferPointer arena);
+  RunJob(std::shared_ptr<Client> client, uint64_t ticket, std::shared_ptr<Plan> plan, std::vector<BufferUse> uses,
+         BufferPointer arena);
   FailurePointer execute() override;
 
  private:
@@ -51,8 +51,8 @@ class RunJob : public Job {
 
 class ReadJob : public Job {
  public:
-  ReadJob(std::shared_ptr<Client> client, uint64_t ticket, Backend& backend, BufferPointer buffer,
-          size_t byteOffset, std::span<std::byte> target)
+  ReadJob(std::shared_ptr<Client> client, uint64_t ticket, Backend& backend, BufferPointer buffer, size_t byteOffset,
+          std::span<std::byte> target)
       : Job(std::move(client), ticket),
         backend_(backend),
         use_(std::move(buffer)),
@@ -71,8 +71,8 @@ class ReadJob : public Job {
 /// Writes a staged copy of the caller's bytes.
 class WriteJob : public Job {
  public:
-  WriteJob(std::shared_ptr<Client> client, uint64_t ticket, Backend& backend, BufferPointer buffer,
-           size_t byteOffset, std::vector<std::byte> staged)
+  WriteJob(std::shared_ptr<Client> client, uint64_t ticket, Backend& backend, BufferPointer buffer, size_t byteOffset,
+           std::vector<std::byte> staged)
       : Job(std::move(client), ticket),
         backend_(backend),
         use_(std::move(buffer)),

@@ -19,9 +19,7 @@ bool TensorSpec::contiguous() const {
   return true;
 }
 
-void KernelTable::add(OpId op, KernelFactory factory) {
-  factories_[static_cast<size_t>(op)] = factory;
-}
+void KernelTable::add(OpId op, KernelFactory factory) { factories_[static_cast<size_t>(op)] = factory; }
 
 KernelFactory KernelTable::find(OpId op) const { return factories_[static_cast<size_t>(op)]; }
 

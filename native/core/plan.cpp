@@ -81,9 +81,9 @@ void Plan::decodeOperand(WordReader& words) {
     (reach < 0 ? lowest : highest) += reach;
   }
   const __int128 bytes = static_cast<__int128>(storages_[static_cast<size_t>(storage)].bytes);
-  const bool inside = size == 0 ? byteOffset <= bytes
-                                : byteOffset + lowest * elementBytes >= 0 &&
-                                      byteOffset + (highest + 1) * elementBytes <= bytes;
+  const bool inside =
+      size == 0 ? byteOffset <= bytes
+                : byteOffset + lowest * elementBytes >= 0 && byteOffset + (highest + 1) * elementBytes <= bytes;
   if (!inside)
     reject(name + " reaches outside storage " + std::to_string(storage) + " of " +
            std::to_string(storages_[static_cast<size_t>(storage)].bytes) + " bytes");
@@ -134,9 +134,7 @@ void Plan::decodeStep(WordReader& words, const Backend& backend) {
   steps_.push_back(std::move(step));
 }
 
-std::span<const StorageSpec> Plan::callerStorages() const {
-  return std::span(storages_).first(callerCount_);
-}
+std::span<const StorageSpec> Plan::callerStorages() const { return std::span(storages_).first(callerCount_); }
 
 std::vector<size_t> Plan::workspaceBytes() const {
   std::vector<size_t> bytes;
@@ -169,8 +167,7 @@ void Plan::place(std::span<const double> offsets, double arenaBytes) {
 }
 
 std::shared_ptr<const Placement> Plan::placement() const {
-  if (!placement_)
-    throw Error(ErrorCode::invalidArgument, "plan " + label_ + ": place it before running it");
+  if (!placement_) throw Error(ErrorCode::invalidArgument, "plan " + label_ + ": place it before running it");
   return placement_;
 }
 

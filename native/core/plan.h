@@ -52,8 +52,7 @@ class Plan {
 
   /// Runs every step on `caller`, the caller's storages in order, and `arena`. Stops early, without error, once
   /// `cancelled` is set. Throws StepError. For the executor thread.
-  void run(std::span<void* const> caller, char* arena, const Placement& placement,
-           const std::atomic<bool>& cancelled);
+  void run(std::span<void* const> caller, char* arena, const Placement& placement, const std::atomic<bool>& cancelled);
 
   const std::string& label() const { return label_; }
   /// The storages the caller passes; arena storages follow them.

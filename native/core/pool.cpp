@@ -34,8 +34,8 @@ Buffer::~Buffer() { pool_->giveBack(this); }
 size_t Pool::sizeClass(size_t bytes) {
   const size_t request = std::max(bytes, kAlignment);
   const bool large = request > (kHugePage >> 1);
-  const size_t step = large ? std::max(kHugePage, std::bit_floor(request) / 8)
-                            : std::max(kAlignment, std::bit_floor(request) / 4);
+  const size_t step =
+      large ? std::max(kHugePage, std::bit_floor(request) / 8) : std::max(kAlignment, std::bit_floor(request) / 4);
   return (request + step - 1) / step * step;
 }
 
@@ -133,15 +133,14 @@ std::vector<Holder> Pool::holdersLocked() const {
   for (const Buffer* buffer : live_) byLabel[buffer->label] += buffer->blockBytes;
   std::vector<Holder> holders;
   for (const auto& [label, bytes] : byLabel) holders.push_back({label, bytes});
-  std::stable_sort(holders.begin(), holders.end(),
-                   [](const Holder& a, const Holder& b) { return a.bytes > b.bytes; });
+  std::stable_sort(holders.begin(), holders.end(), [](const Holder& a, const Holder& b) { return a.bytes > b.bytes; });
   return holders;
 }
 
 Error Pool::outOfMemory(size_t bytes, const std::string& label) const {
   constexpr size_t kListed = 8;
-  std::string message = "out of memory: " + readable(bytes) + " for " + label + " do not fit; " +
-                        readable(allocated_) + " of " + readable(limit_) + " are in use";
+  std::string message = "out of memory: " + readable(bytes) + " for " + label + " do not fit; " + readable(allocated_) +
+                        " of " + readable(limit_) + " are in use";
   const std::vector<Holder> holders = holdersLocked();
   if (!holders.empty()) message += ", most by:";
   for (size_t i = 0; i < std::min(kListed, holders.size()); i++)

@@ -123,7 +123,11 @@ void attendHead(const AttentionProblem& p, const AttentionPointers<T>& in, T* ou
         hideScores(p, row, in.mask, maskHead + (firstQuery + i) * p.maskStrides[2] + firstKey * p.maskStrides[3], count,
                    visible);
         Vector<C> most = broadcast<Vector<C>>(highest[i]);
-        for (int64_t j = 0; j < kKeyBlock; j += kLanes<C>) most = maxVector(most, loadVector(row + j));
+        // NaN scores are passed over here and come back through their exponentials.
+        for (int64_t j = 0; j < kKeyBlock; j += kLanes<C>) {
+          const Vector<C> score = loadVector(row + j);
+          most = most < score ? score : most;
+        }
         const C now = maxLanes<C>(most);
         const C reference = now == -std::numeric_limits<C>::infinity() ? C{0} : now;
         Vector<C> sum = {};

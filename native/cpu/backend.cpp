@@ -20,22 +20,15 @@ namespace {
 const char* instructionSet() {
   switch (dnnl::get_effective_cpu_isa()) {
     case dnnl::cpu_isa::avx512_core_amx_fp16:
-    case dnnl::cpu_isa::avx512_core_amx:
-      return "amx";
-    case dnnl::cpu_isa::avx512_core_fp16:
-      return "avx512_fp16";
-    case dnnl::cpu_isa::avx512_core_bf16:
-      return "avx512_bf16";
-    case dnnl::cpu_isa::avx512_core_vnni:
-      return "avx512_vnni";
-    case dnnl::cpu_isa::avx512_core:
-      return "avx512";
+    case dnnl::cpu_isa::avx512_core_amx: return "amx";
+    case dnnl::cpu_isa::avx512_core_fp16: return "avx512_fp16";
+    case dnnl::cpu_isa::avx512_core_bf16: return "avx512_bf16";
+    case dnnl::cpu_isa::avx512_core_vnni: return "avx512_vnni";
+    case dnnl::cpu_isa::avx512_core: return "avx512";
     case dnnl::cpu_isa::avx2_vnni_2:
     case dnnl::cpu_isa::avx2_vnni:
-    case dnnl::cpu_isa::avx2:
-      return "avx2";
-    default:
-      return "sse4.1";
+    case dnnl::cpu_isa::avx2: return "avx2";
+    default: return "sse4.1";
   }
 }
 
@@ -67,8 +60,9 @@ class CpuBackend : public Backend {
 
 }  // namespace heddle::cpu
 
-extern "C" __attribute__((visibility("default"))) heddle::Backend* heddle_backend_open(
-    char* error, size_t errorLength) noexcept try {
+extern "C" __attribute__((visibility("default"))) heddle::Backend* heddle_backend_open(char* error,
+                                                                                       size_t errorLength) noexcept
+    try {
   return new heddle::cpu::CpuBackend;
 } catch (const std::exception& failure) {
   std::snprintf(error, errorLength, "%s", failure.what());

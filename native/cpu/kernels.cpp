@@ -9,6 +9,9 @@ void registerCpuKernels(KernelTable& table) {
   registerFused(table);
   registerMatmul(table);
   registerAttention(table);
+  registerConv(table);
+  registerSoftmax(table);
+  registerLayerNorm(table);
 }
 
 }  // namespace heddle

@@ -7,6 +7,9 @@ namespace heddle {
 
 void registerMatmul(KernelTable& table);
 void registerAttention(KernelTable& table);
+void registerConv(KernelTable& table);
+void registerSoftmax(KernelTable& table);
+void registerLayerNorm(KernelTable& table);
 
 /// Every family above, in one call.
 void registerCpuKernels(KernelTable& table);

@@ -1,4 +1,5 @@
-// Large blocks are aligned to huge pages and ask for them: matrices beyond the TLB's reach lose half their speed without.
+// Large blocks are aligned to huge pages and ask for them: matrices beyond the TLB's reach lose half their speed
+// without.
 #include "memory.h"
 
 #include <sys/mman.h>
@@ -34,8 +35,8 @@ void* allocate(size_t bytes) noexcept {
 
 size_t totalMemory() {
   const size_t physical = static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  return std::min({physical, readLimit("/sys/fs/cgroup/memory.max"),
-                   readLimit("/sys/fs/cgroup/memory/memory.limit_in_bytes")});
+  return std::min(
+      {physical, readLimit("/sys/fs/cgroup/memory.max"), readLimit("/sys/fs/cgroup/memory/memory.limit_in_bytes")});
 }
 
 }  // namespace heddle::cpu

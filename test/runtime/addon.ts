@@ -1,12 +1,12 @@
-// The addon with the test backend beside it (test/native/backend.cpp), plans for it, and promises for its tickets.
+// The addon with the test backend beside it (native/test/backend.cpp), plans for it, and promises for its tickets.
 import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Binding, Failure } from '../../lib/runtime/binding.js'
 import { encodeParams } from '../../lib/schema/op.js'
-import { contiguousStrides } from '../../lib/schema/shape.js'
 import { encodePlan, type Operand, type PlanLayout, type Step, type Storage } from '../../lib/schema/plan.js'
+import { contiguousStrides } from '../../lib/schema/shape.js'
 
 function rootFolder(): string {
   let folder = dirname(fileURLToPath(import.meta.url))
@@ -56,10 +56,28 @@ const vector = (storage: number, size: number, dtype: Operand['dtype'] = 'f32'):
   const shape = [size]
   return { storage, byteOffset: 0, dtype, shape, strides: contiguousStrides(shape) }
 }
-const storage = (kind: Storage['kind'], elements: number, written = kind !== 'input'): Storage => ({ kind, bytes: elements * 4, written })
+const storage = (kind: Storage['kind'], elements: number, written = kind !== 'input'): Storage => ({
+  kind,
+  bytes: elements * 4,
+  written,
+})
 
-const SGD = { count: 'i64', momentum: 'f64', dampening: 'f64', nesterov: 'bool', weightDecay: 'f64', hasGradScale: 'bool' } as const
-const sgdParams = encodeParams(SGD, { count: 1, momentum: 0, dampening: 0, nesterov: false, weightDecay: 0, hasGradScale: false })
+const SGD = {
+  count: 'i64',
+  momentum: 'f64',
+  dampening: 'f64',
+  nesterov: 'bool',
+  weightDecay: 'f64',
+  hasGradScale: 'bool',
+} as const
+const sgdParams = encodeParams(SGD, {
+  count: 1,
+  momentum: 0,
+  dampening: 0,
+  nesterov: false,
+  weightDecay: 0,
+  hasGradScale: false,
+})
 const PAD = { low: 'i64[]', high: 'i64[]', value: 'f64' } as const
 
 export const wait = (milliseconds: number): Step => ({
@@ -99,7 +117,13 @@ export function trainPlan(size: number, cellFirst: boolean): PlanLayout {
   const update: Step = { op: opId('sgd'), inputs: [1], outputs: [0], params: sgdParams }
   const take: Step = { op: opId('take'), inputs: [2, 3], outputs: [4], params: [] }
   return {
-    storages: [storage('cell', size), storage('input', size), storage('input', size), storage('input', 1), storage('output', 1)],
+    storages: [
+      storage('cell', size),
+      storage('input', size),
+      storage('input', size),
+      storage('input', 1),
+      storage('output', 1),
+    ],
     operands: [vector(0, size), vector(1, size), vector(2, size), vector(3, 1, 'i32'), vector(4, 1)],
     steps: cellFirst ? [update, take] : [take, update],
   }
@@ -126,8 +150,12 @@ export function bufferOf(binding: Binding, array: Float32Array | Int32Array, lab
   return handle
 }
 
-export async function readFloats(binding: Binding, tickets: Tickets, handle: number, size: number): Promise<Float32Array | Failure> {
+export async function readFloats(
+  binding: Binding,
+  tickets: Tickets,
+  handle: number,
+  size: number,
+): Promise<Float32Array | Failure> {
   const target = new Float32Array(size)
   return (await tickets.wait(binding.read(handle, 0, target))) ?? target
 }
-

@@ -51,7 +51,11 @@ describe('buffers', () => {
 
   it('live on, freed, until queued work is done', async () => {
     const plan = prepare(binding, concatPlanAfterWait(20))
-    const handles = Uint32Array.of(bufferOf(binding, new Float32Array([1, 2])), bufferOf(binding, new Float32Array([3])), 0)
+    const handles = Uint32Array.of(
+      bufferOf(binding, new Float32Array([1, 2])),
+      bufferOf(binding, new Float32Array([3])),
+      0,
+    )
     binding.run(plan, handles)
     const target = new Float32Array(3)
     const ticket = binding.read(handles[2] as number, 0, target)
@@ -143,27 +147,41 @@ describe('plans', () => {
       const operands = plan.operands.map((operand, i) => (i === 0 ? { ...operand, ...change } : operand))
       return () => binding.prepare(0, encodePlan({ ...plan, operands }), 'broken')
     }
-    expect(codeOf(withOperand({ strides: [2] }))).toMatch(/^invalidPlan: .*operand 0 reaches outside storage 0 of 8 bytes/)
+    expect(codeOf(withOperand({ strides: [2] }))).toMatch(
+      /^invalidPlan: .*operand 0 reaches outside storage 0 of 8 bytes/,
+    )
     expect(codeOf(withOperand({ strides: [-1] }))).toMatch(/^invalidPlan: .*outside/)
     expect(codeOf(withOperand({ strides: [-1], byteOffset: 4 }))).toBe('returned')
     expect(codeOf(withOperand({ byteOffset: 4 }))).toMatch(/^invalidPlan: .*outside/)
     expect(codeOf(withOperand({ byteOffset: 2 }))).toMatch(/^invalidPlan: .*whole element/)
     expect(codeOf(withOperand({ strides: [2 ** 53 - 1] }))).toMatch(/^invalidPlan: .*outside/)
     const written = plan.steps.map((step) => ({ ...step, outputs: [0] }))
-    expect(codeOf(() => binding.prepare(0, encodePlan({ ...plan, steps: written }), 'broken'))).toMatch(/^invalidPlan: .*not marked as written/)
+    expect(codeOf(() => binding.prepare(0, encodePlan({ ...plan, steps: written }), 'broken'))).toMatch(
+      /^invalidPlan: .*not marked as written/,
+    )
   })
 
   it('name the op no kernel exists for', () => {
-    const plan: PlanLayout = { storages: [], operands: [], steps: [{ op: opId('globalNorm'), inputs: [], outputs: [], params: [] }] }
-    expect(codeOf(() => binding.prepare(0, encodePlan(plan), 'p'))).toBe('unsupported: globalNorm: the test backend has no kernel for it')
+    const plan: PlanLayout = {
+      storages: [],
+      operands: [],
+      steps: [{ op: opId('globalNorm'), inputs: [], outputs: [], params: [] }],
+    }
+    expect(codeOf(() => binding.prepare(0, encodePlan(plan), 'p'))).toBe(
+      'unsupported: globalNorm: the test backend has no kernel for it',
+    )
   })
 
   it('must be placed inside their arena before they run', () => {
     const { plan } = binding.prepare(0, encodePlan(concatPlan(16, 16)), 'p')
     const handles = Uint32Array.of(bufferOf(binding, new Float32Array(16)), bufferOf(binding, new Float32Array(16)), 0)
     expect(codeOf(() => binding.run(plan, handles))).toMatch(/^invalidArgument: plan p: place it/)
-    expect(codeOf(() => binding.place(plan, Float64Array.of(0, 0), 1024))).toMatch(/needs 1 storage and 2 workspace offsets, got 2/)
-    expect(codeOf(() => binding.place(plan, Float64Array.of(0, 0, 960), 1024))).toMatch(/^invalidPlan: .*inside the arena/)
+    expect(codeOf(() => binding.place(plan, Float64Array.of(0, 0), 1024))).toMatch(
+      /needs 1 storage and 2 workspace offsets, got 2/,
+    )
+    expect(codeOf(() => binding.place(plan, Float64Array.of(0, 0, 960), 1024))).toMatch(
+      /^invalidPlan: .*inside the arena/,
+    )
     expect(codeOf(() => binding.place(plan, Float64Array.of(0, 0, 8), 1024))).toMatch(/^invalidPlan: .*multiple of 64/)
     expect(codeOf(() => binding.place(plan, Float64Array.of(0, 0, 128), 1024))).toBe('returned')
   })
@@ -181,12 +199,18 @@ describe('arguments', () => {
     expect(refused('alloc', 1, 8, 'x')).toMatch(/^invalidArgument: there is no device 1/)
     expect(refused('alloc')).toMatch(/^invalidArgument/)
     expect(refused('write', handle, 0, [1, 2])).toMatch(/^invalidArgument: write: source must be/)
-    expect(refused('write', handle, 4, new Float32Array(2))).toMatch(/^invalidArgument: write: bytes 4 to 12 are outside the buffer of 8/)
+    expect(refused('write', handle, 4, new Float32Array(2))).toMatch(
+      /^invalidArgument: write: bytes 4 to 12 are outside the buffer of 8/,
+    )
     expect(refused('read', handle, 9, new Uint8Array(0))).toMatch(/^invalidArgument: read/)
     expect(refused('read', handle, 2 ** 53 - 1, new Uint8Array(8))).toMatch(/^invalidArgument: read/)
     expect(refused('run', 1, [1])).toMatch(/^invalidArgument/)
-    expect(refused('prepare', 0, new Float32Array(4), 'p')).toBe('invalidArgument: prepare: words must be a Float64Array')
-    expect(refused('configure', 0, { threads: 0 })).toBe('invalidArgument: configure: threads must be an integer from 1 to 4096')
+    expect(refused('prepare', 0, new Float32Array(4), 'p')).toBe(
+      'invalidArgument: prepare: words must be a Float64Array',
+    )
+    expect(refused('configure', 0, { threads: 0 })).toBe(
+      'invalidArgument: configure: threads must be an integer from 1 to 4096',
+    )
     expect(refused('configure', 0)).toMatch(/^invalidArgument/)
     expect(refused('listen', 3)).toMatch(/^invalidArgument/)
   })
@@ -210,7 +234,9 @@ describe('arguments', () => {
     expect(codeOf(() => binding.run(plan, Uint32Array.of(handle, again, 0)))).toMatch(/^invalidArgument: buffer handle/)
     expect(codeOf(() => binding.run(plan, Uint32Array.of(again, again)))).toMatch(/takes 3 buffers, got 2/)
     const small = bufferOf(binding, new Float32Array(1))
-    expect(codeOf(() => binding.run(plan, Uint32Array.of(again, small, 0)))).toMatch(/storage 1 of plan plan needs 8 bytes, buffer data has 4/)
+    expect(codeOf(() => binding.run(plan, Uint32Array.of(again, small, 0)))).toMatch(
+      /storage 1 of plan plan needs 8 bytes, buffer data has 4/,
+    )
     binding.release(plan)
     expect(codeOf(() => binding.release(plan))).toMatch(/^invalidArgument: plan handle/)
   })

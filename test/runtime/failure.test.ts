@@ -1,6 +1,6 @@
 // What a failed run leaves behind: failed outputs, untouched or lost cells, and how memory runs out and comes back.
 import { describe, expect, it } from 'vitest'
-import { bufferOf, concatPlan, loadTestAddon, prepare, readFloats, takePlan, Tickets, trainPlan } from './addon.js'
+import { bufferOf, concatPlan, loadTestAddon, prepare, readFloats, Tickets, takePlan, trainPlan } from './addon.js'
 
 const binding = loadTestAddon()
 const tickets = new Tickets(binding)
@@ -12,7 +12,13 @@ describe('a run that fails', () => {
     const handles = Uint32Array.of(x, bufferOf(binding, new Int32Array([0, 7])), 0)
     const ticket = binding.run(plan, handles)
     const failure = await tickets.wait(ticket)
-    expect(failure).toEqual({ code: 'invalidArgument', message: 'take: index 7 is out of range', origin: ticket, step: 0, stateLost: false })
+    expect(failure).toEqual({
+      code: 'invalidArgument',
+      message: 'take: index 7 is out of range',
+      origin: ticket,
+      step: 0,
+      stateLost: false,
+    })
     expect(await readFloats(binding, tickets, handles[2] as number, 2)).toEqual(failure)
     // Inputs are as good as before.
     expect(await readFloats(binding, tickets, x, 3)).toEqual(new Float32Array([1, 2, 3]))
@@ -21,7 +27,11 @@ describe('a run that fails', () => {
   it('fails the runs that use its outputs, which keep the origin', async () => {
     const take = prepare(binding, takePlan(3, 2))
     const concat = prepare(binding, concatPlan(2, 1))
-    const handles = Uint32Array.of(bufferOf(binding, new Float32Array(3)), bufferOf(binding, new Int32Array([-1, 0])), 0)
+    const handles = Uint32Array.of(
+      bufferOf(binding, new Float32Array(3)),
+      bufferOf(binding, new Int32Array([-1, 0])),
+      0,
+    )
     const origin = binding.run(take, handles)
     const next = Uint32Array.of(handles[2] as number, bufferOf(binding, new Float32Array(1)), 0)
     const ticket = binding.run(concat, next)

@@ -6,7 +6,11 @@ const binding = loadTestAddon()
 const tickets = new Tickets(binding)
 const layout = concatPlan(2, 1)
 const { milliseconds, steps, runs } = workerData as { milliseconds: number; steps: number; runs: number }
-const plan = prepare(binding, { ...layout, steps: [...Array.from({ length: steps }, () => wait(milliseconds)), ...layout.steps] }, 'worker')
+const plan = prepare(
+  binding,
+  { ...layout, steps: [...Array.from({ length: steps }, () => wait(milliseconds)), ...layout.steps] },
+  'worker',
+)
 const a = bufferOf(binding, new Float32Array([1, 2]), 'worker')
 const b = bufferOf(binding, new Float32Array([3]), 'worker')
 

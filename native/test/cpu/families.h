@@ -10,5 +10,11 @@ void testMatmul();
 void timeMatmul();
 void testAttention();
 void timeAttention();
+void testConv();
+void timeConv();
+void testSoftmax();
+void testLayerNorm();
+void timeSoftmax();
+void timeLayerNorm();
 
 }  // namespace heddle::test

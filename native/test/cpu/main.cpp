@@ -10,11 +10,17 @@ int main(int count, char** arguments) {
     timeFused();
     timeMatmul();
     timeAttention();
+    timeConv();
+    timeSoftmax();
+    timeLayerNorm();
     return 0;
   }
   testFusedWalks();
   testFusedOps();
   testMatmul();
   testAttention();
+  testConv();
+  testSoftmax();
+  testLayerNorm();
   return finish();
 }

@@ -11,7 +11,7 @@
 #include <cstring>
 #include <thread>
 
-#include "../../native/core/backend.h"
+#include "../core/backend.h"
 
 namespace heddle {
 
@@ -41,8 +41,7 @@ class Concat : public Kernel {
   }
   void run(const RunOperands& operands) override {
     auto* target = static_cast<char*>(operands.outputs[0]);
-    for (size_t i = 0; i < bytes_.size(); target += bytes_[i++])
-      std::memcpy(target, operands.inputs[i], bytes_[i]);
+    for (size_t i = 0; i < bytes_.size(); target += bytes_[i++]) std::memcpy(target, operands.inputs[i], bytes_[i]);
   }
 
  private:
