@@ -7,6 +7,7 @@
 int main(int count, char** arguments) {
   using namespace heddle::test;
   if (count > 1 && std::strcmp(arguments[1], "time") == 0) {
+    timeFused();
     timeMatmul();
     timeAttention();
     timeConv();
@@ -14,6 +15,8 @@ int main(int count, char** arguments) {
     timeLayerNorm();
     return 0;
   }
+  testFusedWalks();
+  testFusedOps();
   testMatmul();
   testAttention();
   testConv();
