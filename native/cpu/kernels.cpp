@@ -13,6 +13,9 @@ void registerCpuKernels(KernelTable& table) {
   registerSoftmax(table);
   registerLayerNorm(table);
   registerFused(table);
+  registerOptimizers(table);
+  registerIndexing(table);
+
 }
 
 }  // namespace heddle

@@ -16,5 +16,8 @@ void testSoftmax();
 void testLayerNorm();
 void timeSoftmax();
 void timeLayerNorm();
+void testOptimizers();
+void testIndexing();
+void timeOptimizers();
 
 }  // namespace heddle::test

@@ -13,6 +13,7 @@ int main(int count, char** arguments) {
     timeConv();
     timeSoftmax();
     timeLayerNorm();
+    timeOptimizers();
     return 0;
   }
   testFusedWalks();
@@ -22,5 +23,7 @@ int main(int count, char** arguments) {
   testConv();
   testSoftmax();
   testLayerNorm();
+  testOptimizers();
+  testIndexing();
   return finish();
 }
