@@ -12,10 +12,8 @@ void registerCpuKernels(KernelTable& table) {
   registerConv(table);
   registerSoftmax(table);
   registerLayerNorm(table);
-  registerFused(table);
   registerOptimizers(table);
   registerIndexing(table);
-
 }
 
 }  // namespace heddle
