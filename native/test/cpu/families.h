@@ -3,6 +3,9 @@
 
 namespace heddle::test {
 
+void testFusedWalks();
+void testFusedOps();
+void timeFused();
 void testMatmul();
 void timeMatmul();
 void testAttention();

@@ -7,6 +7,7 @@
 int main(int count, char** arguments) {
   using namespace heddle::test;
   if (count > 1 && std::strcmp(arguments[1], "time") == 0) {
+    timeFused();
     timeMatmul();
     timeAttention();
     timeConv();
@@ -17,6 +18,8 @@ int main(int count, char** arguments) {
     timeBatchNorm();
     return 0;
   }
+  testFusedWalks();
+  testFusedOps();
   testMatmul();
   testAttention();
   testConv();

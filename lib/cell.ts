@@ -1,0 +1,92 @@
+// Cells as people hold them: tensors with a next value. A parameter is one that is trained.
+import { assignAll } from './graph/assign.js'
+import { CellState } from './graph/cell.js'
+import type { Value } from './graph/node.js'
+import { copyOf } from './graph/recording.js'
+import { currentTrace } from './graph/trace.js'
+import { ArgumentError, TraceError } from './runtime/errors.js'
+import type { DType } from './schema/dtype.js'
+import type { Shape } from './schema/shape.js'
+import { Tensor } from './tensor.js'
+
+export interface CellOptions {
+  /** Names it in errors and memory reports. */
+  readonly name?: string
+}
+
+/**
+ * State that outlives a run. Reading it gives its present value; `assign` gives it the next one. Inside a compiled
+ * function assignments take effect together, when the run does.
+ */
+export class Cell<D extends DType = DType, S extends Shape = Shape> extends Tensor<D, S> {
+  /** @internal */
+  readonly state: CellState
+
+  /** Starts with a copy of `initial`. */
+  constructor(initial: Tensor<D, S>, options: CellOptions = {}) {
+    super(undefined)
+    if (currentTrace()) throw new TraceError('cell: state can not be made inside a compiled function; make it before')
+    const { dtype, shape } = initial
+    const buffer = copyOf(initial.value)
+    this.state = new CellState(buffer, dtype, shape, options.name ?? `cell ${dtype}[${shape}]`)
+  }
+
+  override get value(): Value {
+    return this.state.read()
+  }
+
+  // Shape and dtype never change, so asking for them is no read.
+  override get dtype(): D {
+    return this.state.dtype as D
+  }
+
+  override get shape(): S {
+    return this.state.shape as S
+  }
+
+  override get disposed(): boolean {
+    return false
+  }
+
+  /** Sets the next value: at once outside a compiled function, with the run inside one. */
+  assign(next: Tensor<D>): void {
+    assignAll([[this.state, next.value]])
+  }
+
+  /** Overwrites the contents with elements of the same dtype in row-major order. */
+  write(data: ArrayBufferView): void {
+    if (currentTrace()) throw new TraceError('write: data can not be written inside a compiled function; assign a tensor')
+    if (data.byteLength !== this.state.buffer.bytes) {
+      throw new ArgumentError(`write: ${this.state.label} takes ${this.state.buffer.bytes} bytes, not ${data.byteLength}`)
+    }
+    this.state.write(data, copyOf)
+  }
+
+  /** A cell's memory goes with the cell. */
+  override dispose(): void {
+    this.state.buffer.free()
+  }
+}
+
+/** Assigns several cells at once: in one run, and all or none. */
+export function assign(pairs: Iterable<readonly [Cell, Tensor]>): void {
+  assignAll([...pairs].map(([cell, next]) => [cell.state, next.value] as const))
+}
+
+/** A cell that gradients are asked of. */
+export class Parameter<D extends DType = DType, S extends Shape = Shape> extends Cell<D, S> {
+  constructor(initial: Tensor<D, S>, options: CellOptions = {}) {
+    super(initial, { name: options.name ?? `parameter ${initial.dtype}[${initial.shape}]` })
+    this.state.trainable = true
+  }
+
+  /** Whether gradients reach it; set to false it is frozen. Compiled functions that use it are traced again. */
+  get trainable(): boolean {
+    return this.state.trainable
+  }
+
+  set trainable(trainable: boolean) {
+    this.state.trainable = trainable
+  }
+}
+

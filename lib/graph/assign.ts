@@ -1,0 +1,26 @@
+// Assignment: gives cells their next values, together; recorded in a trace, enqueued at once outside one.
+import type { Buffer } from '../runtime/buffer.js'
+import type { CellState } from './cell.js'
+import { identityOf } from './identity.js'
+import type { Value } from './node.js'
+import { realize } from './realize.js'
+import { currentTrace } from './trace.js'
+
+/** Sets every cell to its value. All are checked before any changes. */
+export function assignAll(pairs: readonly (readonly [CellState, Value])[]): void {
+  for (const [cell, value] of pairs) cell.check(value)
+  const trace = currentTrace()
+  if (trace) {
+    for (const [cell, value] of pairs) {
+      trace.cells.set(cell, value)
+      trace.assigned.add(cell)
+    }
+    return
+  }
+  // Copies, since no tensor shares a cell's bytes.
+  const copies = pairs.map(([, value]) => identityOf(value))
+  const done = realize(copies)
+  pairs.forEach(([cell], i) => {
+    cell.replace((copies[i] as Value).buffer as Buffer, done)
+  })
+}

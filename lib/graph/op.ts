@@ -1,0 +1,74 @@
+// The op as the graph sees it: schema, shape rule, gradient rule, and how lowering treats it.
+import type { OpSchema, Params, ParamSchema, Spec, Strides } from '../schema/op.js'
+import type { Opcode } from '../schema/program.js'
+import type { Shape } from '../schema/shape.js'
+import type { Node, Value } from './node.js'
+
+export type AnyParams = Readonly<Record<string, unknown>>
+
+/**
+ * Gradient rule on graph values: the cotangent of each output (undefined where nothing flows) gives one of each input
+ * (undefined where nothing flows back).
+ */
+export type GradientRule = (node: Node, cotangents: readonly (Value | undefined)[]) => readonly (Value | undefined)[]
+
+/** A tensor's place in memory, relative to the storage it is a window on; strides in elements. */
+export interface Layout {
+  readonly offset: number
+  readonly strides: readonly number[]
+}
+
+/**
+ * How lowering treats an op:
+ * - `leaf`: there already (data, a constant, an input, a cell's value).
+ * - `view`: another window on its input; `view` gives the layout, or undefined where these strides allow none.
+ * - `element`: one instruction of a fused program.
+ * - `reduction`: a fused program's `reduce`, over the axes in the parameter `axes`.
+ * - `kernel`: a step of its own.
+ */
+export type OpKind = 'leaf' | 'view' | 'element' | 'reduction' | 'kernel'
+
+export interface Op<P extends ParamSchema = ParamSchema> extends OpSchema<P> {
+  readonly kind: OpKind
+  /** Shapes and dtypes of the outputs; throws a typed error, in words, where the inputs do not fit. */
+  infer(inputs: readonly Spec[], params: Params<P>): readonly Spec[]
+  /** Undefined: the op has no gradient. */
+  readonly gradient: GradientRule | undefined
+  /** For views: the layout of the result, given the input's. */
+  view?(input: Spec, layout: Layout, params: Params<P>): Layout | undefined
+  /** For elements: the instruction and its immediates. */
+  readonly opcode?: Opcode
+  /** For kernels: the strides each operand may have; one entry stands for all. */
+  readonly accepts?: readonly Strides[]
+  /** For kernels: the order of axes in memory, outermost first, of each output, given those of the inputs. */
+  order?(inputs: readonly (readonly number[])[], params: Params<P>): readonly (readonly number[] | undefined)[]
+  /** For kernels: for each output, the input whose memory it may overwrite (-1: none). */
+  inPlace?(params: Params<P>): readonly number[]
+  /** Draws at random or has identity: equal nodes are different values. */
+  readonly unique?: boolean
+}
+
+/** Every op with a native kernel, by name: what the schema is generated from. */
+const registry = new Map<string, Op>()
+
+export function registerOp(op: Op): void {
+  if (registry.has(op.name)) throw new Error(`defineOp: '${op.name}' is defined twice`)
+  registry.set(op.name, op)
+}
+
+/** Every op with a native kernel, in the order of the native enumeration. */
+export function kernelOps(): readonly Op[] {
+  return [...registry.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+let ids: Map<string, number> | undefined
+
+/** The op's number in a plan. */
+export function opId(name: string): number {
+  ids ??= new Map(kernelOps().map((op, id) => [op.name, id]))
+  const id = ids.get(name)
+  if (id === undefined) throw new Error(`op '${name}' has no kernel`)
+  return id
+}
+
+export type { Shape }

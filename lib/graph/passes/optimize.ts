@@ -1,0 +1,7 @@
+// The passes every graph goes through before it is lowered, in order.
+import type { Graph } from '../lower.js'
+import { fuseBias } from './epilogue.js'
+import { simplify } from './simplify.js'
+
+/** Dead code needs no pass (what no result depends on is never visited), common subexpressions are one node already. */
+export const optimize = (graph: Graph): Graph => fuseBias(simplify(graph))

@@ -1,0 +1,126 @@
+// The only loader of the native addon, and its surface as TypeScript sees it.
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { SCHEMA_HASH } from '../schema/hash.gen.js'
+
+export interface DeviceDescription {
+  readonly name: string
+  readonly kind: 'cpu'
+  /** Compute threads in use. */
+  readonly threads: number
+  /** The widest instruction set the kernels use. */
+  readonly instructionSet: string
+  /** What the device, or the container the process runs in, has in all. */
+  readonly memoryBytes: number
+}
+
+/** Bytes are size classes of the pool; `retries` counts allocations that needed the cache given back first. */
+export interface DeviceStatistics {
+  readonly allocated: number
+  readonly reserved: number
+  readonly peak: number
+  readonly limit: number
+  readonly retries: number
+  readonly arenaBytes: number
+  /** Jobs waiting or running. */
+  readonly queued: number
+  /** Live bytes by label, largest first. */
+  readonly holders: readonly { readonly label: string; readonly bytes: number }[]
+}
+
+export type ErrorCode = 'invalidArgument' | 'invalidPlan' | 'outOfMemory' | 'unsupported' | 'deviceLost' | 'internal'
+
+/** Why a job did not deliver. What it should have written fails to read with the same failure. */
+export interface Failure {
+  readonly code: ErrorCode
+  readonly message: string
+  /** The ticket of the job that failed first. */
+  readonly origin: number
+  /** The plan step it failed at; -1 where no plan ran. */
+  readonly step: number
+  /** Cells may have been written in part; they fail to read until they are written whole. */
+  readonly stateLost: boolean
+}
+
+/**
+ * The addon. Handles, plans and tickets are positive integers that belong to the thread they were made on. Every call
+ * throws an Error whose `code` is an ErrorCode where its arguments are wrong, before anything is changed.
+ */
+export interface Binding {
+  readonly schemaHash: string
+  devices(): DeviceDescription[]
+  /** A buffer of undefined contents. */
+  alloc(device: number, bytes: number, label: string): number
+  /** Drops the handle; queued work keeps the memory. */
+  free(handle: number): void
+  /**
+   * Ordered after the work queued on the buffer. Copies at once where there is none and returns 0, else stages a copy
+   * and returns a ticket. Writing the whole buffer makes a failed one good again.
+   */
+  write(handle: number, byteOffset: number, source: ArrayBufferView): number
+  /** Fills `target` from the device's thread until the ticket settles: do not transfer or resize its memory before. */
+  read(handle: number, byteOffset: number, target: ArrayBufferView): number
+  /** Makes a plan's kernels; `words` are those of `encodePlan`. Waits for the job in progress, not for queued ones. */
+  prepare(device: number, words: Float64Array, label: string): { plan: number; workspaceBytes: Float64Array }
+  /** Offsets, multiples of 64, of every arena storage and then of every step's workspace. */
+  place(plan: number, offsets: Float64Array, arenaBytes: number): void
+  /**
+   * Queues a run on the caller's storages in order and returns its ticket. Slots of `output` storages are filled with
+   * handles of new buffers. Throws before anything is queued.
+   */
+  run(plan: number, handles: Uint32Array): number
+  release(plan: number): void
+  /** A ticket that settles after all earlier work. */
+  sync(device: number): number
+  stats(device: number): DeviceStatistics
+  /** `threads` takes effect after the job in progress. */
+  configure(device: number, options: { memoryLimit?: number; threads?: number }): void
+  /**
+   * Called with every batch of settled tickets, in order; `failures` has an entry where the ticket at that position
+   * failed. One callback per thread: the last one given.
+   */
+  listen(callback: (tickets: Float64Array, failures: (Failure | undefined)[] | undefined) => void): void
+}
+
+/** The package's folder: the sources and `dist/` lie at different depths below it. */
+function packageFolder(): string {
+  let folder = dirname(fileURLToPath(import.meta.url))
+  while (!existsSync(join(folder, 'package.json'))) {
+    const parent = dirname(folder)
+    if (parent === folder)
+      throw new Error('heddle: its package.json is missing beside the installed files: reinstall heddle')
+    folder = parent
+  }
+  return folder
+}
+
+let loaded: Binding | undefined
+
+/** Loads the addon at the first call. Throws one sentence that says what is missing and what to do. */
+export function binding(): Binding {
+  if (loaded) return loaded
+  const require = createRequire(import.meta.url)
+  const load = require('node-gyp-build') as (folder: string) => Binding
+  const folder = packageFolder()
+  let addon: Binding
+  try {
+    addon = load(folder)
+  } catch (error) {
+    const machine = `${process.platform}-${process.arch}, Node ${process.versions.node}`
+    throw new Error(
+      `heddle: there is no native addon for this machine (${machine}): use a published build for it, or run ` +
+        `\`npm run build:native\` in ${folder}`,
+      { cause: error },
+    )
+  }
+  if (addon.schemaHash !== SCHEMA_HASH) {
+    throw new Error(
+      `heddle: the native addon was built from schema ${addon.schemaHash}, this JavaScript from ${SCHEMA_HASH}: ` +
+        `run \`npm run build\` in ${folder}`,
+    )
+  }
+  loaded = addon
+  return addon
+}

@@ -1,0 +1,106 @@
+// A buffer: device memory with one owner on the JavaScript side, freed by hand and, as a net, by the collector.
+import { type Device, library, settled } from './device.js'
+import { ArgumentError, native } from './errors.js'
+
+/** Results up to this size move to JavaScript's heap once they are there, so nobody has to free a loss. */
+const SMALL_BYTES = 256
+
+const abandoned = new FinalizationRegistry<number>((handle) => library().free(handle))
+let finalizers = true
+
+/** Switches the net off (or on), to show that a loop does not need it. */
+export function useFinalizers(on: boolean): void {
+  finalizers = on
+}
+
+export class Buffer {
+  /** The bytes in JavaScript's heap, once a small result has been fetched. */
+  private host: Uint8Array | undefined
+  private fetched: Promise<void> | undefined
+  private freed = false
+
+  private constructor(
+    readonly device: Device,
+    readonly bytes: number,
+    private native: number,
+    readonly label: string,
+  ) {
+    if (finalizers) abandoned.register(this, native, this)
+  }
+
+  /** Memory with undefined contents. Throws `OutOfMemoryError`. */
+  static allocate(device: Device, bytes: number, label: string): Buffer {
+    return new Buffer(device, bytes, native(() => library().alloc(device.index, bytes, label)), label)
+  }
+
+  /** Takes over a handle that a run allocated; a small one is fetched as soon as `run` has settled. */
+  static adopt(device: Device, bytes: number, handle: number, label: string): Buffer {
+    const buffer = new Buffer(device, bytes, handle, label)
+    if (bytes <= SMALL_BYTES) buffer.fetch()
+    return buffer
+  }
+
+  /** Memory holding a copy of `data`. */
+  static from(device: Device, data: ArrayBufferView, label: string): Buffer {
+    if (isDetached(data)) throw new ArgumentError(`tensor: the data's ArrayBuffer is detached (it was transferred away)`)
+    const buffer = Buffer.allocate(device, data.byteLength, label)
+    buffer.write(data)
+    return buffer
+  }
+
+  /** The native handle, for a run that is enqueued now. */
+  get handle(): number {
+    if (this.native === 0) {
+      if (this.freed || !this.host) throw new ArgumentError(`${this.label}: its memory was freed`)
+      this.native = native(() => library().alloc(this.device.index, this.bytes, this.label))
+      if (finalizers) abandoned.register(this, this.native, this)
+      native(() => library().write(this.native, 0, this.host as Uint8Array))
+    }
+    return this.native
+  }
+
+  /** Overwrites the contents, after all work enqueued so far. */
+  write(data: ArrayBufferView): void {
+    const handle = this.handle
+    native(() => library().write(handle, 0, data))
+    this.host = undefined
+  }
+
+  /** The contents as they are after all work enqueued so far. */
+  async read(): Promise<ArrayBuffer> {
+    if (this.fetched) await this.fetched
+    if (this.host) return this.host.slice().buffer
+    const target = new Uint8Array(this.bytes)
+    await settled(native(() => library().read(this.handle, 0, target)), new Error())
+    return target.buffer
+  }
+
+  /** Gives the memory back; queued work that needs it still gets it. */
+  free(): void {
+    this.freed = true
+    this.host = undefined
+    this.dropNative()
+  }
+
+  private fetch(): void {
+    const target = new Uint8Array(this.bytes)
+    const handle = this.native
+    this.fetched = settled(native(() => library().read(handle, 0, target)), new Error()).then(() => {
+      if (this.freed) return
+      this.host = target
+      this.dropNative()
+    })
+    // A failed run must not become an unhandled rejection when nobody reads its result.
+    this.fetched.catch(() => undefined)
+  }
+
+  private dropNative(): void {
+    if (this.native === 0) return
+    abandoned.unregister(this)
+    library().free(this.native)
+    this.native = 0
+  }
+}
+
+const isDetached = (view: ArrayBufferView): boolean =>
+  view.byteLength === 0 && view.buffer.byteLength === 0 && 'detached' in view.buffer && view.buffer.detached === true

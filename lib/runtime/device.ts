@@ -1,0 +1,145 @@
+// Devices: finding them, the default one, their memory, and the queue of work each one executes in order.
+import { type Binding, binding, type DeviceStatistics, type Failure } from './binding.js'
+import { DeviceError, errorOfCode, type HeddleError, native } from './errors.js'
+
+interface Pending {
+  resolve(): void
+  reject(error: HeddleError): void
+}
+
+/** Runs that may be queued on a device before a compiled step waits. */
+export const RUNS_IN_FLIGHT = 4
+
+const pending = new Map<number, Pending>()
+/** Where the work that may still fail was enqueued, by ticket. */
+const sites = new Map<number, Error>()
+/** Errors of runs, kept for the reads of their outputs that come later. */
+const failures = new Map<number, HeddleError>()
+const FAILURES_KEPT = 256
+/** Errors of runs that had already written to cells. */
+const lostState = new WeakSet<Error>()
+
+/** Whether the run this error came from had written to cells before it failed. */
+export const hasLostState = (error: Error): boolean => lostState.has(error)
+
+let listening: Binding | undefined
+
+function toError(failure: Failure): HeddleError {
+  const known = failures.get(failure.origin)
+  if (known) return known
+  const error = errorOfCode(failure.code, failure.message)
+  if (failure.stateLost) lostState.add(error)
+  const site = sites.get(failure.origin)
+  if (site?.stack) error.stack = `${error.name}: ${error.message}\n${site.stack.split('\n').slice(1).join('\n')}`
+  failures.set(failure.origin, error)
+  if (failures.size > FAILURES_KEPT) failures.delete(failures.keys().next().value as number)
+  return error
+}
+
+function settle(tickets: Float64Array, failed: (Failure | undefined)[] | undefined): void {
+  tickets.forEach((ticket, i) => {
+    const failure = failed?.[i]
+    const error = failure && toError(failure)
+    sites.delete(ticket)
+    const waiter = pending.get(ticket)
+    pending.delete(ticket)
+    if (!waiter) return
+    if (error) waiter.reject(error)
+    else waiter.resolve()
+  })
+}
+
+/** The native library, loaded at first use. */
+export function library(): Binding {
+  if (!listening) {
+    listening = binding()
+    listening.listen(settle)
+  }
+  return listening
+}
+
+/** Settles when the work behind a ticket has; `site` gives its errors the stack of the call that enqueued it. */
+export function settled(ticket: number, site?: Error): Promise<void> {
+  if (site) sites.set(ticket, site)
+  return new Promise((resolve, reject) => pending.set(ticket, { resolve, reject }))
+}
+
+/** A place where tensors live and kernels run. Work given to one device runs in the order it was given. */
+export class Device {
+  /** Tickets of runs that have not finished, oldest first. */
+  private readonly running: Promise<unknown>[] = []
+
+  constructor(
+    readonly index: number,
+    readonly name: string,
+    readonly threads: number,
+    readonly instructionSet: string,
+  ) {}
+
+  /** Notes a run; it counts against the runs in flight until it settles, well or badly. */
+  track(run: Promise<unknown>): void {
+    this.running.push(run)
+    const done = () => {
+      this.running.splice(this.running.indexOf(run), 1)
+    }
+    run.then(done, done)
+  }
+
+  /** Settles when a further run may be enqueued; undefined when one may be at once. */
+  vacancy(): Promise<unknown> | undefined {
+    if (this.running.length < RUNS_IN_FLIGHT) return undefined
+    return (this.running[this.running.length - RUNS_IN_FLIGHT] as Promise<unknown>).catch(() => undefined)
+  }
+
+  /** Settles when everything enqueued so far has run. */
+  async synchronize(): Promise<void> {
+    await settled(native(() => library().sync(this.index)))
+  }
+
+  /** Bytes held, reserved and at most, and by whom. */
+  memory(): DeviceStatistics {
+    return native(() => library().stats(this.index))
+  }
+
+  /** Upper bound of the bytes the device's pool may hold; `Infinity` lifts it. */
+  setMemoryLimit(bytes: number): void {
+    native(() => library().configure(this.index, { memoryLimit: bytes }))
+  }
+
+  /** Threads kernels use; the default is what affinity, cgroup quota and OMP_NUM_THREADS allow. */
+  setThreads(threads: number): void {
+    native(() => library().configure(this.index, { threads }))
+  }
+
+  toString(): string {
+    return this.name
+  }
+}
+
+let devices: Device[] | undefined
+
+/** Every device of this machine. */
+export function listDevices(): readonly Device[] {
+  devices ??= native(() => library().devices()).map(
+    (found, index) => new Device(index, found.name, found.threads, found.instructionSet),
+  )
+  return devices
+}
+
+/** The device of that name (`cpu`). Throws `DeviceError` where there is none; never another one instead. */
+export function device(name: string): Device {
+  const found = listDevices().find((candidate) => candidate.name === name)
+  if (found) return found
+  const names = listDevices().map((candidate) => candidate.name)
+  throw new DeviceError(`device: there is no device '${name}' here; this build has ${names.join(', ')}`)
+}
+
+let chosen: Device | undefined
+
+/** The device new tensors are made on. */
+export const defaultDevice = (): Device => (chosen ??= device('cpu'))
+
+/** Sets the device new tensors are made on. */
+export function setDefaultDevice(target: Device | string): void {
+  chosen = typeof target === 'string' ? device(target) : target
+}

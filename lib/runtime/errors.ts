@@ -1,0 +1,85 @@
+// Every error heddle throws on purpose: one class per thing a program may want to catch.
+
+export class HeddleError extends Error {
+  override readonly name: string = 'HeddleError'
+}
+
+/** Shapes, ranks or extents that do not fit the op. */
+export class ShapeError extends HeddleError {
+  override readonly name = 'ShapeError'
+}
+
+/** An element type the op does not take. */
+export class DTypeError extends HeddleError {
+  override readonly name = 'DTypeError'
+}
+
+/** Any other argument that is wrong: an index out of range, a value that is no tensor, a detached buffer. */
+export class ArgumentError extends HeddleError {
+  override readonly name = 'ArgumentError'
+}
+
+/** A tensor used after `dispose()`. */
+export class DisposedError extends HeddleError {
+  override readonly name = 'DisposedError'
+}
+
+/** Something that can not be done while tracing, or only then. */
+export class TraceError extends HeddleError {
+  override readonly name = 'TraceError'
+}
+
+/** A gradient that does not exist: an unknown or frozen parameter, an op without one, a history that was released. */
+export class GradientError extends HeddleError {
+  override readonly name = 'GradientError'
+}
+
+/** Values of different devices in one op, or a device that does not exist. */
+export class DeviceError extends HeddleError {
+  override readonly name = 'DeviceError'
+}
+
+/** Device memory is exhausted. Nothing was written; freeing something and trying again is legal. */
+export class OutOfMemoryError extends HeddleError {
+  override readonly name = 'OutOfMemoryError'
+}
+
+/** A failed run had already written to this state; load a `stateDict` to go on. */
+export class StateLostError extends HeddleError {
+  override readonly name = 'StateLostError'
+}
+
+/** The device can not be used any more. */
+export class DeviceLostError extends HeddleError {
+  override readonly name = 'DeviceLostError'
+}
+
+/** A defect of heddle itself. */
+export class InternalError extends HeddleError {
+  override readonly name = 'InternalError'
+}
+
+const BY_CODE: Record<string, new (message: string, options?: ErrorOptions) => HeddleError> = {
+  invalidArgument: ArgumentError,
+  outOfMemory: OutOfMemoryError,
+  unsupported: DTypeError,
+  deviceLost: DeviceLostError,
+  stateLost: StateLostError,
+}
+
+/** The typed error for a code of the native library. */
+export function errorOfCode(code: string, message: string): HeddleError {
+  return new (BY_CODE[code] ?? InternalError)(message)
+}
+
+/** Runs a call into the native library and rethrows what it throws as a typed error. */
+export function native<T>(call: () => T): T {
+  try {
+    return call()
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && typeof error.code === 'string') {
+      throw errorOfCode(error.code, error.message)
+    }
+    throw error
+  }
+}

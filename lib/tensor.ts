@@ -1,0 +1,185 @@
+// The tensor: the handle people hold. Ops are methods of it, added by the rooms that own them.
+import { currentTrace } from './graph/trace.js'
+import { dataLeaf, type Value } from './graph/node.js'
+import { realize } from './graph/realize.js'
+import { Buffer } from './runtime/buffer.js'
+import { type Device, defaultDevice, device as deviceNamed } from './runtime/device.js'
+import { ArgumentError, DisposedError, DTypeError, ShapeError, TraceError } from './runtime/errors.js'
+import { type DType, isDType } from './schema/dtype.js'
+import { formatShape, type Shape, sizeOf } from './schema/shape.js'
+import { decode, encode, type Elements, type Nested, nestedShape, flattenNested, type Scalar } from './schema/elements.js'
+
+/** Where and as what a tensor is made. */
+export interface TensorOptions<D extends DType = DType> {
+  /** Default: `f32` for numbers, `bool` for booleans, `i64` for bigints, the array's own type for typed arrays. */
+  readonly dtype?: D
+  /** Default: that of the nested arrays, or one axis. */
+  readonly shape?: Shape
+  /** Default: the default device. */
+  readonly device?: Device | string
+}
+
+const scopes: { current(): Tensor[] | undefined } = { current: () => undefined }
+
+/** Lets `scope` learn of every tensor that is made. */
+export function collectTensors(current: () => Tensor[] | undefined): void {
+  scopes.current = current
+}
+
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: rooms above add their methods to this interface
+export class Tensor<D extends DType = DType, S extends Shape = Shape> {
+  #value: Value | undefined
+  /** Carries the type parameters; never set. */
+  declare readonly __types: { readonly dtype: D; readonly shape: S }
+
+  /** @internal Tensors come from `tensor`, from ops and from compiled functions. */
+  constructor(value: Value | undefined) {
+    this.#value = value
+    if (value) value.handles++
+    scopes.current()?.push(this)
+  }
+
+  /** @internal The graph value behind the handle. */
+  get value(): Value {
+    if (!this.#value) throw new DisposedError('tensor: it was used after dispose()')
+    return this.#value
+  }
+
+  get dtype(): D {
+    return this.value.dtype as D
+  }
+
+  /** Extents, outermost axis first; `[]` for a scalar. */
+  get shape(): S {
+    return this.value.shape as S
+  }
+
+  get rank(): S['length'] {
+    return this.shape.length
+  }
+
+  /** Number of elements. */
+  get size(): number {
+    return sizeOf(this.shape)
+  }
+
+  get device(): Device {
+    return this.value.node.device ?? defaultDevice()
+  }
+
+  get disposed(): boolean {
+    return this.#value === undefined
+  }
+
+  /**
+   * Every element in row-major order, once all work enqueued so far is done. f16 and bf16 come as `Float32Array`, i64 as
+   * `BigInt64Array`, bool as `Uint8Array` of 0 and 1. Rejects with the error of the run that failed to compute it.
+   */
+  async data(): Promise<Elements<D>> {
+    const { value } = this
+    if (currentTrace() || value.node.trace) {
+      throw new TraceError('data: a tensor inside a compiled function has no data yet; return it and read the result')
+    }
+    realize([value])
+    return decode(this.dtype, await (value.buffer as Buffer).read()) as Elements<D>
+  }
+
+  /** The only element of a tensor of size 1: a number, a bigint for i64, a boolean for bool. */
+  async item(): Promise<Scalar<D>> {
+    if (this.size !== 1) {
+      throw new ShapeError(`item: the tensor has ${this.size} elements, shape ${formatShape(this.shape)}; it takes exactly one`)
+    }
+    const [element] = await this.data()
+    return (this.dtype === 'bool' ? element === 1 : element) as Scalar<D>
+  }
+
+  /** The elements as nested arrays. */
+  async array(): Promise<Nested<Scalar<D>>> {
+    const { shape, dtype } = this
+    const data = await this.data()
+    let position = 0
+    const build = (axis: number): Nested<unknown> => {
+      if (axis === shape.length) {
+        const element = data[position++]
+        return dtype === 'bool' ? element === 1 : element
+      }
+      return Array.from({ length: shape[axis] as number }, () => build(axis + 1))
+    }
+    return build(0) as Nested<Scalar<D>>
+  }
+
+  /** Enqueues the computation without waiting for it, and gives the same tensor. */
+  realize(): this {
+    if (!currentTrace()) realize([this.value])
+    return this
+  }
+
+  /**
+   * Drops this handle; using it afterwards throws `DisposedError`. Memory that queued work or another tensor's history
+   * needs stays until they are done.
+   */
+  dispose(): void {
+    const value = this.#value
+    if (!value) return
+    this.#value = undefined
+    value.handles--
+    value.freeIfUnused()
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+
+  toString(): string {
+    return this.disposed ? 'Tensor(disposed)' : `Tensor ${this.dtype}${formatShape(this.shape)} on ${this.device}`
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString()
+  }
+}
+
+/** Numbers, booleans and bigints, alone or nested, or a typed array. */
+export type TensorData = Nested<number | bigint | boolean> | ArrayBufferView
+
+/** Throws unless every extent is an integer from 0 to 2^53 - 1 and so is their product. */
+export function checkShape(op: string, shape: Shape): void {
+  if (!Array.isArray(shape)) throw new ShapeError(`${op}: the shape must be a list of extents, not ${String(shape)}`)
+  for (const extent of shape) {
+    if (!Number.isSafeInteger(extent) || extent < 0) {
+      throw new ShapeError(`${op}: the shape ${formatShape(shape)} has the extent ${extent}; extents are integers from 0 up`)
+    }
+  }
+  if (!Number.isSafeInteger(sizeOf(shape) * 8)) {
+    throw new ShapeError(`${op}: the shape ${formatShape(shape)} has more elements than can be addressed`)
+  }
+}
+
+/**
+ * A tensor holding a copy of `data`. Throws `ShapeError` for ragged nesting or a shape of another size, `DTypeError` for
+ * an unknown dtype, `ArgumentError` for anything that is no number.
+ *
+ * @example tensor([[1, 2], [3, 4]])            // f32[2,2]
+ * @example tensor(new Int32Array(6), { shape: [2, 3] })
+ */
+export function tensor<D extends DType = 'f32'>(data: TensorData, options: TensorOptions<D> = {}): Tensor<D> {
+  const { dtype } = options
+  if (dtype !== undefined && !isDType(dtype)) throw new DTypeError(`tensor: there is no dtype '${String(dtype)}'`)
+  if (currentTrace()) {
+    throw new TraceError('tensor: data inside a compiled function would be frozen into it; make it outside and pass it in')
+  }
+  const typed = ArrayBuffer.isView(data)
+  const flat = typed ? data : flattenNested(data, (message) => new ArgumentError(`tensor: ${message}`))
+  const natural = typed ? undefined : nestedShape(data, (message) => new ShapeError(`tensor: ${message}`))
+  const { bytes, dtype: found, length } = encode(flat, dtype, (message) => new DTypeError(`tensor: ${message}`))
+  const shape = options.shape ?? natural ?? [length]
+  checkShape('tensor', shape)
+  if (sizeOf(shape) !== length) {
+    throw new ShapeError(`tensor: ${length} elements do not fill the shape ${formatShape(shape)}, which takes ${sizeOf(shape)}`)
+  }
+  const target = options.device === undefined ? defaultDevice() : toDevice(options.device)
+  const buffer = Buffer.from(target, bytes, `tensor ${found}${formatShape(shape)}`)
+  return new Tensor<D>(dataLeaf(buffer, { dtype: found, shape: [...shape] }))
+}
+
+export const toDevice = (target: Device | string): Device => (typeof target === 'string' ? deviceNamed(target) : target)

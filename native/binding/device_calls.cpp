@@ -1,0 +1,78 @@
+// devices, sync, stats, configure, listen.
+#include "calls.h"
+
+namespace heddle::binding {
+
+namespace {
+
+constexpr size_t kMostBytes = 9007199254740991;
+constexpr size_t kMostThreads = 4096;
+
+Device& deviceArgument(const Arguments& arguments) { return Devices::ofProcess().at(arguments.integer(0, "device")); }
+
+}  // namespace
+
+napi_value devices(const Arguments& arguments) {
+  const napi_env env = arguments.env;
+  const size_t count = Devices::ofProcess().count();
+  napi_value result = list(env, count);
+  for (size_t i = 0; i < count; i++) {
+    const DeviceDescription description = Devices::ofProcess().at(i).backend.describe();
+    napi_value device = object(env);
+    set(env, device, "name", text(env, description.name));
+    set(env, device, "kind", text(env, description.kind));
+    set(env, device, "threads", number(env, description.threads));
+    set(env, device, "instructionSet", text(env, description.instructionSet));
+    set(env, device, "memoryBytes", number(env, static_cast<double>(description.memoryBytes)));
+    set(env, result, i, device);
+  }
+  return result;
+}
+
+napi_value sync(const Arguments& arguments) {
+  return enqueue(arguments.env, deviceArgument(arguments),
+                 [](const auto& client, uint64_t ticket) { return std::make_unique<SyncJob>(client, ticket); });
+}
+
+napi_value stats(const Arguments& arguments) {
+  const napi_env env = arguments.env;
+  Device& device = deviceArgument(arguments);
+  const PoolStatistics pool = device.pool->statistics();
+  napi_value result = object(env);
+  const auto put = [&](const char* name, size_t value) {
+    set(env, result, name, number(env, static_cast<double>(value)));
+  };
+  put("allocated", pool.allocated);
+  put("reserved", pool.reserved);
+  put("peak", pool.peak);
+  put("limit", pool.limit);
+  put("retries", pool.retries);
+  put("arenaBytes", device.arenaBytes());
+  put("queued", device.executor.queued());
+  const std::vector<Holder> holders = device.pool->holders();
+  napi_value holderList = list(env, holders.size());
+  for (size_t i = 0; i < holders.size(); i++) {
+    napi_value holder = object(env);
+    set(env, holder, "label", text(env, holders[i].label));
+    set(env, holder, "bytes", number(env, static_cast<double>(holders[i].bytes)));
+    set(env, holderList, i, holder);
+  }
+  set(env, result, "holders", holderList);
+  return result;
+}
+
+napi_value configure(const Arguments& arguments) {
+  Device& device = deviceArgument(arguments);
+  const size_t memoryLimit = arguments.option(1, "memoryLimit", kMostBytes);
+  const size_t threads = arguments.option(1, "threads", kMostThreads);
+  if (memoryLimit > 0) device.pool->setMemoryLimit(memoryLimit);
+  if (threads > 0) device.executor.runNext([&] { device.backend.setThreads(static_cast<int>(threads)); });
+  return undefined(arguments.env);
+}
+
+napi_value listen(const Arguments& arguments) {
+  Environment::of(arguments.env).settlement()->listen(arguments.callback(0, "callback"));
+  return undefined(arguments.env);
+}
+
+}  // namespace heddle::binding

@@ -1,0 +1,55 @@
+// One thread per device that runs queued jobs in order, for every environment of the process.
+#pragma once
+
+#include <sys/types.h>
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "job.h"
+
+namespace heddle {
+
+class Executor {
+ public:
+  explicit Executor(Backend& backend) : backend_(backend) {}
+  ~Executor() { stop(); }
+
+  /// Throws Error in a process forked after the thread started: threads do not survive a fork.
+  void enqueue(std::unique_ptr<Job> job);
+
+  /// Runs `task` on the executor thread before anything still queued, and waits for it; exceptions come back. Kernels
+  /// are prepared this way: they may use the compute threads, and those belong to the executor thread.
+  void runNext(const std::function<void()>& task);
+
+  /// Drops the client's queued jobs and settles nothing of it any more. A run of its in progress ends at its next step.
+  void cancel(const std::shared_ptr<Client>& client);
+
+  /// Ends the thread after the job in progress; queued jobs are dropped. The next call starts it again.
+  void stop();
+
+  size_t queued() const;
+
+ private:
+  void start();
+  void loop();
+  void execute(std::unique_ptr<Job> job);
+
+  Backend& backend_;
+  mutable std::mutex mutex_;
+  std::condition_variable arrived_;
+  std::condition_variable finished_;
+  std::deque<std::unique_ptr<Job>> jobs_;
+  std::deque<std::function<void()>> tasks_;
+  Client* touched_ = nullptr;  // the client whose memory the job in progress writes
+  size_t running_ = 0;
+  bool stopping_ = false;
+  std::thread thread_;
+  pid_t process_ = 0;  // the one the thread was started in
+};
+
+}  // namespace heddle

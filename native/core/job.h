@@ -1,0 +1,100 @@
+// What the executor queues: runs, reads, writes and markers, each with the client that waits for it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "backend.h"
+#include "buffer.h"
+#include "plan.h"
+
+namespace heddle {
+
+/// Whoever queues jobs. `settle` is called on the executor thread, never after the client was cancelled.
+class Client {
+ public:
+  virtual ~Client() = default;
+  virtual void settle(uint64_t ticket, FailurePointer failure) noexcept = 0;
+  std::atomic<bool> cancelled{false};
+};
+
+class Job {
+ public:
+  Job(std::shared_ptr<Client> client, uint64_t ticket) : client(std::move(client)), ticket(ticket) {}
+  virtual ~Job() = default;
+  /// Why the job did not deliver; nullptr where it did.
+  virtual FailurePointer execute() = 0;
+  /// Whether it writes memory that goes with its client, so that the client must not go while it runs.
+  virtual bool touchesClient() const { return false; }
+
+  const std::shared_ptr<Client> client;
+  const uint64_t ticket;
+};
+
+/// Runs a plan. `uses` are the caller's storages in order.
+class RunJob : public Job {
+ public:
+  RunJob(std::shared_ptr<Client> client, uint64_t ticket, std::shared_ptr<Plan> plan, std::vector<BufferUse> uses,
+         BufferPointer arena);
+  FailurePointer execute() override;
+
+ private:
+  void fail(const FailurePointer& failure);
+
+  std::shared_ptr<Plan> plan_;
+  std::shared_ptr<const Placement> placement_;
+  std::vector<BufferUse> uses_;
+  BufferPointer arena_;
+};
+
+class ReadJob : public Job {
+ public:
+  ReadJob(std::shared_ptr<Client> client, uint64_t ticket, Backend& backend, BufferPointer buffer, size_t byteOffset,
+          std::span<std::byte> target)
+      : Job(std::move(client), ticket),
+        backend_(backend),
+        use_(std::move(buffer)),
+        byteOffset_(byteOffset),
+        target_(target) {}
+  FailurePointer execute() override;
+  bool touchesClient() const override { return true; }
+
+ private:
+  Backend& backend_;
+  BufferUse use_;
+  size_t byteOffset_;
+  std::span<std::byte> target_;
+};
+
+/// Writes a staged copy of the caller's bytes.
+class WriteJob : public Job {
+ public:
+  WriteJob(std::shared_ptr<Client> client, uint64_t ticket, Backend& backend, BufferPointer buffer, size_t byteOffset,
+           std::vector<std::byte> staged)
+      : Job(std::move(client), ticket),
+        backend_(backend),
+        use_(std::move(buffer)),
+        byteOffset_(byteOffset),
+        staged_(std::move(staged)) {}
+  FailurePointer execute() override;
+
+ private:
+  Backend& backend_;
+  BufferUse use_;
+  size_t byteOffset_;
+  std::vector<std::byte> staged_;
+};
+
+/// Does nothing: it settles once all earlier work has.
+class SyncJob : public Job {
+ public:
+  using Job::Job;
+  FailurePointer execute() override { return nullptr; }
+};
+
+/// Writes now. Only for buffers that no queued job uses. Rewriting the whole buffer makes a failed one good again.
+void writeBuffer(Backend& backend, Buffer& buffer, size_t byteOffset, std::span<const std::byte> source);
+
+}  // namespace heddle

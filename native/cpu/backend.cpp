@@ -1,0 +1,70 @@
+// The CPU as a backend: its description, its memory and the list of its kernel families.
+#include "../core/backend.h"
+
+#include <omp.h>
+
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <oneapi/dnnl/dnnl.hpp>
+
+#include "kernels.h"
+#include "memory.h"
+#include "threads.h"
+
+namespace heddle::cpu {
+
+namespace {
+
+const char* instructionSet() {
+  switch (dnnl::get_effective_cpu_isa()) {
+    case dnnl::cpu_isa::avx512_core_amx_fp16:
+    case dnnl::cpu_isa::avx512_core_amx: return "amx";
+    case dnnl::cpu_isa::avx512_core_fp16: return "avx512_fp16";
+    case dnnl::cpu_isa::avx512_core_bf16: return "avx512_bf16";
+    case dnnl::cpu_isa::avx512_core_vnni: return "avx512_vnni";
+    case dnnl::cpu_isa::avx512_core: return "avx512";
+    case dnnl::cpu_isa::avx2_vnni_2:
+    case dnnl::cpu_isa::avx2_vnni:
+    case dnnl::cpu_isa::avx2: return "avx2";
+    default: return "sse4.1";
+  }
+}
+
+class CpuBackend : public Backend {
+ public:
+  CpuBackend() { registerCpuKernels(kernels_); }
+
+  DeviceDescription describe() const override {
+    return {"cpu", "cpu", instructionSet(), threads_.load(), totalMemory()};
+  }
+
+  const KernelTable& kernels() const override { return kernels_; }
+  void* allocate(size_t bytes) noexcept override { return cpu::allocate(bytes); }
+  void free(void* memory, size_t) noexcept override { std::free(memory); }
+  void upload(void* device, const void* host, size_t bytes) override { std::memcpy(device, host, bytes); }
+  void download(void* host, const void* device, size_t bytes) override { std::memcpy(host, device, bytes); }
+
+  void setThreads(int threads) override {
+    threads_ = threads;
+    omp_set_num_threads(threads);
+  }
+
+ private:
+  KernelTable kernels_;
+  std::atomic<int> threads_{defaultThreads()};
+};
+
+}  // namespace
+
+}  // namespace heddle::cpu
+
+extern "C" __attribute__((visibility("default"))) heddle::Backend* heddle_backend_open(char* error,
+                                                                                       size_t errorLength) noexcept
+    try {
+  return new heddle::cpu::CpuBackend;
+} catch (const std::exception& failure) {
+  std::snprintf(error, errorLength, "%s", failure.what());
+  return nullptr;
+}

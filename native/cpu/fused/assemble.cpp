@@ -1,0 +1,492 @@
+// Turns a fused program into block steps: which phase evaluates what, what is memory itself and what needs a register.
+#include <limits>
+#include <string>
+
+#include "executable.h"
+#include "registers.h"
+
+namespace heddle::fused {
+namespace {
+
+size_t at(int position) { return static_cast<size_t>(position); }
+
+bool isFloatClass(RegisterClass kind) { return kind == RegisterClass::f32 || kind == RegisterClass::f64; }
+
+/// Values of this dtype look the same in memory and in a register.
+bool plain(DType dtype) {
+  return dtype == DType::f32 || dtype == DType::f64 || dtype == DType::i32 || dtype == DType::i64;
+}
+
+int registerBytes(DType dtype) { return dtype == DType::f64 || dtype == DType::i64 ? 8 : 4; }
+int log2Bytes(DType dtype) { return __builtin_ctz(static_cast<unsigned>(kDTypeBytes[static_cast<int>(dtype)])); }
+
+class Assembler {
+ public:
+  Assembler(const Program& program, int64_t block) : program_(program), loops_(loops()) {
+    exe_.accesses = accessesOf(program);
+    exe_.geometry = planGeometry(program, exe_.accesses, block);
+    exe_.reduces = program.reduce >= 0;
+    accessOf_.assign(program.instructions.size(), -1);
+    for (size_t a = 0; a < exe_.accesses.size(); a++) {
+      const Access& access = exe_.accesses[a];
+      const bool iota = access.kind == Access::Kind::iota;
+      exe_.starts.push_back(iota ? program.instructions[at(access.position)].start : 0);
+      if (access.kind == Access::Kind::store) storeAccess_.push_back(static_cast<int>(a));
+      else accessOf_[at(access.position)] = static_cast<int>(a);
+    }
+    const Geometry& geometry = exe_.geometry;
+    exe_.before.rows = geometry.tileRows > 1;
+    exe_.before.columns = geometry.tileColumns > 1;
+    exe_.after.rows = exe_.before.rows && !(exe_.reduces && geometry.row.reduced);
+    exe_.after.columns = exe_.before.columns && !(exe_.reduces && geometry.column.reduced);
+  }
+
+  Executable assemble() {
+    classify();
+    emitPhase(exe_.once, once_);
+    if (exe_.reduces) {
+      emitPhase(exe_.before, before_);
+      reduction();
+    }
+    emitPhase(exe_.after, after_);
+    allocate();
+    return std::move(exe_);
+  }
+
+ private:
+  struct PhaseState {
+    std::vector<bool> needed;
+    std::vector<int> valueOf;    // per instruction, or -1
+    std::vector<int> stores;
+    bool single = false;
+  };
+
+  void classify() {
+    const size_t count = program_.instructions.size();
+    uniform_.assign(count, false);
+    keptOnly_.assign(count, true);
+    for (size_t i = 0; i < count; i++) {
+      const Instruction& instruction = program_.instructions[i];
+      bool uniform = instruction.op != Opcode::reduce;
+      bool keptOnly = true;
+      if (accessOf_[i] >= 0) {
+        uniform = exe_.geometry.uniform[at(accessOf_[i])];
+        keptOnly = !movesOnReduced(instruction.strides);
+      }
+      for (int arg = 0; arg < instruction.argCount; arg++) {
+        uniform = uniform && uniform_[at(instruction.args[arg])];
+        keptOnly = keptOnly && keptOnly_[at(instruction.args[arg])];
+      }
+      uniform_[i] = uniform;
+      keptOnly_[i] = keptOnly;
+    }
+    for (PhaseState* phase : {&once_, &before_, &after_}) {
+      phase->needed.assign(count, false);
+      phase->valueOf.assign(count, -1);
+    }
+    once_.single = true;
+    onlyStored_.assign(count, true);
+    for (size_t s = 0; s < program_.stores.size(); s++) {
+      const int value = program_.stores[s].value;
+      // A value that no reduced axis changes is stored once, after the reduction, for it may be stored in place.
+      const bool before = exe_.reduces && !program_.afterReduce[at(value)] &&
+                          !(keptOnly_[at(value)] && !movesOnReduced(program_.stores[s].strides));
+      PhaseState& phase = before ? before_ : after_;
+      phase.stores.push_back(static_cast<int>(s));
+      phase.needed[at(value)] = true;
+    }
+    if (exe_.reduces) {
+      before_.needed[at(program_.instructions[at(program_.reduce)].args[0])] = true;
+      onlyStored_[at(program_.instructions[at(program_.reduce)].args[0])] = false;
+    }
+    for (PhaseState* phase : {&after_, &before_, &once_}) {
+      for (size_t i = count; i-- > 0;) {
+        if (!phase->needed[i]) continue;
+        if (uniform_[i] && phase != &once_) {
+          phase->needed[i] = false;
+          once_.needed[i] = true;
+          continue;
+        }
+        const Instruction& instruction = program_.instructions[i];
+        if (instruction.op == Opcode::reduce) continue;
+        for (int arg = 0; arg < instruction.argCount; arg++) {
+          phase->needed[at(instruction.args[arg])] = true;
+          onlyStored_[at(instruction.args[arg])] = false;
+        }
+      }
+    }
+  }
+
+  bool movesOnReduced(const std::vector<int64_t>& strides) const {
+    for (size_t axis = 0; axis < strides.size(); axis++)
+      if (program_.reduced[axis] && program_.extents[axis] > 1 && strides[axis] != 0) return true;
+    return false;
+  }
+
+  // --- the tile as a phase sees it ---
+
+  /// With rows alone the tile is one row of them, so that loops run along it.
+  int64_t rowStride(const Phase& phase, int access) const {
+    return phase.rows && phase.columns ? exe_.geometry.row.strides[at(access)] : 0;
+  }
+  int64_t columnStride(const Phase& phase, int access) const {
+    if (phase.columns) return exe_.geometry.column.strides[at(access)];
+    return phase.rows ? exe_.geometry.row.strides[at(access)] : 0;
+  }
+  bool varies(const Phase& phase, int access) const {
+    return rowStride(phase, access) != 0 || columnStride(phase, access) != 0;
+  }
+  bool flat(const Phase& phase, int access) const {
+    if (columnStride(phase, access) != 1) return false;
+    if (!(phase.rows && phase.columns)) return true;
+    return exe_.geometry.columnLevel < 0 && rowStride(phase, access) == exe_.geometry.column.extent;
+  }
+
+  int newValue(int bytes, bool single) {
+    values_.push_back({bytes, single, false, false});
+    return exe_.values++;
+  }
+  int reference(const PhaseState& state, int instruction) const {
+    return uniform_[at(instruction)] ? once_.valueOf[at(instruction)] : state.valueOf[at(instruction)];
+  }
+  bool single(int value) const { return values_[at(value)].single; }
+
+  // --- stores straight from the step that computes the value ---
+
+  int lastUse(const PhaseState& state, int load) const {
+    int last = load;
+    for (size_t i = 0; i < program_.instructions.size(); i++) {
+      if (!state.needed[i] || program_.instructions[i].op == Opcode::reduce) continue;
+      for (int arg = 0; arg < program_.instructions[i].argCount; arg++)
+        if (program_.instructions[i].args[arg] == load) last = static_cast<int>(i);
+    }
+    if (exe_.reduces && &state == &before_ && program_.instructions[at(program_.reduce)].args[0] == load)
+      last = std::numeric_limits<int>::max();
+    for (const int store : state.stores)
+      if (program_.stores[at(store)].value == load) last = std::numeric_limits<int>::max();
+    return last;
+  }
+
+  /// The store whose memory may take instruction `i`'s result as it is computed, or -1. Memory that a load still reads
+  /// later in the block may be the store's own (in place), so the step must be the last reader.
+  int directStore(const Phase& phase, const PhaseState& state, int i, bool moves) const {
+    for (const int s : state.stores) {
+      const Store& store = program_.stores[at(s)];
+      if (store.value != i) continue;
+      const int access = storeAccess_[at(s)];
+      const bool fits = moves ? columnStride(phase, access) == 1 : plain(store.dtype) && flat(phase, access);
+      if (!fits) continue;
+      bool free = true;
+      for (size_t load = 0; load < program_.instructions.size() && free; load++) {
+        if (!state.needed[load] || program_.instructions[load].op != Opcode::load) continue;
+        if (static_cast<int>(load) == i || program_.instructions[load].strides != store.strides) continue;
+        free = lastUse(state, static_cast<int>(load)) <= i;
+      }
+      if (free) return s;
+    }
+    return -1;
+  }
+
+  void bindStore(Phase& phase, int store, int value) {
+    values_[at(value)].memory = true;
+    phase.bindings.push_back({value, storeAccess_[at(store)]});
+    direct_.push_back(store);
+  }
+
+  // --- instructions ---
+
+  void emitPhase(Phase& phase, PhaseState& state) {
+    for (size_t i = 0; i < program_.instructions.size(); i++)
+      if (state.needed[i]) instruction(phase, state, static_cast<int>(i));
+    // Loaded values first: their memory may be that of another store (in place).
+    for (const bool loads : {true, false})
+      for (const int store : state.stores)
+        if ((program_.instructions[at(program_.stores[at(store)].value)].op == Opcode::load) == loads)
+          this->store(phase, state, store);
+  }
+
+  void instruction(Phase& phase, PhaseState& state, int i) {
+    const Instruction& source = program_.instructions[at(i)];
+    switch (source.op) {
+      case Opcode::load: return load(phase, state, i);
+      case Opcode::iota: return iota(phase, state, i);
+      case Opcode::constant: return constant(state, i);
+      case Opcode::reduce: return reduceResult(phase, state, i);
+      default: return compute(phase, state, i);
+    }
+  }
+
+  void load(Phase& phase, PhaseState& state, int i) {
+    const DType dtype = program_.instructions[at(i)].dtype;
+    const int access = accessOf_[at(i)];
+    const bool one = state.single || !varies(phase, access);
+    const bool moves = !one && onlyStored_[at(i)];
+    const int store = one ? -1 : directStore(phase, state, i, moves);
+    const int value = newValue(moves ? kDTypeBytes[static_cast<int>(dtype)] : registerBytes(dtype), one);
+    state.valueOf[at(i)] = value;
+    // The reduction reads after the stores, which may be in place.
+    const bool readLate = &state == &before_ && !state.stores.empty() &&
+                          program_.instructions[at(program_.reduce)].args[0] == i;
+    if (store < 0 && plain(dtype) && (one || flat(phase, access)) && !readLate) {
+      values_[at(value)].memory = true;
+      phase.bindings.push_back({value, access});
+      return;
+    }
+    Step step{Step::Kind::load};
+    step.single = one;
+    step.out = value;
+    step.access = access;
+    step.load = moves ? loops_.move[log2Bytes(dtype)] : loops_.load[static_cast<int>(dtype)];
+    step.rowStride = rowStride(phase, access);
+    step.columnStride = columnStride(phase, access);
+    if (store >= 0) {
+      bindStore(phase, store, value);
+      step.packed = !moves;
+      step.outRowStride = rowStride(phase, storeAccess_[at(store)]);
+    } else if (!one && sameForEveryTile(access)) {
+      step.resident = true;
+      values_[at(value)].resident = true;
+    }
+    phase.steps.push_back(step);
+  }
+
+  bool sameForEveryTile(int access) const {
+    if (exe_.geometry.columnLevel >= 0) return false;
+    for (const std::vector<Level>* levels : {&exe_.geometry.kept, &exe_.geometry.reduced})
+      for (const Level& level : *levels)
+        if (level.steps[at(access)] != 0) return false;
+    return true;
+  }
+
+  void iota(Phase& phase, PhaseState& state, int i) {
+    const Instruction& source = program_.instructions[at(i)];
+    const int access = accessOf_[at(i)];
+    Step step{Step::Kind::count};
+    step.single = state.single || !varies(phase, access);
+    step.out = state.valueOf[at(i)] = newValue(registerBytes(source.dtype), step.single);
+    step.access = access;
+    step.count = loops_.count[static_cast<int>(classOf(source.dtype))];
+    step.rowStride = rowStride(phase, access);
+    step.columnStride = columnStride(phase, access);
+    phase.steps.push_back(step);
+    wrap(phase, source.dtype, step.out, step.single);
+  }
+
+  void constant(PhaseState& state, int i) {
+    const Instruction& source = program_.instructions[at(i)];
+    int64_t word[2] = {};
+    loops_.cast[static_cast<int>(RegisterClass::f64)][static_cast<int>(source.dtype)](word, &source.value, nullptr,
+                                                                                      nullptr, 1);
+    const int value = state.valueOf[at(i)] = newValue(8, true);
+    values_[at(value)].memory = true;
+    exe_.constants.emplace_back(value, exe_.words.size());
+    exe_.words.push_back(word[0]);
+  }
+
+  void reduceResult(Phase& phase, PhaseState& state, int i) {
+    const bool one = !phase.rows && !phase.columns;
+    exe_.reduceResult = newValue(registerBytes(program_.instructions[at(i)].dtype), one);
+    state.valueOf[at(i)] = exe_.reduceResult;
+    const int store = one ? -1 : directStore(phase, state, i, false);
+    if (store >= 0) bindStore(phase, store, exe_.reduceResult);
+  }
+
+  /// i8 and u8 compute in 32 bits and are cut after each instruction.
+  void wrap(Phase& phase, DType dtype, int value, bool single) {
+    if (dtype != DType::i8 && dtype != DType::u8) return;
+    push(phase, loops_.cast[static_cast<int>(RegisterClass::i32)][static_cast<int>(dtype)], value, value, value, value,
+         single);
+  }
+
+  void push(Phase& phase, Compute loop, int out, int a, int b, int c, bool single) {
+    Step step{Step::Kind::compute};
+    step.single = single;
+    step.out = out;
+    step.a = a;
+    step.b = b;
+    step.c = c;
+    step.compute = loop;
+    phase.steps.push_back(step);
+  }
+
+  void compute(Phase& phase, PhaseState& state, int i) {
+    const Instruction& source = program_.instructions[at(i)];
+    int args[3] = {};
+    bool one = true;
+    for (int arg = 0; arg < source.argCount; arg++) {
+      args[arg] = reference(state, source.args[arg]);
+      one = one && single(args[arg]);
+    }
+    const bool random = source.op == Opcode::uniform || source.op == Opcode::normal;
+    if (random && !(single(args[0]) && single(args[1])))
+      throw Error(ErrorCode::invalidPlan, std::string("fused: ") + opcodeName(source.op) +
+                                              " needs a generator state that is the same at every coordinate");
+    const int store = one || random ? -1 : directStore(phase, state, i, false);
+    const DType operand = program_.instructions[at(source.args[source.op == Opcode::where ? 1 : 0])].dtype;
+    if (source.op == Opcode::cast) args[0] = rounded(phase, source.args[0], args[0], operand);
+    const int out = state.valueOf[at(i)] = newValue(registerBytes(source.dtype), one);
+    if (store >= 0) bindStore(phase, store, out);
+    if (random) return draw(phase, source, i, out, args, one);
+    for (int arg = source.argCount; arg < 3; arg++) args[arg] = args[0];
+    push(phase, loopFor(source, operand, args, one), out, args[0], args[1], args[2], one);
+    if (source.op != Opcode::cast && source.op != Opcode::max && source.op != Opcode::min &&
+        source.op != Opcode::where && source.op != Opcode::mod)
+      wrap(phase, source.dtype, out, one);
+  }
+
+  /// A computed f16 or bf16 is an f32 until it is cast; what was loaded or cast is rounded already.
+  int rounded(Phase& phase, int instruction, int value, DType dtype) {
+    const Opcode op = program_.instructions[at(instruction)].op;
+    if ((dtype != DType::f16 && dtype != DType::bf16) || op == Opcode::load || op == Opcode::cast ||
+        op == Opcode::constant)
+      return value;
+    const int out = newValue(4, single(value));
+    push(phase, loops_.cast[static_cast<int>(RegisterClass::f32)][static_cast<int>(dtype)], out, value, value, value,
+         single(value));
+    return out;
+  }
+
+  Compute loopFor(const Instruction& source, DType operand, const int* args, bool one) const {
+    const int op = static_cast<int>(source.op);
+    const int kind = static_cast<int>(classOf(operand));
+    if (source.op == Opcode::cast) return loops_.cast[kind][static_cast<int>(source.dtype)];
+    if (source.op == Opcode::where) {
+      int repeats = 0;
+      for (int arg = 0; arg < 3; arg++) repeats |= !one && single(args[arg]) ? 1 << arg : 0;
+      return loops_.where[registerBytes(source.dtype) == 8 ? 1 : 0][repeats];
+    }
+    if (source.argCount == 1) return loops_.unary[op][kind];
+    const Repeat repeat = one ? kNone : single(args[0]) ? kFirst : single(args[1]) ? kSecond : kNone;
+    return loops_.binary[op][kind][repeat];
+  }
+
+  void draw(Phase& phase, const Instruction& source, int i, int out, const int* args, bool one) {
+    const int position = program_.instructions[at(i)].args[2];
+    const int kind = source.dtype == DType::f64 ? 1 : 0;
+    Step step{Step::Kind::draw};
+    step.single = one;
+    step.out = out;
+    step.a = args[0];
+    step.b = args[1];
+    step.c = args[2];
+    step.offset = source.offset;
+    step.draw = source.op == Opcode::uniform ? loops_.uniform[kind] : loops_.normal[kind];
+    step.contiguous = !one && program_.instructions[at(position)].op == Opcode::iota &&
+                      flat(phase, accessOf_[at(position)]);
+    phase.steps.push_back(step);
+  }
+
+  /// A value that is one element, repeated over the tile.
+  int repeated(Phase& phase, int instruction, int value, int store) {
+    const DType dtype = program_.instructions[at(instruction)].dtype;
+    Step step{Step::Kind::repeat};
+    step.out = newValue(registerBytes(dtype), false);
+    step.a = value;
+    step.load = loops_.move[registerBytes(dtype) == 8 ? 3 : 2];
+    if (store >= 0) {
+      bindStore(phase, store, step.out);
+      step.packed = false;
+      step.outRowStride = rowStride(phase, storeAccess_[at(store)]);
+    }
+    phase.steps.push_back(step);
+    return step.out;
+  }
+
+  void store(Phase& phase, PhaseState& state, int s) {
+    for (const int done : direct_)
+      if (done == s) return;
+    const Store& store = program_.stores[at(s)];
+    const int access = storeAccess_[at(s)];
+    int value = reference(state, store.value);
+    const bool tile = phase.rows || phase.columns;
+    if (single(value) && tile) {
+      const bool straight = plain(store.dtype) && columnStride(phase, access) == 1;
+      value = repeated(phase, store.value, value, straight ? s : -1);
+      if (straight) return;
+    }
+    Step step{Step::Kind::store};
+    step.single = !tile;
+    step.a = step.b = step.c = value;
+    step.access = access;
+    const bool moved = !uniform_[at(store.value)] && onlyStored_[at(store.value)] && varies(phase, access) &&
+                       program_.instructions[at(store.value)].op == Opcode::load && !single(reference(state, store.value));
+    step.store = moved ? loops_.moveOut[log2Bytes(store.dtype)] : loops_.store[static_cast<int>(store.dtype)];
+    step.rowStride = rowStride(phase, access);
+    step.columnStride = columnStride(phase, access);
+    phase.steps.push_back(step);
+  }
+
+  void reduction() {
+    const Instruction& source = program_.instructions[at(program_.reduce)];
+    const int kind = static_cast<int>(source.reduction);
+    const RegisterClass operand = classOf(source.dtype);
+    const RegisterClass accumulator = isFloatClass(operand) ? RegisterClass::f64 : RegisterClass::i64;
+    int value = reference(before_, source.args[0]);
+    if (single(value) && (exe_.before.rows || exe_.before.columns))
+      value = repeated(exe_.before, source.args[0], value, -1);
+    exe_.reduceArgument = value;
+    exe_.alongRows = exe_.geometry.column.reduced || !exe_.before.columns;
+    exe_.reduce = (exe_.alongRows ? loops_.reduceRows : loops_.reduceColumns)[kind][static_cast<int>(operand)];
+    exe_.combine = loops_.reduceColumns[kind][static_cast<int>(accumulator)];
+    exe_.finish = loops_.cast[static_cast<int>(accumulator)][static_cast<int>(classDType(source.dtype))];
+    exe_.identity = identityOf(source);
+  }
+
+  /// f16 and bf16 results stay f32 until they are stored.
+  static DType classDType(DType dtype) { return dtype == DType::f16 || dtype == DType::bf16 ? DType::f32 : dtype; }
+
+  static int64_t identityOf(const Instruction& source) {
+    const bool lowest = source.reduction == Reduction::max;
+    if (isFloatClass(classOf(source.dtype))) {
+      const double infinity = std::numeric_limits<double>::infinity();
+      const double value = source.reduction == Reduction::sum    ? 0.0
+                           : source.reduction == Reduction::prod ? 1.0
+                           : lowest                              ? -infinity
+                                                                 : infinity;
+      return __builtin_bit_cast(int64_t, value);
+    }
+    if (source.reduction == Reduction::sum) return 0;
+    if (source.reduction == Reduction::prod) return 1;
+    switch (source.dtype) {
+      case DType::bool_: return lowest ? 0 : 1;
+      case DType::u8: return lowest ? 0 : 255;
+      case DType::i8: return lowest ? -128 : 127;
+      case DType::i32: return lowest ? std::numeric_limits<int32_t>::min() : std::numeric_limits<int32_t>::max();
+      default: return lowest ? std::numeric_limits<int64_t>::min() : std::numeric_limits<int64_t>::max();
+    }
+  }
+
+  void allocate() {
+    const int64_t block = exe_.geometry.tileRows * exe_.geometry.tileColumns;
+    RegisterPlan plan(values_, block);
+    plan.addPhase(exe_.once, -1, -1);
+    plan.addPhase(exe_.before, exe_.reduceArgument, -1);
+    plan.addPhase(exe_.after, -1, exe_.reduceResult);
+    plan.finish(exe_);
+  }
+
+  const Program& program_;
+  const Loops& loops_;
+  Executable exe_;
+  std::vector<int> accessOf_;     // per instruction
+  std::vector<int> storeAccess_;  // per store
+  std::vector<bool> uniform_;     // per instruction: the same at every coordinate
+  std::vector<bool> keptOnly_;    // per instruction: the same along every reduced axis
+  std::vector<bool> onlyStored_;  // per instruction: no instruction uses it
+  std::vector<int> direct_;       // stores that need no step
+  std::vector<ValuePlace> values_;
+  PhaseState once_;
+  PhaseState before_;
+  PhaseState after_;
+};
+
+}  // namespace
+
+int64_t Executable::keptWidth() const {
+  const int64_t rows = after.rows ? geometry.tileRows : 1;
+  return rows * (after.columns ? geometry.tileColumns : 1);
+}
+
+Executable assemble(const Program& program, int64_t block) { return Assembler(program, block).assemble(); }
+
+}  // namespace heddle::fused

@@ -1,0 +1,82 @@
+// A fused program made ready to run: the walk, and per tile a list of block steps on numbered values.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "geometry.h"
+#include "loops.h"
+
+namespace heddle::fused {
+
+/// One call of a loop on one tile.
+struct Step {
+  enum class Kind : uint8_t { load, repeat, count, compute, draw, store };
+  Kind kind;
+  bool single = false;      // one element whatever the tile
+  bool resident = false;    // a load that is the same for every tile: done again only for more rows
+  bool contiguous = false;  // draw: positions follow one another
+  int out = -1;
+  int a = 0;
+  int b = 0;
+  int c = 0;
+  int access = -1;
+  int64_t rowStride = 0;    // of the memory side, in elements
+  int64_t columnStride = 0;
+  bool packed = true;         // load, repeat: the destination is packed, or its rows lie outRowStride apart
+  int64_t outRowStride = 0;
+  int64_t offset = 0;         // draw
+  Compute compute = nullptr;
+  Load load = nullptr;
+  StoreLoop store = nullptr;
+  Count count = nullptr;
+  Draw draw = nullptr;
+};
+
+/// A value that is the memory of an access, at the current tile.
+struct Binding {
+  int value;
+  int access;
+};
+
+/// What is evaluated per tile. An axis that does not take part (a reduced one after the reduction) counts as one row.
+struct Phase {
+  bool rows = false;
+  bool columns = false;
+  std::vector<Binding> bindings;
+  std::vector<Step> steps;
+};
+
+struct Executable {
+  std::vector<Access> accesses;
+  std::vector<int64_t> starts;  // per access: an iota's start
+  Geometry geometry;
+  Phase once;    // per run: what is the same at every coordinate
+  Phase before;  // per reduced tile: up to the reduction
+  Phase after;   // per kept tile: from the reduction on, or everything
+  bool reduces = false;
+
+  int values = 0;
+  std::vector<std::pair<int, int64_t>> registers;   // value, byte offset in the registers
+  std::vector<std::pair<int, size_t>> constants;    // value, position in `words`
+  std::vector<int64_t> words;                       // constants as they lie in a register
+  int64_t registerBytes = 0;
+  int64_t bytesPerElement = 0;  // of registers, for one element of a tile
+
+  // The reduction: values `reduceArgument` go into accumulators of class `accumulator`, and leave as `reduceResult`.
+  int reduceArgument = -1;
+  int reduceResult = -1;
+  int64_t identity = 0;  // the accumulator's first bits
+  bool alongRows = false;
+  Reduce reduce = nullptr;
+  Reduce combine = nullptr;  // of accumulators
+  Compute finish = nullptr;
+
+  int64_t keptWidth() const;  // accumulators per kept tile, at most
+};
+
+/// Chooses loops, registers and the walk. `block`: the most elements of a tile.
+Executable assemble(const Program& program, int64_t block);
+
+}  // namespace heddle::fused

@@ -1,0 +1,185 @@
+// Chooses the walk of a fused program: which axes merge, which two make the tile, and how large the tile is.
+#include "geometry.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace heddle::fused {
+namespace {
+
+const std::vector<int64_t>& stridesOf(const Program& program, const Access& access) {
+  return access.kind == Access::Kind::store ? program.stores[static_cast<size_t>(access.position)].strides
+                                            : program.instructions[static_cast<size_t>(access.position)].strides;
+}
+
+/// Axes of extent above 1 (an empty one is noted in the geometry and has no walk), with those merged that every access walks as one.
+std::vector<Axis> mergedAxes(const Program& program, const std::vector<Access>& accesses) {
+  std::vector<Axis> axes;
+  for (size_t i = 0; i < program.extents.size(); i++) {
+    if (program.extents[i] <= 1) continue;
+    Axis axis{program.extents[i], program.reduce >= 0 && program.reduced[i], {}};
+    for (const Access& access : accesses) axis.strides.push_back(stridesOf(program, access)[i]);
+    axes.push_back(std::move(axis));
+  }
+  bool merged = true;
+  while (merged) {
+    merged = false;
+    for (size_t outer = 0; outer < axes.size() && !merged; outer++) {
+      for (size_t inner = 0; inner < axes.size() && !merged; inner++) {
+        if (outer == inner || axes[outer].reduced != axes[inner].reduced) continue;
+        bool together = true;
+        for (size_t a = 0; a < accesses.size() && together; a++)
+          together = axes[outer].strides[a] == axes[inner].strides[a] * axes[inner].extent;
+        if (!together) continue;
+        axes[inner].extent *= axes[outer].extent;
+        axes.erase(axes.begin() + static_cast<std::ptrdiff_t>(outer));
+        merged = true;
+      }
+    }
+  }
+  return axes;
+}
+
+/// How well the inner loop runs along an axis: contiguous walks are best, repeated elements cost nothing.
+double innerScore(const Axis& axis, const std::vector<Access>& accesses) {
+  double score = 0;
+  for (size_t a = 0; a < accesses.size(); a++) {
+    const int64_t stride = std::abs(axis.strides[a]);
+    const double weight = accesses[a].kind == Access::Kind::store ? 1.01 : accesses[a].kind == Access::Kind::load ? 1 : 0.1;
+    score += weight * (stride == 1 ? 4 : stride == 0 ? 1 : stride < 16 ? 0.5 : 0);
+  }
+  return score;
+}
+
+/// The axis that some access walks contiguously while it strides along `column`: a transposition, worth square tiles.
+int transposedAxis(const std::vector<Axis>& axes, size_t column, const std::vector<Access>& accesses) {
+  for (size_t i = 0; i < axes.size(); i++) {
+    if (i == column) continue;
+    for (size_t a = 0; a < accesses.size(); a++)
+      if (accesses[a].kind != Access::Kind::iota && std::abs(axes[i].strides[a]) == 1 &&
+          std::abs(axes[column].strides[a]) > 1)
+        return static_cast<int>(i);
+  }
+  return -1;
+}
+
+/// The axis that fills a tile best beside the column axis: one that continues it in memory, or the longest.
+int rowAxis(const std::vector<Axis>& axes, size_t column, const std::vector<Access>& accesses, int64_t room) {
+  int best = -1;
+  double bestScore = 0;
+  for (size_t i = 0; i < axes.size(); i++) {
+    if (i == column) continue;
+    double continued = 0;
+    for (size_t a = 0; a < accesses.size(); a++)
+      continued += axes[i].strides[a] == axes[column].strides[a] * axes[column].extent ? 1 : 0;
+    const double score = static_cast<double>(std::min(axes[i].extent, room)) *
+                         (1 + continued / static_cast<double>(accesses.size() + 1)) * (axes[i].reduced ? 1 : 1.01);
+    if (score > bestScore) {
+      bestScore = score;
+      best = static_cast<int>(i);
+    }
+  }
+  return best;
+}
+
+int64_t ceilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/// The largest tile edge up to `limit` that cuts `extent` into parts of nearly one size, whole vectors long.
+int64_t evenPart(int64_t extent, int64_t limit) {
+  if (extent <= limit) return extent;
+  const int64_t part = ceilDivide(extent, ceilDivide(extent, limit));
+  return std::min(limit, ceilDivide(part, 16) * 16);
+}
+
+void addLevel(Geometry& geometry, const Axis& axis, int64_t tile, const std::vector<Access>& accesses, int* level) {
+  const int64_t count = ceilDivide(axis.extent, tile);
+  if (count <= 1) return;
+  Level next{count, {}};
+  for (size_t a = 0; a < accesses.size(); a++) next.steps.push_back(axis.strides[a] * tile * accesses[a].unit);
+  std::vector<Level>& levels = axis.reduced ? geometry.reduced : geometry.kept;
+  if (level != nullptr) *level = static_cast<int>(levels.size());
+  levels.push_back(std::move(next));
+}
+
+}  // namespace
+
+int64_t Geometry::keptTiles() const {
+  int64_t count = keptEmpty ? 0 : 1;
+  for (const Level& level : kept) count *= level.count;
+  return count;
+}
+
+int64_t Geometry::reducedTiles() const {
+  int64_t count = reducedEmpty ? 0 : 1;
+  for (const Level& level : reduced) count *= level.count;
+  return count;
+}
+
+std::vector<Access> accessesOf(const Program& program) {
+  std::vector<Access> accesses;
+  for (size_t i = 0; i < program.instructions.size(); i++) {
+    const Instruction& instruction = program.instructions[i];
+    if (instruction.op == Opcode::load)
+      accesses.push_back({Access::Kind::load, static_cast<int>(i), instruction.input,
+                          kDTypeBytes[static_cast<int>(instruction.dtype)]});
+    if (instruction.op == Opcode::iota) accesses.push_back({Access::Kind::iota, static_cast<int>(i), 0, 1});
+  }
+  for (size_t i = 0; i < program.stores.size(); i++)
+    accesses.push_back({Access::Kind::store, static_cast<int>(i), static_cast<int64_t>(i),
+                        kDTypeBytes[static_cast<int>(program.stores[i].dtype)]});
+  return accesses;
+}
+
+Geometry planGeometry(const Program& program, const std::vector<Access>& accesses, int64_t block) {
+  Geometry geometry;
+  for (size_t i = 0; i < program.extents.size(); i++) {
+    if (program.extents[i] != 0) continue;
+    if (program.reduce >= 0 && program.reduced[i]) geometry.reducedEmpty = true;
+    else geometry.keptEmpty = true;
+  }
+  std::vector<Axis> axes = mergedAxes(program, accesses);
+  geometry.uniform.assign(accesses.size(), true);
+  for (const Axis& axis : axes)
+    for (size_t a = 0; a < accesses.size(); a++)
+      if (axis.strides[a] != 0) geometry.uniform[a] = false;
+  const Axis missing{1, false, std::vector<int64_t>(accesses.size(), 0)};
+  geometry.row = missing;
+  geometry.column = missing;
+  if (!axes.empty() && !geometry.keptEmpty) {
+    size_t column = 0;
+    for (size_t i = 1; i < axes.size(); i++) {
+      const double score = innerScore(axes[i], accesses);
+      const double best = innerScore(axes[column], accesses);
+      if (score > best || (score == best && axes[i].extent > axes[column].extent)) column = i;
+    }
+    const int64_t extent = axes[column].extent;
+    int row = transposedAxis(axes, column, accesses);
+    if (row >= 0) {
+      const int64_t edge = block >= 4096 ? 64 : 32;
+      geometry.tileColumns = evenPart(extent, std::max(edge, block / axes[static_cast<size_t>(row)].extent));
+    } else {
+      geometry.tileColumns = evenPart(extent, block);
+      if (extent * 2 <= block) row = rowAxis(axes, column, accesses, block / extent);
+    }
+    geometry.column = axes[column];
+    if (row >= 0) {
+      geometry.row = axes[static_cast<size_t>(row)];
+      geometry.tileRows = evenPart(geometry.row.extent, std::max<int64_t>(1, block / geometry.tileColumns));
+    }
+    addLevel(geometry, geometry.column, geometry.tileColumns, accesses, &geometry.columnLevel);
+    if (row >= 0) addLevel(geometry, geometry.row, geometry.tileRows, accesses, &geometry.rowLevel);
+    // The other axes, the one with the smallest strides innermost, so that neighbouring tiles share pages.
+    std::vector<std::pair<int64_t, size_t>> rest;
+    for (size_t i = 0; i < axes.size(); i++) {
+      if (i == column || static_cast<int>(i) == row) continue;
+      int64_t reach = 0;
+      for (const int64_t stride : axes[i].strides) reach += std::abs(stride);
+      rest.emplace_back(reach, i);
+    }
+    std::sort(rest.begin(), rest.end());
+    for (const auto& [reach, i] : rest) addLevel(geometry, axes[i], 1, accesses, nullptr);
+  }
+  return geometry;
+}
+
+}  // namespace heddle::fused

@@ -1,0 +1,159 @@
+// Loops between memory and registers: packed loads and stores of windows with any strides, conversions included.
+#include "apply.h"
+#include "half.h"
+
+namespace heddle::fused::HEDDLE_LEVEL {
+namespace {
+
+template <typename T>
+struct Same {
+  using Memory = T;
+  using Register = T;
+  HEDDLE_INLINE T load(T x) { return x; }
+  HEDDLE_INLINE T store(T x) { return x; }
+};
+struct Bf16 {
+  using Memory = uint16_t;
+  using Register = float;
+  HEDDLE_INLINE float load(uint16_t x) { return bf16ToFloat(x); }
+  HEDDLE_INLINE uint16_t store(float x) { return floatToBf16(x); }
+};
+struct F16 {
+  using Memory = uint16_t;
+  using Register = float;
+  HEDDLE_INLINE float load(uint16_t x) { return f16ToFloat(x); }
+  HEDDLE_INLINE uint16_t store(float x) { return floatToF16(x); }
+};
+template <typename T>
+struct Narrow {
+  using Memory = T;
+  using Register = int32_t;
+  HEDDLE_INLINE int32_t load(T x) { return x; }
+  HEDDLE_INLINE T store(int32_t x) { return static_cast<T>(x); }
+};
+struct Bool {
+  using Memory = uint8_t;
+  using Register = int32_t;
+  HEDDLE_INLINE int32_t load(uint8_t x) { return x != 0; }
+  HEDDLE_INLINE uint8_t store(int32_t x) { return static_cast<uint8_t>(x); }
+};
+
+/// Reads along the strided axis of `in` in blocks of 8 by 8, so that both sides use whole cache lines.
+template <typename F>
+void loadTransposed(typename F::Register* out, int64_t outRowStride, const typename F::Memory* in, int64_t columnStride,
+                    int64_t rows, int64_t columns) {
+  using M = typename F::Memory;
+  using R = typename F::Register;
+  int64_t c = 0;
+  for (; c + 8 <= columns; c += 8) {
+    int64_t r = 0;
+    for (; r + 8 <= rows; r += 8) {
+      R tile[8][8];
+      for (int i = 0; i < 8; i++) {
+        const M* from = in + (c + i) * columnStride + r;
+        for (int j = 0; j < 8; j++) tile[j][i] = F::load(from[j]);
+      }
+      for (int j = 0; j < 8; j++)
+        for (int i = 0; i < 8; i++) out[(r + j) * outRowStride + c + i] = tile[j][i];
+    }
+    for (; r < rows; r++)
+      for (int i = 0; i < 8; i++) out[r * outRowStride + c + i] = F::load(in[(c + i) * columnStride + r]);
+  }
+  for (; c < columns; c++)
+    for (int64_t r = 0; r < rows; r++) out[r * outRowStride + c] = F::load(in[c * columnStride + r]);
+}
+
+template <typename F>
+void load(void* to, int64_t outRowStride, const void* from, int64_t rowStride, int64_t columnStride, int64_t rows,
+          int64_t columns) {
+  using M = typename F::Memory;
+  using R = typename F::Register;
+  R* out = static_cast<R*>(to);
+  const M* in = static_cast<const M*>(from);
+  if (outRowStride == columns && rowStride == columns * columnStride) {
+    columns *= rows;
+    rows = 1;
+  }
+  if (rowStride == 1 && columnStride != 1 && columnStride != 0 && rows >= 8)
+    return loadTransposed<F>(out, outRowStride, in, columnStride, rows, columns);
+  for (int64_t r = 0; r < rows; r++) {
+    R* y = out + r * outRowStride;
+    const M* x = in + r * rowStride;
+    if (columnStride == 1) {
+#pragma GCC ivdep
+      for (int64_t c = 0; c < columns; c++) y[c] = F::load(x[c]);
+    } else if (columnStride == 0) {
+      const R value = F::load(x[0]);
+      for (int64_t c = 0; c < columns; c++) y[c] = value;
+    } else {
+      for (int64_t c = 0; c < columns; c++) y[c] = F::load(x[c * columnStride]);
+    }
+  }
+}
+
+template <typename F>
+void store(void* to, int64_t rowStride, int64_t columnStride, const void* from, int64_t rows, int64_t columns) {
+  using M = typename F::Memory;
+  using R = typename F::Register;
+  M* out = static_cast<M*>(to);
+  const R* in = static_cast<const R*>(from);
+  if (rowStride == columns * columnStride) {
+    columns *= rows;
+    rows = 1;
+  }
+  for (int64_t r = 0; r < rows; r++) {
+    M* y = out + r * rowStride;
+    const R* x = in + r * columns;
+    if (columnStride == 1) {
+#pragma GCC ivdep
+      for (int64_t c = 0; c < columns; c++) y[c] = F::store(x[c]);
+    } else {
+      for (int64_t c = 0; c < columns; c++) y[c * columnStride] = F::store(x[c]);
+    }
+  }
+}
+
+template <typename T>
+void count(void* to, int64_t start, int64_t rowStride, int64_t columnStride, int64_t rows, int64_t columns) {
+  T* out = static_cast<T*>(to);
+  for (int64_t r = 0; r < rows; r++) {
+    const int64_t first = start + r * rowStride;
+    T* y = out + r * columns;
+    for (int64_t c = 0; c < columns; c++) y[c] = static_cast<T>(first + c * columnStride);
+  }
+}
+
+template <typename F>
+void add(Loops& table, DType dtype) {
+  table.load[static_cast<int>(dtype)] = load<F>;
+  table.store[static_cast<int>(dtype)] = store<F>;
+}
+template <typename T>
+void addMove(Loops& table, int size) {
+  table.move[size] = load<Same<T>>;
+  table.moveOut[size] = store<Same<T>>;
+}
+
+}  // namespace
+
+void addTransfers(Loops& table) {
+  add<Same<float>>(table, DType::f32);
+  add<Same<double>>(table, DType::f64);
+  add<Bf16>(table, DType::bf16);
+  add<F16>(table, DType::f16);
+  add<Narrow<int8_t>>(table, DType::i8);
+  add<Narrow<uint8_t>>(table, DType::u8);
+  add<Same<int32_t>>(table, DType::i32);
+  add<Same<int64_t>>(table, DType::i64);
+  add<Bool>(table, DType::bool_);
+  addMove<uint8_t>(table, 0);
+  addMove<uint16_t>(table, 1);
+  addMove<uint32_t>(table, 2);
+  addMove<uint64_t>(table, 3);
+  table.count[static_cast<int>(RegisterClass::f32)] = count<float>;
+  table.count[static_cast<int>(RegisterClass::f64)] = count<double>;
+  table.count[static_cast<int>(RegisterClass::i32)] = count<int32_t>;
+  table.count[static_cast<int>(RegisterClass::i64)] = count<int64_t>;
+}
+
+}  // namespace heddle::fused::HEDDLE_LEVEL

@@ -1,0 +1,9 @@
+// How many threads to compute with.
+#pragma once
+
+namespace heddle::cpu {
+
+/// OMP_NUM_THREADS where set, else what the process may use: its CPU affinity, limited by the control group's quota.
+int defaultThreads();
+
+}  // namespace heddle::cpu

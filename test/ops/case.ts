@@ -1,0 +1,98 @@
+// One case of an op: written once, it serves forward, gradient, every dtype, strides, compilation and the benchmark.
+import type { DType, Shape, Tensor } from '../../lib/index.js'
+
+/** A plain array of doubles with a shape: what references compute on. */
+export class Dense {
+  readonly data: Float64Array
+
+  constructor(
+    readonly shape: Shape,
+    data?: ArrayLike<number>,
+  ) {
+    this.data = new Float64Array(shape.reduce((size, extent) => size * extent, 1))
+    if (data) this.data.set(data)
+  }
+
+  /** Builds one from what `element` gives for each coordinate. */
+  static from(shape: Shape, element: (index: readonly number[]) => number): Dense {
+    const result = new Dense(shape)
+    forEachIndex(shape, (index, position) => {
+      result.data[position] = element(index)
+    })
+    return result
+  }
+
+  at(...index: readonly number[]): number {
+    return this.data[index.reduce((position, coordinate, axis) => position * (this.shape[axis] as number) + coordinate, 0)] as number
+  }
+
+  map(change: (element: number, position: number) => number): Dense {
+    return new Dense(this.shape, this.data.map(change))
+  }
+}
+
+export function forEachIndex(shape: Shape, visit: (index: readonly number[], position: number) => void): void {
+  const size = shape.reduce((product, extent) => product * extent, 1)
+  const index = shape.map(() => 0)
+  for (let position = 0; position < size; position++) {
+    visit(index, position)
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      index[axis] = (index[axis] as number) + 1
+      if ((index[axis] as number) < (shape[axis] as number)) break
+      index[axis] = 0
+    }
+  }
+}
+
+/** How an operand is drawn. */
+export interface OperandSpec {
+  readonly shape: Shape
+  /** Uniform in [low, high); default [-2, 2). */
+  readonly low?: number
+  readonly high?: number
+  /** Integers only, from `low` to `high - 1`. */
+  readonly integers?: boolean
+  /** Values at least this far apart and from 0, so that no tie or kink is near: a shuffled grid. */
+  readonly apart?: number
+  /** A dtype of its own instead of the one under test (indices, conditions). */
+  readonly dtype?: DType
+}
+
+export interface OpCase {
+  readonly name: string
+  readonly operands: readonly OperandSpec[]
+  readonly run: (...tensors: Tensor[]) => Tensor
+  readonly reference: (...arrays: Dense[]) => Dense
+  /** The dtypes tried; default f32, f64, bf16, f16. */
+  readonly dtypes?: readonly DType[]
+  /** Default: every float operand, to second order. `0` where there is no gradient, `1` for the first order only. */
+  readonly order?: 0 | 1 | 2
+  /** [rtol, atol] where the usual ones do not hold; the reason stands beside the case. */
+  readonly tolerance?: Partial<Record<DType, readonly [number, number]>>
+  /** Results must be exact. */
+  readonly exact?: boolean
+}
+
+/** Bad input: what is called, and the error it must throw where the user's line is. */
+export interface ErrorCase {
+  readonly name: string
+  readonly call: () => unknown
+  readonly error: new (...args: never[]) => Error
+  readonly message: RegExp
+}
+
+export const FLOATS: readonly DType[] = ['f32', 'f64', 'bf16', 'f16']
+export const INTEGERS: readonly DType[] = ['i8', 'u8', 'i32', 'i64']
+
+/** rtol and atol against a float64 reference. */
+export const TOLERANCE: Record<DType, readonly [number, number]> = {
+  f64: [1e-7, 1e-7],
+  f32: [1.3e-6, 1e-5],
+  f16: [1e-3, 1e-5],
+  bf16: [1.6e-2, 1e-5],
+  i8: [0, 0],
+  u8: [0, 0],
+  i32: [0, 0],
+  i64: [0, 0],
+  bool: [0, 0],
+}
