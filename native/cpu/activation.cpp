@@ -30,8 +30,7 @@ RowFunction rowFunction(Activation activation) {
 
 }  // namespace
 
-void biasActivation(float* values, const float* bias, int64_t rows, int64_t columns,
-                    Activation activation) {
+void biasActivation(float* values, const float* bias, int64_t rows, int64_t columns, Activation activation) {
   const RowFunction function = rowFunction(activation);
 #pragma omp parallel for schedule(static) if (rows * columns > 16384)
   for (int64_t row = 0; row < rows; row++) function(values + row * columns, bias, columns);

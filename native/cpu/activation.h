@@ -35,8 +35,7 @@ inline double activate(Activation activation, double x) {
   switch (activation) {
     case Activation::relu: return x > 0 || x != x ? x : 0;
     case Activation::gelu: return 0.5 * x * std::erfc(-x * 0.70710678118654752440);
-    case Activation::geluTanh:
-      return 0.5 * x * (1 + std::tanh(0.79788456080286535588 * (x + 0.044715 * x * x * x)));
+    case Activation::geluTanh: return 0.5 * x * (1 + std::tanh(0.79788456080286535588 * (x + 0.044715 * x * x * x)));
     case Activation::sigmoid: return 1 / (1 + std::exp(-x));
     case Activation::tanh: return std::tanh(x);
     case Activation::silu: return x / (1 + std::exp(-x));

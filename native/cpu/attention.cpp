@@ -128,13 +128,11 @@ class AttentionGrad : public Kernel {
 
   void run(const RunOperands& operands) override {
     const size_t next = p_.hasMask ? 4 : 3;
-    const AttentionPointers<T> in{static_cast<const T*>(operands.inputs[0]),
-                                  static_cast<const T*>(operands.inputs[1]),
-                                  static_cast<const T*>(operands.inputs[2]),
-                                  p_.hasMask ? operands.inputs[3] : nullptr,
-                                  static_cast<const T*>(operands.inputs[next]),
-                                  static_cast<const C*>(operands.inputs[next + 1]),
-                                  static_cast<const T*>(operands.inputs[next + 2])};
+    const AttentionPointers<T> in{
+        static_cast<const T*>(operands.inputs[0]),       static_cast<const T*>(operands.inputs[1]),
+        static_cast<const T*>(operands.inputs[2]),       p_.hasMask ? operands.inputs[3] : nullptr,
+        static_cast<const T*>(operands.inputs[next]),    static_cast<const C*>(operands.inputs[next + 1]),
+        static_cast<const T*>(operands.inputs[next + 2])};
     auto* qGrad = static_cast<T*>(operands.outputs[0]);
     auto* kGrad = static_cast<T*>(operands.outputs[1]);
     auto* vGrad = static_cast<T*>(operands.outputs[2]);

@@ -5,8 +5,8 @@ template <typename C>
 int64_t backwardScratch(const AttentionProblem& p) {
   const int64_t width = paddedWidth<C>(p.width), valueWidth = paddedWidth<C>(p.valueWidth);
   const int64_t queries = blocksOf(p.queries, kQueryBlock) * kQueryBlock;
-  return kKeyBlock * (p.width + p.valueWidth + 2 * width + valueWidth) + kQueryBlock * (2 * kKeyBlock + width + valueWidth) +
-         p.groupSize() * queries * (width + 1) + kLanes<C>;
+  return kKeyBlock * (p.width + p.valueWidth + 2 * width + valueWidth) +
+         kQueryBlock * (2 * kKeyBlock + width + valueWidth) + p.groupSize() * queries * (width + 1) + kLanes<C>;
 }
 
 /// Writes padded rows of sums times `factor` to an operand.
@@ -15,7 +15,8 @@ void writeRows(const C* sums, int64_t rows, int64_t width, C factor, T* to, int6
   const int64_t padded = paddedWidth<C>(width);
   for (int64_t i = 0; i < rows; i++) {
     int64_t j = 0;
-    for (; j + kLanes<C> <= width; j += kLanes<C>) storeVector(to + i * stride + j, loadVector(sums + i * padded + j) * factor);
+    for (; j + kLanes<C> <= width; j += kLanes<C>)
+      storeVector(to + i * stride + j, loadVector(sums + i * padded + j) * factor);
     if (j < width) storePart(to + i * stride + j, loadVector(sums + i * padded + j) * factor, width - j);
   }
 }
@@ -55,8 +56,7 @@ void attendHeadGrad(const AttentionProblem& p, const AttentionPointers<T>& in, T
     const T* o = in.out + batch * p.out.batch + head * p.out.head;
     const T* g = in.outGrad + batch * p.outGrad.batch + head * p.outGrad.head;
     for (int64_t i = 0; i < p.queries; i++)
-      products[member * paddedQueries + i] =
-          rowProduct<T, C>(o + i * p.out.row, g + i * p.outGrad.row, p.valueWidth);
+      products[member * paddedQueries + i] = rowProduct<T, C>(o + i * p.out.row, g + i * p.outGrad.row, p.valueWidth);
   }
   for (int64_t i = 0; i < p.groupSize() * paddedQueries * width; i++) querySums[i] = 0;
 
@@ -81,14 +81,15 @@ void attendHeadGrad(const AttentionProblem& p, const AttentionPointers<T>& in, T
         if (p.causal && rows + shift <= 0) continue;
         const bool triangular = p.causal && shift < kKeyBlock;
         int64_t queryStride, outGradStride;
-        const C* q = wholeRows(in.q + batch * p.q.batch + head * p.q.head + firstQuery * p.q.row, p.q.row, rows, p.width,
-                               queryCopy, queryStride);
-        const C* g = wholeRows(in.outGrad + batch * p.outGrad.batch + head * p.outGrad.head + firstQuery * p.outGrad.row,
-                               p.outGrad.row, rows, p.valueWidth, outGradCopy, outGradStride);
+        const C* q = wholeRows(in.q + batch * p.q.batch + head * p.q.head + firstQuery * p.q.row, p.q.row, rows,
+                               p.width, queryCopy, queryStride);
+        const C* g =
+            wholeRows(in.outGrad + batch * p.outGrad.batch + head * p.outGrad.head + firstQuery * p.outGrad.row,
+                      p.outGrad.row, rows, p.valueWidth, outGradCopy, outGradStride);
         const Triangle byColumns = triangular ? Triangle::columns : Triangle::none;
         const Triangle byQueries = triangular ? Triangle::innerFrom : Triangle::none;
-        multiply(q, queryStride, int64_t{1}, keyTransposed, kKeyBlock, weights, kKeyBlock, rows, columns, p.width, false,
-                 byColumns, shift);
+        multiply(q, queryStride, int64_t{1}, keyTransposed, kKeyBlock, weights, kKeyBlock, rows, columns, p.width,
+                 false, byColumns, shift);
         multiply(g, outGradStride, int64_t{1}, valueTransposed, kKeyBlock, weightGrads, kKeyBlock, rows, columns,
                  p.valueWidth, false, byColumns, shift);
         for (int64_t i = 0; i < rows; i++) {
@@ -121,15 +122,15 @@ void attendHeadGrad(const AttentionProblem& p, const AttentionPointers<T>& in, T
         }
         multiply(weights, int64_t{1}, kKeyBlock, g, outGradStride, valueSums, valueWidth, count, valueWidth, rows, true,
                  byQueries, shift);
-        multiply(weightGrads, int64_t{1}, kKeyBlock, q, queryStride, keySums, width, count, width, rows, true, byQueries,
-                 shift);
+        multiply(weightGrads, int64_t{1}, kKeyBlock, q, queryStride, keySums, width, count, width, rows, true,
+                 byQueries, shift);
         multiply(weightGrads, kKeyBlock, int64_t{1}, keys, keyStride,
                  querySums + (member * paddedQueries + firstQuery) * width, width, rows, width, count, true,
                  triangular ? Triangle::inner : Triangle::none, shift);
       }
     }
-    writeRows(keySums, count, p.width, scale, kGrad + batch * p.kGrad.batch + keyHead * p.kGrad.head + firstKey * p.kGrad.row,
-              p.kGrad.row);
+    writeRows(keySums, count, p.width, scale,
+              kGrad + batch * p.kGrad.batch + keyHead * p.kGrad.head + firstKey * p.kGrad.row, p.kGrad.row);
     writeRows(valueSums, count, p.valueWidth, C{1},
               vGrad + batch * p.vGrad.batch + keyHead * p.vGrad.head + firstKey * p.vGrad.row, p.vGrad.row);
   }

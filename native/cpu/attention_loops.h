@@ -11,7 +11,8 @@ const C* wholeRows(const T* from, int64_t stride, int64_t rows, int64_t width, C
   copyStride = paddedWidth<C>(width);
   for (int64_t i = 0; i < rows; i++) {
     int64_t j = 0;
-    for (; j + kLanes<T> <= width; j += kLanes<T>) storeVector(copy + i * copyStride + j, loadVector(from + i * stride + j));
+    for (; j + kLanes<T> <= width; j += kLanes<T>)
+      storeVector(copy + i * copyStride + j, loadVector(from + i * stride + j));
     if (j < width) storeVector(copy + i * copyStride + j, loadPart(from + i * stride + j, width - j));
   }
   return copy;

@@ -102,8 +102,8 @@ class BatchNorm : public Kernel {
   }
 
   // With h = (x - mean) rstd: dx = gamma rstd (dy - mean(dy) - h mean(dy h)).
-  void prepareGrad(const RunOperands& operands, const T* x, const T* dy, const T* gamma, C* middle, C* a, C* b, C* shift,
-                   C* sums, C* products, C* parts) const {
+  void prepareGrad(const RunOperands& operands, const T* x, const T* dy, const T* gamma, C* middle, C* a, C* b,
+                   C* shift, C* sums, C* products, C* parts) const {
     const auto* mean = static_cast<const C*>(operands.inputs[3]);
     const auto* rstd = static_cast<const C*>(operands.inputs[4]);
     auto* dgamma = static_cast<T*>(operands.outputs[1]);
@@ -183,11 +183,12 @@ void check(const char* op, Specs in, Specs out, std::initializer_list<const Tens
   for (const TensorSpec* spec : wide)
     expect(spec->shape == x.shape && spec->dtype == x.dtype, op, "operands of one shape and dtype", in, out);
   for (const TensorSpec* spec : narrow)
-    expect(spec->shape == shape && spec->dtype == x.dtype && spec->contiguous(), op, "weights [C] of x's dtype", in, out);
+    expect(spec->shape == shape && spec->dtype == x.dtype && spec->contiguous(), op, "weights [C] of x's dtype", in,
+           out);
   for (const TensorSpec* spec : statistics)
-    expect(spec->shape == shape && spec->dtype == (x.dtype == DType::f64 ? DType::f64 : DType::f32) &&
-               spec->contiguous(),
-           op, "f32 statistics [C] (f64 for f64)", in, out);
+    expect(
+        spec->shape == shape && spec->dtype == (x.dtype == DType::f64 ? DType::f64 : DType::f32) && spec->contiguous(),
+        op, "f32 statistics [C] (f64 for f64)", in, out);
 }
 
 std::unique_ptr<Kernel> makeBatchNorm(WordReader& words, Specs in, Specs out) {

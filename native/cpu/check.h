@@ -36,14 +36,12 @@ inline void expect(bool condition, const char* op, const std::string& expected, 
 
 inline void expectCount(const char* op, Specs inputs, size_t inputCount, Specs outputs, size_t outputCount) {
   expect(inputs.size() == inputCount && outputs.size() == outputCount, op,
-         std::to_string(inputCount) + " inputs and " + std::to_string(outputCount) + " outputs", inputs,
-         outputs);
+         std::to_string(inputCount) + " inputs and " + std::to_string(outputCount) + " outputs", inputs, outputs);
 }
 
 inline void expectContiguous(const char* op, Specs inputs, Specs outputs) {
   for (const TensorSpec& spec : inputs) expect(spec.contiguous(), op, "contiguous inputs", inputs, outputs);
-  for (const TensorSpec& spec : outputs)
-    expect(spec.contiguous(), op, "contiguous outputs", inputs, outputs);
+  for (const TensorSpec& spec : outputs) expect(spec.contiguous(), op, "contiguous outputs", inputs, outputs);
 }
 
 inline int64_t product(std::span<const int64_t> extents) {

@@ -82,9 +82,9 @@ std::unique_ptr<Kernel> makePad(WordReader& words, Specs in, Specs out) {
              out[0].dtype == in[0].dtype && out[0].contiguous(),
          op, "low and high for each axis and a contiguous output", in, out);
   for (size_t i = 0; i < rank; i++)
-    expect(params.low[i] >= 0 && params.high[i] >= 0 &&
-               out[0].shape[i] == in[0].shape[i] + params.low[i] + params.high[i],
-           op, "extents of low + input + high with neither negative", in, out);
+    expect(
+        params.low[i] >= 0 && params.high[i] >= 0 && out[0].shape[i] == in[0].shape[i] + params.low[i] + params.high[i],
+        op, "extents of low + input + high with neither negative", in, out);
   return dispatchAny(op, in[0].dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
     return std::make_unique<Pad<typename decltype(tag)::type>>(in[0], out[0], params.low, params.value);
   });

@@ -50,7 +50,8 @@ void check(const ConvProblem& p, const char* op, Specs inputs, Specs outputs) {
 std::unique_ptr<Kernel> makeForward(WordReader& words, Specs inputs, Specs outputs) {
   const ConvParams params = ConvParams::read(words);
   expectCount("conv", inputs, params.hasBias ? 3 : 2, outputs, 1);
-  ConvProblem problem{inputs[0], inputs[1], outputs[0], {}, {}, {}, {}, 1, params.hasBias, activationOf(params.activation)};
+  ConvProblem problem{
+      inputs[0], inputs[1], outputs[0], {}, {}, {}, {}, 1, params.hasBias, activationOf(params.activation)};
   readGeometry(problem, params);
   check(problem, "conv", inputs, outputs);
   if (params.hasBias)
@@ -87,15 +88,19 @@ std::string keyOf(const ConvProblem& p, ConvDirection direction) {
 }
 
 std::unique_ptr<Kernel> makeFastestConv(const ConvProblem& p, ConvDirection direction) {
-  const auto operand = [](const TensorSpec& spec) { return TrialOperand{spec.dtype, static_cast<size_t>(spec.size())}; };
+  const auto operand = [](const TensorSpec& spec) {
+    return TrialOperand{spec.dtype, static_cast<size_t>(spec.size())};
+  };
   const TrialOperand x = operand(p.x), weight = operand(p.weight), y = operand(p.y);
   const TrialOperand bias{p.x.dtype, static_cast<size_t>(p.y.shape[1])};
   const bool forward = direction == ConvDirection::forward, inputGrad = direction == ConvDirection::inputGrad;
-  return makeFastest(keyOf(p, direction),
-                     {[&] { return makeConvPrimitive(p, direction, true); },
-                      [&] { return makeConvPrimitive(p, direction, false); }},
-                     {inputGrad ? y : x, direction == ConvDirection::weightGrad ? y : weight, bias},
-                     {forward ? y : inputGrad ? x : weight});
+  return makeFastest(
+      keyOf(p, direction),
+      {[&] { return makeConvPrimitive(p, direction, true); }, [&] { return makeConvPrimitive(p, direction, false); }},
+      {inputGrad ? y : x, direction == ConvDirection::weightGrad ? y : weight, bias},
+      {forward     ? y
+       : inputGrad ? x
+                   : weight});
 }
 
 }  // namespace

@@ -22,8 +22,8 @@ struct ConvProblem {
 /// Which operand a convolution kernel computes from the other two.
 enum class ConvDirection { forward, inputGrad, weightGrad };
 
-/// oneDNN's convolution; with `plain` on the operands' own strides, else in the layouts oneDNN likes best. nullptr where
-/// oneDNN has no fast one.
+/// oneDNN's convolution; with `plain` on the operands' own strides, else in the layouts oneDNN likes best. nullptr
+/// where oneDNN has no fast one.
 std::unique_ptr<Kernel> makeConvPrimitive(const ConvProblem& problem, ConvDirection direction, bool plain);
 /// Direct loops for f64, and for extents of zero.
 std::unique_ptr<Kernel> makeConvDirect(const ConvProblem& problem, ConvDirection direction);

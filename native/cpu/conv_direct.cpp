@@ -1,5 +1,5 @@
-// Convolution by direct sums in f64 (oneDNN's CPU engine has none) and for extents of zero. Each output element is one sum
-// in a fixed order.
+// Convolution by direct sums in f64 (oneDNN's CPU engine has none) and for extents of zero. Each output element is one
+// sum in a fixed order.
 #include <array>
 
 #include "check.h"
@@ -131,8 +131,7 @@ class ConvDirect : public Kernel {
         for (int64_t n = 0; n < g_.batch; n++)
           forEach(g_.out, [&](const Extents& out) {
             Extents in;
-            if (inputAt(g_, out, kernel, in))
-              sum += load(x[at(g_.x, n, base + c, in)]) * load(dy[at(g_.y, n, o, out)]);
+            if (inputAt(g_, out, kernel, in)) sum += load(x[at(g_.x, n, base + c, in)]) * load(dy[at(g_.y, n, o, out)]);
           });
         dw[at(g_.weight, o, c, kernel)] = store<T>(sum);
       });

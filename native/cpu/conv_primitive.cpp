@@ -88,8 +88,8 @@ class ConvPrimitive : public Kernel {
 };
 
 struct Layouts {
-  memory::desc x, weight, y, bias;                 // the operands' own
-  memory::desc wantedX, wantedWeight, wantedY;     // what oneDNN is asked for
+  memory::desc x, weight, y, bias;              // the operands' own
+  memory::desc wantedX, wantedWeight, wantedY;  // what oneDNN is asked for
   memory::dims stride, dilation, low, high;
 };
 

@@ -85,8 +85,8 @@ inline bool isFloat(DType dtype) {
 }
 
 [[noreturn]] inline void throwUnsupported(const char* op, DType dtype) {
-  throw Error(ErrorCode::unsupported, std::string(op) + ": the CPU backend has no kernel for " +
-                                          nameOf(dtype) + "; cast the operands first");
+  throw Error(ErrorCode::unsupported,
+              std::string(op) + ": the CPU backend has no kernel for " + nameOf(dtype) + "; cast the operands first");
 }
 
 /// Calls `function(TypeTag<T>{})` with the C++ type of a float dtype.
@@ -121,8 +121,7 @@ auto dispatchIndex(const char* op, DType dtype, Function&& function) {
     case DType::i32: return function(TypeTag<int32_t>{});
     case DType::i64: return function(TypeTag<int64_t>{});
     default:
-      throw Error(ErrorCode::unsupported, std::string(op) + ": indices must be i32 or i64, not " +
-                                              nameOf(dtype));
+      throw Error(ErrorCode::unsupported, std::string(op) + ": indices must be i32 or i64, not " + nameOf(dtype));
   }
 }
 

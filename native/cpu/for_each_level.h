@@ -1,6 +1,6 @@
 // Includes HEDDLE_LOOPS once per instruction-set level, after the vectors it is written in; see levels.h.
-// Vectors wider than the baseline's are only passed between functions that are inlined, so their ABI does not matter and
-// these files are built with -Wno-psabi.
+// Vectors wider than the baseline's are only passed between functions that are inlined, so their ABI does not matter
+// and these files are built with -Wno-psabi.
 
 namespace heddle::base {
 #include "vector.h"

@@ -1,5 +1,5 @@
-// Ops take, indexAdd, gather and scatterAdd: rows and elements chosen by index. Every index is checked before anything is
-// read or written with it, and sums run in the order of the indices, so results are bit-for-bit repeatable.
+// Ops take, indexAdd, gather and scatterAdd: rows and elements chosen by index. Every index is checked before anything
+// is read or written with it, and sums run in the order of the indices, so results are bit-for-bit repeatable.
 #include <algorithm>
 #include <cstring>
 
@@ -34,7 +34,8 @@ class Take : public Kernel {
     checkIndices("take", indices, count_, size_);
 #pragma omp parallel for schedule(static) if (count_ * rowBytes_ > 4 * kParallelElements)
     for (int64_t i = 0; i < count_; i++)
-      std::memcpy(out + i * rowBytes_, x + static_cast<int64_t>(indices[i]) * rowBytes_, static_cast<size_t>(rowBytes_));
+      std::memcpy(out + i * rowBytes_, x + static_cast<int64_t>(indices[i]) * rowBytes_,
+                  static_cast<size_t>(rowBytes_));
   }
 
  private:
@@ -211,8 +212,8 @@ AxisProblem readAxis(const char* op, int64_t axis, const TensorSpec& operand, co
          "an index of the operand's rank and an axis below it", in, out);
   const auto along = static_cast<size_t>(axis);
   for (size_t i = 0; i < rank; i++)
-    expect(i == along || index.shape[i] <= operand.shape[i], op, "an index no larger than the operand in other axes", in,
-           out);
+    expect(i == along || index.shape[i] <= operand.shape[i], op, "an index no larger than the operand in other axes",
+           in, out);
   return AxisProblem(operand, index, along);
 }
 
@@ -240,7 +241,7 @@ std::unique_ptr<Kernel> makeScatterAdd(WordReader& words, Specs in, Specs out) {
   return dispatchAny(op, in[0].dtype, [&](auto tag) {
     return dispatchIndex(op, in[1].dtype, [&](auto index) -> std::unique_ptr<Kernel> {
       return std::make_unique<ScatterAdd<typename decltype(tag)::type, typename decltype(index)::type>>(problem,
-                                                                                                     in[0].size());
+                                                                                                        in[0].size());
     });
   });
 }

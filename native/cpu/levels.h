@@ -18,7 +18,7 @@ Level instructionLevel();
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #define HEDDLE_HAS_LEVELS 1
-#define HEDDLE_DISPATCH(...)                                      \
+#define HEDDLE_DISPATCH(...)                                               \
   (::heddle::instructionLevel() == ::heddle::Level::v4   ? v4::__VA_ARGS__ \
    : ::heddle::instructionLevel() == ::heddle::Level::v3 ? v3::__VA_ARGS__ \
                                                          : base::__VA_ARGS__)

@@ -95,8 +95,8 @@ void checkSpecs(const MatmulParams& params, Specs inputs, Specs outputs) {
       expect(extent == 1 || extent == out.shape[rank - side->shape.size() + i], kOp,
              "batch axes that broadcast to the output's", inputs, outputs);
     }
-  expect(a.dtype == b.dtype && a.dtype == out.dtype && a.dtype != DType::bool_, kOp,
-         "operands of one numeric dtype", inputs, outputs);
+  expect(a.dtype == b.dtype && a.dtype == out.dtype && a.dtype != DType::bool_, kOp, "operands of one numeric dtype",
+         inputs, outputs);
   expect(out.contiguous(), kOp, "a contiguous output", inputs, outputs);
   if (params.hasBias)
     expect(inputs[2].dtype == a.dtype && inputs[2].contiguous() && inputs[2].shape.size() == 1 &&

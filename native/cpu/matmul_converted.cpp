@@ -39,8 +39,10 @@ class MatmulConverted : public Kernel {
     float* b = take(countB_);
     float* out = take(countOut_);
     float* bias = take(problem_.n);
-    widen(static_cast<const T*>(operands.inputs[0]), problem_.a, offsetsA_, a, wideOffsetsA_, wide_.a, problem_.m, problem_.k);
-    widen(static_cast<const T*>(operands.inputs[1]), problem_.b, offsetsB_, b, wideOffsetsB_, wide_.b, problem_.k, problem_.n);
+    widen(static_cast<const T*>(operands.inputs[0]), problem_.a, offsetsA_, a, wideOffsetsA_, wide_.a, problem_.m,
+          problem_.k);
+    widen(static_cast<const T*>(operands.inputs[1]), problem_.b, offsetsB_, b, wideOffsetsB_, wide_.b, problem_.k,
+          problem_.n);
     if (problem_.hasBias)
       for (int64_t j = 0; j < problem_.n; j++) bias[j] = load(static_cast<const T*>(operands.inputs[2])[j]);
     const void* inputs[] = {a, b, bias};

@@ -28,8 +28,8 @@ class MatmulGemm : public Kernel {
 #pragma omp parallel for schedule(static) if (oneEach) reduction(| : failed)
     for (int64_t i = 0; i < count; i++) {
       const size_t batch = static_cast<size_t>(i);
-      failed |= dnnl_sgemm(transposedA_ ? 'T' : 'N', transposedB_ ? 'T' : 'N', problem_.m, problem_.n, problem_.k,
-                           1.0f, a + offsetsA_[batch], leadingA_, b + offsetsB_[batch], leadingB_, 0.0f,
+      failed |= dnnl_sgemm(transposedA_ ? 'T' : 'N', transposedB_ ? 'T' : 'N', problem_.m, problem_.n, problem_.k, 1.0f,
+                           a + offsetsA_[batch], leadingA_, b + offsetsB_[batch], leadingB_, 0.0f,
                            out + i * problem_.m * problem_.n, problem_.n) != dnnl_success;
     }
     if (failed) throw Error(ErrorCode::internal, "matmul: dnnl_sgemm refused the problem " + problem_.key());
@@ -47,8 +47,6 @@ class MatmulGemm : public Kernel {
 
 }  // namespace
 
-std::unique_ptr<Kernel> makeMatmulGemm(const MatmulProblem& problem) {
-  return std::make_unique<MatmulGemm>(problem);
-}
+std::unique_ptr<Kernel> makeMatmulGemm(const MatmulProblem& problem) { return std::make_unique<MatmulGemm>(problem); }
 
 }  // namespace heddle

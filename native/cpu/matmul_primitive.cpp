@@ -43,8 +43,7 @@ memory::desc describeBias(const MatmulProblem& problem) {
 
 class MatmulPrimitive : public Kernel {
  public:
-  MatmulPrimitive(onednn::Primitive primitive, bool hasBias)
-      : primitive_(std::move(primitive)), hasBias_(hasBias) {}
+  MatmulPrimitive(onednn::Primitive primitive, bool hasBias) : primitive_(std::move(primitive)), hasBias_(hasBias) {}
 
   /// b goes through `reorder` into workspace first.
   void reorderFirst(onednn::Primitive reorder, size_t bytes) {
@@ -64,8 +63,7 @@ class MatmulPrimitive : public Kernel {
         reorder_.run({b, operands.workspace}, scratch);
         b = operands.workspace;
       }
-      primitive_.run({operands.inputs[0], b, operands.outputs[0], hasBias_ ? operands.inputs[2] : nullptr},
-                     scratch);
+      primitive_.run({operands.inputs[0], b, operands.outputs[0], hasBias_ ? operands.inputs[2] : nullptr}, scratch);
     });
   }
 

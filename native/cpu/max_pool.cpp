@@ -9,8 +9,8 @@ namespace heddle {
 namespace {
 
 template <typename C>
-constexpr C kLowest = std::numeric_limits<C>::has_infinity ? -std::numeric_limits<C>::infinity()
-                                                           : std::numeric_limits<C>::lowest();
+constexpr C kLowest =
+    std::numeric_limits<C>::has_infinity ? -std::numeric_limits<C>::infinity() : std::numeric_limits<C>::lowest();
 
 template <typename T>
 class MaxPool : public Kernel {
@@ -86,8 +86,8 @@ class MaxPool : public Kernel {
   int64_t batch_, channels_;
 };
 
-/// Both directions through saved positions: with kScatter adds dy to dx at its position (zero elsewhere), else reads ddx
-/// there. A position of -1 is a window that held no element.
+/// Both directions through saved positions: with kScatter adds dy to dx at its position (zero elsewhere), else reads
+/// ddx there. A position of -1 is a window that held no element.
 template <typename T, bool kScatter>
 class MaxPoolByIndex : public Kernel {
   using C = Compute<T>;
@@ -117,11 +117,11 @@ class MaxPoolByIndex : public Kernel {
     for (int64_t task = 0; task < batch_ * blocks; task++) {
       const int64_t n = task / blocks, first = task % blocks * block, last = std::min(first + block, channels_);
       for (int64_t position = 0; position < volume(out_); position++) {
-        const Extents p = unflatten(position, out_);
-        const int64_t small = n * small_.batch + small_.at(p), indexAt = n * index_.batch + index_.at(p);
+        const int64_t small = n * small_.batch + small_.at(position);
+        const int64_t indexAt = n * index_.batch + index_.at(position);
         for (int64_t c = first; c < last; c++) {
           const int64_t q = index[indexAt + c * index_.channel];
-          const int64_t large = n * large_.batch + c * large_.channel + (q < 0 ? 0 : large_.at(unflatten(q, in_)));
+          const int64_t large = n * large_.batch + c * large_.channel + (q < 0 ? 0 : large_.at(q));
           const int64_t here = small + c * small_.channel;
           if constexpr (kScatter) {
             if (q >= 0) to[large] = store<T>(static_cast<C>(load(to[large]) + load(from[here])));
@@ -160,8 +160,8 @@ std::unique_ptr<Kernel> makeMaxPool(WordReader& words, Specs in, Specs out) {
   expectCount(op, in, 1, out, 2);
   expect(out[0].dtype == in[0].dtype && out[1].dtype == DType::i32 && out[1].shape == out[0].shape, op,
          "y of the input's dtype and an i32 index of y's shape", in, out);
-  const PoolWindows windows(op, in[0].shape, out[0].shape, params.kernel, params.stride, params.padding, params.dilation,
-                            in, out);
+  const PoolWindows windows(op, in[0].shape, out[0].shape, params.kernel, params.stride, params.padding,
+                            params.dilation, in, out);
   return dispatchAny(op, in[0].dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
     return std::make_unique<MaxPool<typename decltype(tag)::type>>(windows, in[0], out[0], out[1]);
   });

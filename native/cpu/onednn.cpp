@@ -57,8 +57,7 @@ void Primitive::run(std::span<const void* const> pointers, void* scratchpad) {
   for (size_t i = 0; i < count; i++) memories_[i].set_data_handle(const_cast<void*>(pointers[i]));
   scratchpad_.set_data_handle(scratchpad);
   dnnl::error::wrap_c_api(
-      dnnl_primitive_execute(primitive_.get(), stream().get(), static_cast<int>(arguments_.size()),
-                             arguments_.data()),
+      dnnl_primitive_execute(primitive_.get(), stream().get(), static_cast<int>(arguments_.size()), arguments_.data()),
       "a primitive could not be run");
 }
 

@@ -1,4 +1,5 @@
-// oneDNN as the kernels use it: one engine and stream, descriptors from specs, and a primitive that runs on raw pointers.
+// oneDNN as the kernels use it: one engine and stream, descriptors from specs, and a primitive that runs on raw
+// pointers.
 #pragma once
 
 #include <dnnl.hpp>

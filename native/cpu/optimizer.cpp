@@ -79,7 +79,8 @@ class Adam : public Kernel {
 #pragma omp parallel for schedule(static) if (count > 1)
     for (int64_t i = 0; i < count; i++) {
       const Chunk& chunk = chunks_[static_cast<size_t>(i)];
-      dispatchFloat("adam", chunk.dtype, [&](auto tag) { update<typename decltype(tag)::type>(operands, scalars, chunk); });
+      dispatchFloat("adam", chunk.dtype,
+                    [&](auto tag) { update<typename decltype(tag)::type>(operands, scalars, chunk); });
     }
   }
 
@@ -121,7 +122,8 @@ class Sgd : public Kernel {
 #pragma omp parallel for schedule(static) if (count > 1)
     for (int64_t i = 0; i < count; i++) {
       const Chunk& chunk = chunks_[static_cast<size_t>(i)];
-      dispatchFloat("sgd", chunk.dtype, [&](auto tag) { update<typename decltype(tag)::type>(operands, scalars, chunk); });
+      dispatchFloat("sgd", chunk.dtype,
+                    [&](auto tag) { update<typename decltype(tag)::type>(operands, scalars, chunk); });
     }
   }
 
@@ -129,9 +131,12 @@ class Sgd : public Kernel {
   template <typename T>
   void update(const RunOperands& operands, const StepScalars& scalars, const Chunk& chunk) const {
     using C = Compute<T>;
-    const SgdFactors<C> f{static_cast<C>(scalars.gradScale),      static_cast<C>(params_.weightDecay),
-                          static_cast<C>(params_.momentum),       static_cast<C>(1 - params_.dampening),
-                          static_cast<C>(scalars.rate),           scalars.step == 1,
+    const SgdFactors<C> f{static_cast<C>(scalars.gradScale),
+                          static_cast<C>(params_.weightDecay),
+                          static_cast<C>(params_.momentum),
+                          static_cast<C>(1 - params_.dampening),
+                          static_cast<C>(scalars.rate),
+                          scalars.step == 1,
                           params_.nesterov};
     const auto tensors = static_cast<size_t>(params_.count);
     const bool moving = params_.momentum != 0;
@@ -187,7 +192,9 @@ Specs checkOptimizer(const char* op, int64_t count, size_t states, bool hasGradS
   for (size_t i = 0; i < tensors; i++) {
     const TensorSpec& param = params[i];
     const DType state = param.dtype == DType::f64 ? DType::f64 : DType::f32;
-    const auto like = [&](const TensorSpec& spec, DType dtype) { return spec.shape == param.shape && spec.dtype == dtype; };
+    const auto like = [&](const TensorSpec& spec, DType dtype) {
+      return spec.shape == param.shape && spec.dtype == dtype;
+    };
     bool good = isFloat(param.dtype) && like(in[scalars + tensors + i], param.dtype) && like(out[i], param.dtype);
     for (size_t s = 0; s < states; s++)
       good = good && like(in[scalars + (2 + s) * tensors + i], state) && like(out[(1 + s) * tensors + i], state);

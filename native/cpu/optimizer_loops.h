@@ -2,8 +2,8 @@
 // Results may be the very memory of their operands, element for element, which is what `ivdep` promises.
 
 template <typename T>
-void adamChunk(const AdamFactors<Compute<T>>& f, const T* param, const T* grad, const Compute<T>* m, const Compute<T>* v,
-               T* paramOut, Compute<T>* mOut, Compute<T>* vOut, int64_t count) {
+void adamChunk(const AdamFactors<Compute<T>>& f, const T* param, const T* grad, const Compute<T>* m,
+               const Compute<T>* v, T* paramOut, Compute<T>* mOut, Compute<T>* vOut, int64_t count) {
   typedef Compute<T> C;
 #pragma GCC ivdep
   for (int64_t i = 0; i < count; i++) {

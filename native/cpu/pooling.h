@@ -9,17 +9,6 @@ namespace heddle {
 
 using Extents = std::array<int64_t, 3>;
 
-/// A [N, C, spatial...] operand's strides; missing spatial axes have extent 1.
-struct PlaneStrides {
-  int64_t batch, channel;
-  Extents spatial{0, 0, 0};
-
-  explicit PlaneStrides(const TensorSpec& spec) : batch(spec.strides[0]), channel(spec.strides[1]) {
-    for (size_t i = 2; i < spec.strides.size(); i++) spatial[i - 2] = spec.strides[i];
-  }
-  int64_t at(const Extents& p) const { return p[0] * spatial[0] + p[1] * spatial[1] + p[2] * spatial[2]; }
-};
-
 inline Extents spatialOf(const std::vector<int64_t>& shape) {
   Extents extents{1, 1, 1};
   for (size_t i = 2; i < shape.size(); i++) extents[i - 2] = shape[i];
@@ -32,6 +21,33 @@ inline Extents unflatten(int64_t position, const Extents& extents) {
   return p;
 }
 
+/// A [N, C, spatial...] operand's strides; missing spatial axes have extent 1.
+class PlaneStrides {
+ public:
+  int64_t batch, channel;
+
+  explicit PlaneStrides(const TensorSpec& spec)
+      : batch(spec.strides[0]), channel(spec.strides[1]), extents_(spatialOf(spec.shape)) {
+    for (size_t i = 2; i < spec.strides.size(); i++) strides_[i - 2] = spec.strides[i];
+    int64_t expected = 0;
+    for (size_t i = 3; i-- > 0;) {
+      if (extents_[i] == 1) continue;
+      if (expected == 0) expected = step_ = strides_[i];
+      even_ = even_ && strides_[i] == expected;
+      expected *= extents_[i];
+    }
+  }
+  int64_t at(const Extents& p) const { return p[0] * strides_[0] + p[1] * strides_[1] + p[2] * strides_[2]; }
+  /// For a row-major position in the plane; planes in row-major order need no division.
+  int64_t at(int64_t position) const { return even_ ? position * step_ : at(unflatten(position, extents_)); }
+
+ private:
+  Extents extents_;
+  Extents strides_{0, 0, 0};
+  int64_t step_ = 0;
+  bool even_ = true;
+};
+
 inline int64_t volume(const Extents& extents) { return extents[0] * extents[1] * extents[2]; }
 
 /// Windows over the input; padding holds no elements.
@@ -40,8 +56,8 @@ struct PoolWindows {
 
   /// Checks shapes against the window parameters.
   PoolWindows(const char* op, const std::vector<int64_t>& input, const std::vector<int64_t>& output,
-              const std::vector<int64_t>& size, const std::vector<int64_t>& step,
-              const std::vector<int64_t>& paddings, const std::vector<int64_t>& gaps, Specs inputs, Specs outputs)
+              const std::vector<int64_t>& size, const std::vector<int64_t>& step, const std::vector<int64_t>& paddings,
+              const std::vector<int64_t>& gaps, Specs inputs, Specs outputs)
       : in(spatialOf(input)), out(spatialOf(output)) {
     const size_t rank = size.size();
     expect(rank >= 1 && rank <= 3 && input.size() == rank + 2 && output.size() == rank + 2 && step.size() == rank &&
@@ -54,11 +70,12 @@ struct PoolWindows {
       stride[i] = step[i];
       padding[i] = paddings[i];
       if (!gaps.empty()) dilation[i] = gaps[i];
-      const bool positive = size[i] >= 1 && step[i] >= 1 && dilation[i] >= 1 && padding[i] >= 0 && paddings[rank + i] >= 0;
+      const bool positive =
+          size[i] >= 1 && step[i] >= 1 && dilation[i] >= 1 && padding[i] >= 0 && paddings[rank + i] >= 0;
       const int64_t room = in[i] + padding[i] + paddings[rank + i] - dilation[i] * (kernel[i] - 1) - 1;
       expect(positive && out[i] == (room < 0 ? 0 : room / stride[i] + 1), op,
-             "floor((input + padding - dilation * (kernel - 1) - 1) / stride) + 1 positions in each spatial axis", inputs,
-             outputs);
+             "floor((input + padding - dilation * (kernel - 1) - 1) / stride) + 1 positions in each spatial axis",
+             inputs, outputs);
     }
   }
 

@@ -104,7 +104,10 @@ class CrossEntropy : public Kernel {
 
  public:
   CrossEntropy(const TensorSpec& logits, int64_t ignoreIndex, double smoothing)
-      : rows_(logits.shape[0]), classes_(logits.shape[1]), ignoreIndex_(ignoreIndex), smoothing_(static_cast<C>(smoothing)) {}
+      : rows_(logits.shape[0]),
+        classes_(logits.shape[1]),
+        ignoreIndex_(ignoreIndex),
+        smoothing_(static_cast<C>(smoothing)) {}
 
  protected:
   /// The row's class, -1 where the row is ignored.

@@ -23,8 +23,7 @@ HEDDLE_INLINE void multiplyRegisters(const C* a, int64_t rowStride, int64_t colu
 #pragma GCC unroll 8
   for (int i = 0; i < kRows; i++)
 #pragma GCC unroll 8
-    for (int j = 0; j < kVectors; j++)
-      sums[i][j] = accumulate ? loadVector(out + i * strideOut + j * kLanes<C>) : V{};
+    for (int j = 0; j < kVectors; j++) sums[i][j] = accumulate ? loadVector(out + i * strideOut + j * kLanes<C>) : V{};
   for (int64_t k = first; k < last; k++) {
     V row[kVectors];
 #pragma GCC unroll 8
@@ -57,8 +56,8 @@ void multiplyColumns(const C* a, int64_t rowStride, int64_t columnStride, const 
 
 template <typename C, int kRows>
 HEDDLE_INLINE void multiplyRows(const C* a, int64_t rowStride, int64_t columnStride, const C* b, int64_t strideB,
-                                C* out, int64_t strideOut, int64_t row, int64_t columns, int64_t inner,
-                                bool accumulate, Triangle triangle, int64_t shift) {
+                                C* out, int64_t strideOut, int64_t row, int64_t columns, int64_t inner, bool accumulate,
+                                Triangle triangle, int64_t shift) {
   int64_t first = 0, last = inner;
   const int64_t end = row + kRows + shift;
   if (triangle == Triangle::columns) {

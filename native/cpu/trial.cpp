@@ -28,8 +28,8 @@ class TrialMemory {
     const size_t rounded = std::max((bytes + alignment - 1) / alignment * alignment, alignment);
     data_ = std::aligned_alloc(alignment, rounded);
     if (!data_)
-      throw Error(ErrorCode::outOfMemory, "prepare: " + std::to_string(rounded) +
-                                              " bytes to compare kernels in could not be allocated");
+      throw Error(ErrorCode::outOfMemory,
+                  "prepare: " + std::to_string(rounded) + " bytes to compare kernels in could not be allocated");
     if (alignment == huge) madvise(data_, rounded, MADV_HUGEPAGE);
   }
   TrialMemory(const TrialMemory&) = delete;
@@ -50,7 +50,8 @@ void fill(void* data, const TrialOperand& operand) {
     uint64_t state = 1;
     for (size_t i = 0; i < operand.elements; i++) {
       state = state * 6364136223846793005u + 1442695040888963407u;
-      static_cast<T*>(data)[i] = store<T>(static_cast<Compute<T>>(static_cast<int32_t>(state >> 32)) * Compute<T>(0x1p-31));
+      static_cast<T*>(data)[i] =
+          store<T>(static_cast<Compute<T>>(static_cast<int32_t>(state >> 32)) * Compute<T>(0x1p-31));
     }
   });
 }
@@ -100,8 +101,7 @@ size_t compare(const std::vector<TrialFactory>& factories, const std::vector<Tri
 }  // namespace
 
 std::unique_ptr<Kernel> makeFastest(const std::string& key, const std::vector<TrialFactory>& factories,
-                                    const std::vector<TrialOperand>& inputs,
-                                    const std::vector<TrialOperand>& outputs) {
+                                    const std::vector<TrialOperand>& inputs, const std::vector<TrialOperand>& outputs) {
   static std::mutex mutex;
   static std::map<std::string, size_t> winners;
   const std::lock_guard<std::mutex> lock(mutex);

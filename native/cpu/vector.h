@@ -1,4 +1,5 @@
-// Vectors of 64 bytes for one instruction-set level, with loads, stores, sums and exp; included by for_each_level.h only.
+// Vectors of 64 bytes for one instruction-set level, with loads, stores, sums and exp; included by for_each_level.h
+// only.
 
 #define HEDDLE_INLINE static inline __attribute__((always_inline))
 
@@ -183,8 +184,8 @@ HEDDLE_INLINE DoubleVector expVector(DoubleVector x) {
   return x != x ? x : result;
 }
 
-/// exp for softmax: results under the smallest normal number are zero, which spares the slow subnormal arithmetic of the
-/// many masked positions. Arguments are at most a little above 0.
+/// exp for softmax: results under the smallest normal number are zero, which spares the slow subnormal arithmetic of
+/// the many masked positions. Arguments are at most a little above 0.
 HEDDLE_INLINE FloatVector expNegative(FloatVector x) {
   const FloatVector low = broadcast<FloatVector>(-87.0f);
   const FloatVector bounded = x < low ? low : x;
@@ -240,8 +241,10 @@ HEDDLE_INLINE Compute<T> sumRow(int64_t size, Term&& term) {
   Vector<T> total = {};
   for (int64_t first = 0; first < size; first += block) {
     Vector<T> sum = {};
-    eachVector<T>(size - first < block ? size - first : block,
-                  [&](int64_t j, int64_t count) __attribute__((always_inline)) { sum += term(first + j, count); });
+    eachVector<T>(
+        size - first < block ? size - first : block, [&](int64_t j, int64_t count) __attribute__((always_inline)) {
+          sum += term(first + j, count);
+        });
     total += sum;
   }
   return sumLanes(total);

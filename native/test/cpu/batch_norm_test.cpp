@@ -13,7 +13,8 @@ void check(DType dtype, const Shape& shape, const Shape& layout, const Shape& ot
   const std::string label = std::string("batchNorm ") + kDTypeNames[int(dtype)] + " " + std::to_string(shape.size()) +
                             " axes, channel stride " + std::to_string(layout[1]) + " " + std::to_string(otherLayout[1]);
   const Shape channels{shape[1]};
-  Tensor x(dtype, shape, layout), y(dtype, shape, otherLayout), dy(dtype, shape, otherLayout), dx(dtype, shape, otherLayout);
+  Tensor x(dtype, shape, layout), y(dtype, shape, otherLayout), dy(dtype, shape, otherLayout),
+      dx(dtype, shape, otherLayout);
   Tensor gamma(dtype, channels), beta(dtype, channels), dgamma(dtype, channels), dbeta(dtype, channels);
   Tensor mean(statistic, channels), variance(statistic, channels), rstd(statistic, channels);
   const std::vector<double> vx = x.random(1, -1, 3).values(), vg = dy.random(2).values();
@@ -51,10 +52,12 @@ void check(DType dtype, const Shape& shape, const Shape& layout, const Shape& ot
 
 void testBatchNorm() {
   for (DType dtype : {DType::f32, DType::f64, DType::bf16, DType::f16})
-    for (const Shape& shape : {Shape{4, 3, 5, 6}, Shape{8, 20, 7, 7}, Shape{6, 5, 9}, Shape{3, 1, 4, 4}, Shape{2, 3, 2, 3, 4}})
+    for (const Shape& shape :
+         {Shape{4, 3, 5, 6}, Shape{8, 20, 7, 7}, Shape{6, 5, 9}, Shape{3, 1, 4, 4}, Shape{2, 3, 2, 3, 4}})
       for (bool last : {false, true})
         for (bool other : {false, true})
-          check(dtype, shape, last ? channelsLast(shape) : rowMajor(shape), other ? channelsLast(shape) : rowMajor(shape));
+          check(dtype, shape, last ? channelsLast(shape) : rowMajor(shape),
+                other ? channelsLast(shape) : rowMajor(shape));
   check(DType::f32, {40, 17}, {17, 1}, {17, 1});
   check(DType::f32, {5, 6, 7}, {7, 35, 1}, {42, 7, 1});
 }
@@ -69,7 +72,8 @@ void timeBatchNorm() {
     gamma.random(2);
     const double a = timeOp(OpId::batchNorm, {1e-5}, {&x, &gamma, &beta}, {&y, &mean, &variance});
     const double b = timeOp(OpId::batchNormGrad, {}, {&x, &x, &gamma, &mean, &variance}, {&y, &gamma, &beta});
-    std::printf("batchNorm [64,64,28,28] %s: forward %.3f ms, gradient %.3f ms\n", last ? "channels-last" : "NCHW", a, b);
+    std::printf("batchNorm [64,64,28,28] %s: forward %.3f ms, gradient %.3f ms\n", last ? "channels-last" : "NCHW", a,
+                b);
   }
 }
 

@@ -113,9 +113,8 @@ void testConv() {
       for (bool last : {false, true})
         for (bool exact : {false, true}) check(c, dtype, last, exact, int(&c - cases));
   Tensor x(DType::f32, {1, 3, 4, 4}), weight(DType::f32, {2, 2, 3, 3}), y(DType::f32, {1, 2, 2, 2});
-  expectError("conv channels", ErrorCode::invalidPlan, "batch and channels that agree", [&] {
-    runOp(OpId::conv, {2, 1, 1, 4, 0, 0, 0, 0, 2, 1, 1, 1, 0, 0}, {&x, &weight}, {&y});
-  });
+  expectError("conv channels", ErrorCode::invalidPlan, "batch and channels that agree",
+              [&] { runOp(OpId::conv, {2, 1, 1, 4, 0, 0, 0, 0, 2, 1, 1, 1, 0, 0}, {&x, &weight}, {&y}); });
 }
 
 void timeConv() {

@@ -5,7 +5,8 @@
 namespace heddle::test {
 namespace {
 
-const DType kAll[] = {DType::f32, DType::f64, DType::bf16, DType::f16, DType::i8, DType::u8, DType::i32, DType::i64, DType::bool_};
+const DType kAll[] = {DType::f32, DType::f64, DType::bf16, DType::f16,  DType::i8,
+                      DType::u8,  DType::i32, DType::i64,  DType::bool_};
 
 void checkRows(DType dtype, DType index, const Shape& indexShape, int64_t size, const Shape& rest) {
   const std::string label = std::string(kDTypeNames[int(dtype)]) + " " + kDTypeNames[int(index)];
@@ -78,7 +79,8 @@ void testIndexing() {
     expectError("scatterAdd", ErrorCode::invalidArgument, "scatterAdd: index",
                 [&] { runOp(OpId::scatterAdd, {0}, {&x, &index, &y}, {&x}); });
   }
-  Tensor many(DType::i64, {20000}), values(DType::f32, {20000, 3}), first(DType::f32, {10, 3}), again(DType::f32, {10, 3});
+  Tensor many(DType::i64, {20000}), values(DType::f32, {20000, 3}), first(DType::f32, {10, 3}),
+      again(DType::f32, {10, 3});
   many.integers(1, 0, 9);
   values.random(2);
   runOp(OpId::indexAdd, {10}, {&many, &values}, {&first});

@@ -35,8 +35,7 @@ void check(DType dtype, const Shape& shape, int64_t axes, bool centred) {
       a += centred ? g * vw[j] / double(size) : 0;
       b += g * vw[j] * h / double(size);
     }
-    for (size_t j = 0; j < size; j++)
-      edx.push_back(s * (vg[i * size + j] * vw[j] - a - (row[j] - m) * s * b));
+    for (size_t j = 0; j < size; j++) edx.push_back(s * (vg[i * size + j] * vw[j] - a - (row[j] - m) * s * b));
   }
   const Words forward = {double(axes), 1e-5}, backward = {double(axes)};
   if (centred) {
@@ -71,7 +70,8 @@ void testLayerNorm() {
 
 void timeLayerNorm() {
   const Shape shape = {1024, 256};
-  Tensor x(DType::f32, shape), dy(DType::f32, shape), y(DType::f32, shape), gamma(DType::f32, {256}), beta(DType::f32, {256});
+  Tensor x(DType::f32, shape), dy(DType::f32, shape), y(DType::f32, shape), gamma(DType::f32, {256}),
+      beta(DType::f32, {256});
   Tensor dgamma(DType::f32, {256}), dbeta(DType::f32, {256}), mean(DType::f32, {1024}), rstd(DType::f32, {1024});
   x.random(1);
   dy.random(2);

@@ -84,11 +84,11 @@ void testMatmul() {
     Shape a, b;
   };
   const Case cases[] = {
-      {{1, 1}, {1, 1}},          {{3, 5}, {5, 7}},       {{17, 33}, {33, 19}},          {{64, 128}, {128, 96}},
-      {{1, 40}, {40, 9}},        {{9, 40}, {40, 1}},     {{5, 1}, {1, 6}},              {{0, 3}, {3, 4}},
-      {{3, 0}, {0, 4}},          {{2, 3, 4}, {4, 5}},    {{6, 8, 16}, {16, 24}},        {{4, 3, 5}, {4, 5, 2}},
-      {{2, 3, 4, 5}, {3, 5, 6}}, {{2, 1, 4, 5}, {3, 5, 6}}, {{3, 4}, {2, 2, 4, 5}},     {{8, 20, 12}, {8, 12, 20}},
-      {{100, 130}, {130, 70}},   {{2, 1, 7}, {7, 3}},    {{2, 0, 7}, {2, 7, 3}},
+      {{1, 1}, {1, 1}},          {{3, 5}, {5, 7}},          {{17, 33}, {33, 19}},   {{64, 128}, {128, 96}},
+      {{1, 40}, {40, 9}},        {{9, 40}, {40, 1}},        {{5, 1}, {1, 6}},       {{0, 3}, {3, 4}},
+      {{3, 0}, {0, 4}},          {{2, 3, 4}, {4, 5}},       {{6, 8, 16}, {16, 24}}, {{4, 3, 5}, {4, 5, 2}},
+      {{2, 3, 4, 5}, {3, 5, 6}}, {{2, 1, 4, 5}, {3, 5, 6}}, {{3, 4}, {2, 2, 4, 5}}, {{8, 20, 12}, {8, 12, 20}},
+      {{100, 130}, {130, 70}},   {{2, 1, 7}, {7, 3}},       {{2, 0, 7}, {2, 7, 3}},
   };
   uint32_t seed = 1;
   for (const Case& c : cases)
@@ -111,8 +111,8 @@ void testMatmul() {
   for (DType dtype : {DType::f32, DType::f64, DType::bf16, DType::f16})
     for (int activation = 1; activation < static_cast<int>(Activation::count); activation++) {
       Tensor a(dtype, {70, 40}), b(dtype, {40, 50}), bias(dtype, {50});
-      const std::string label = "matmul activation " + std::to_string(activation) + " " +
-                                kDTypeNames[static_cast<int>(dtype)];
+      const std::string label =
+          "matmul activation " + std::to_string(activation) + " " + kDTypeNames[static_cast<int>(dtype)];
       a.random(seed++);
       b.random(seed++);
       bias.random(seed++, -4, 4);
@@ -131,11 +131,12 @@ void timeMatmul() {
     int64_t m, k, n;
     bool transposedA, transposedB;
   };
-  const Case cases[] = {{128, 784, 512, false, false},   {128, 512, 512, false, false},  {784, 128, 512, true, false},
-                        {512, 128, 512, true, false},    {128, 512, 784, false, true},   {128, 512, 512, false, true},
-                        {1024, 256, 256, false, false},  {1024, 256, 768, false, false}, {1024, 256, 1024, false, false},
-                        {1024, 1024, 256, false, false}, {256, 1024, 768, true, false},  {1024, 768, 256, false, true},
-                        {256, 1024, 1024, true, false},  {1024, 1024, 256, false, true}};
+  const Case cases[] = {
+      {128, 784, 512, false, false},   {128, 512, 512, false, false},  {784, 128, 512, true, false},
+      {512, 128, 512, true, false},    {128, 512, 784, false, true},   {128, 512, 512, false, true},
+      {1024, 256, 256, false, false},  {1024, 256, 768, false, false}, {1024, 256, 1024, false, false},
+      {1024, 1024, 256, false, false}, {256, 1024, 768, true, false},  {1024, 768, 256, false, true},
+      {256, 1024, 1024, true, false},  {1024, 1024, 256, false, true}};
   for (const Case& c : cases) {
     Tensor a(DType::f32, {c.m, c.k}, strides({c.m, c.k}, c.transposedA));
     Tensor b(DType::f32, {c.k, c.n}, strides({c.k, c.n}, c.transposedB));

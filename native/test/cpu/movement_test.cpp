@@ -7,12 +7,14 @@
 namespace heddle::test {
 namespace {
 
-const DType kAll[] = {DType::f32, DType::f64, DType::bf16, DType::f16, DType::i8, DType::u8, DType::i32, DType::i64, DType::bool_};
+const DType kAll[] = {DType::f32, DType::f64, DType::bf16, DType::f16,  DType::i8,
+                      DType::u8,  DType::i32, DType::i64,  DType::bool_};
 
 void checkConcat(DType dtype) {
   Tensor a(dtype, {3, 2, 4}), b(dtype, {3, 5, 4}, {1, 12, 3}), c(dtype, {3, 0, 4}), d(dtype, {3, 1, 4}, {0, 0, -1});
   Tensor out(dtype, {3, 8, 4});
-  const std::vector<double> va = a.integers(1, 0, 1).values(), vb = b.integers(2, 0, 1).values(), vd = d.integers(3, 0, 1).values();
+  const std::vector<double> va = a.integers(1, 0, 1).values(), vb = b.integers(2, 0, 1).values(),
+                            vd = d.integers(3, 0, 1).values();
   std::vector<double> expected;
   forEachIndex({3, 8, 4}, [&](const Shape& i) {
     if (i[1] < 2)

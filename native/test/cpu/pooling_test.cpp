@@ -110,7 +110,8 @@ void testPooling() {
   for (bool last : {false, true}) {
     const Shape in = {1, 2, 2, 2}, small = {1, 2, 1, 1};
     Tensor x(DType::f32, in, last ? channelsLast(in) : rowMajor(in)), y(DType::f32, small), index(DType::i32, small);
-    runOp(OpId::maxPool, {2, 2, 2, 2, 2, 2, 4, 0, 0, 0, 0, 2, 1, 1}, {&x.assign({1, NAN, 3, 2, 4, 5, 6, 1})}, {&y, &index});
+    runOp(OpId::maxPool, {2, 2, 2, 2, 2, 2, 4, 0, 0, 0, 0, 2, 1, 1}, {&x.assign({1, NAN, 3, 2, 4, 5, 6, 1})},
+          {&y, &index});
     expectExact("maxPool of NaN", y, {NAN, 6});
     index.assign({1, 4});
     expectError("maxPoolGrad index", ErrorCode::invalidArgument, "index 4 at position 1 is out of range",
@@ -126,7 +127,8 @@ void timePooling() {
     x.random(1);
     const double a = timeOp(OpId::maxPool, {2, 2, 2, 2, 2, 2, 4, 0, 0, 0, 0, 2, 1, 1}, {&x}, {&y, &index});
     const double b = timeOp(OpId::maxPoolGrad, {4, 64, 32, 28, 28}, {&y, &index}, {&x});
-    std::printf("maxPool 2x2 [64,32,28,28] %s: forward %.3f ms, gradient %.3f ms\n", last ? "channels-last" : "NCHW", a, b);
+    std::printf("maxPool 2x2 [64,32,28,28] %s: forward %.3f ms, gradient %.3f ms\n", last ? "channels-last" : "NCHW", a,
+                b);
   }
 }
 

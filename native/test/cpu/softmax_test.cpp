@@ -47,8 +47,8 @@ void checkRows(DType dtype, const Shape& shape, uint32_t seed) {
 
 void checkCrossEntropy(DType dtype, DType index, int64_t rows, int64_t classes, double smoothing) {
   const DType statistic = dtype == DType::f64 ? DType::f64 : DType::f32;
-  const std::string label = std::string("crossEntropy ") + kDTypeNames[int(dtype)] + " " + kDTypeNames[int(index)] + " " +
-                            std::to_string(classes) + " smoothing " + std::to_string(smoothing);
+  const std::string label = std::string("crossEntropy ") + kDTypeNames[int(dtype)] + " " + kDTypeNames[int(index)] +
+                            " " + std::to_string(classes) + " smoothing " + std::to_string(smoothing);
   Tensor x(dtype, {rows, classes}), targets(index, {rows}), loss(statistic, {rows}), lse(statistic, {rows});
   Tensor dloss(statistic, {rows}), dx(dtype, {rows, classes});
   const std::vector<double> vx = x.random(3, -5, 5).values(), vg = dloss.random(4).values();
@@ -66,8 +66,8 @@ void checkCrossEntropy(DType dtype, DType index, int64_t rows, int64_t classes, 
     el.push_back(t < 0 ? 0 : (1 - smoothing) * (std::log(sum) - row[t]) + smoothing / double(classes) * logs);
     for (int64_t j = 0; j < classes; j++)
       ed.push_back(t < 0 ? 0
-                         : vg[size_t(i)] * (std::exp(row[j]) / sum - (j == t ? 1 - smoothing : 0) -
-                                            smoothing / double(classes)));
+                         : vg[size_t(i)] *
+                               (std::exp(row[j]) / sum - (j == t ? 1 - smoothing : 0) - smoothing / double(classes)));
   }
   runOp(OpId::crossEntropy, {-100, smoothing}, {&x, &targets}, {&loss, &lse});
   expectNear(label + " loss", loss, el);
@@ -113,7 +113,8 @@ void timeSoftmax() {
   y.random(2);
   targets.integers(3, 0, 4095);
   std::printf("softmax [1024,4096]: %.3f ms\n", timeOp(OpId::softmax, {}, {&x}, {&y}));
-  std::printf("crossEntropy [1024,4096]: %.3f ms\n", timeOp(OpId::crossEntropy, {-100, 0}, {&x, &targets}, {&loss, &lse}));
+  std::printf("crossEntropy [1024,4096]: %.3f ms\n",
+              timeOp(OpId::crossEntropy, {-100, 0}, {&x, &targets}, {&loss, &lse}));
   std::printf("crossEntropyGrad [1024,4096]: %.3f ms\n",
               timeOp(OpId::crossEntropyGrad, {-100, 0}, {&x, &targets, &lse, &loss}, {&y}));
 }
