@@ -11,6 +11,7 @@ void registerCpuKernels(KernelTable& table) {
   registerAttention(table);
   registerConv(table);
   registerSoftmax(table);
+  registerCrossEntropy(table);
   registerLayerNorm(table);
   registerOptimizers(table);
   registerIndexing(table);

@@ -9,6 +9,7 @@ void registerMatmul(KernelTable& table);
 void registerAttention(KernelTable& table);
 void registerConv(KernelTable& table);
 void registerSoftmax(KernelTable& table);
+void registerCrossEntropy(KernelTable& table);
 void registerLayerNorm(KernelTable& table);
 void registerOptimizers(KernelTable& table);
 void registerIndexing(KernelTable& table);
