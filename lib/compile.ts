@@ -5,7 +5,7 @@ import { realize } from './graph/realize.js'
 import { Recording } from './graph/recording.js'
 import { currentTrace, recording, Trace } from './graph/trace.js'
 import type { Buffer } from './runtime/buffer.js'
-import { defaultDevice } from './runtime/device.js'
+import { type Device, defaultDevice } from './runtime/device.js'
 import { ArgumentError, TraceError } from './runtime/errors.js'
 import { dataLeaf } from './graph/node.js'
 import type { Spec } from './schema/op.js'
@@ -94,8 +94,8 @@ class CompiledFunction<A extends unknown[], R> {
   readonly traces: string[] = []
   plan: Plan | undefined
   private readonly entries = new Map<string, Entry[]>()
-  /** Calls that wait for a place in the queue keep their order. */
-  private waiting: Promise<unknown> | undefined
+  /** The last of the calls that wait for a place; they keep their order. */
+  private queue: Promise<void> | undefined
 
   constructor(
     private readonly fn: (...args: A) => R,
@@ -108,10 +108,14 @@ class CompiledFunction<A extends unknown[], R> {
     return this.fn(...args)
   }
 
-  async call(args: A): Promise<R> {
+  call(args: A): Promise<R> {
     if (currentTrace()) {
       throw new TraceError(`${this.name}: it was called inside a compiled function; use ${this.name}.inline(...) there`)
     }
+    return this.accept(args)
+  }
+
+  private async accept(args: A): Promise<R> {
     this.calls++
     const flat = flatten(args, 'an argument')
     // The call's data is pinned now, so that disposing an argument after the call changes nothing.
@@ -119,14 +123,8 @@ class CompiledFunction<A extends unknown[], R> {
     for (const value of values) value.pendingUsers++
     try {
       const device = values.find(({ node }) => node.device)?.node.device ?? defaultDevice()
-      while (this.waiting || device.vacancy()) {
-        const turn = this.waiting ?? device.vacancy()
-        const wait = Promise.resolve(turn).then(() => undefined)
-        this.waiting = wait
-        await wait
-        if (this.waiting === wait) this.waiting = undefined
-      }
-      return this.enqueue(args, flat, values)
+      if (this.queue || device.vacancy()) await this.turn(device)
+      return this.enqueue(flat, values)
     } finally {
       for (const value of values) {
         value.pendingUsers--
@@ -135,22 +133,33 @@ class CompiledFunction<A extends unknown[], R> {
     }
   }
 
-  private enqueue(args: A, flat: Flat, values: readonly Value[]): R {
+  /** Settles when all earlier calls were enqueued and the device takes one more. */
+  private async turn(device: Device): Promise<void> {
+    const vacant = async (): Promise<void> => {
+      for (let wait = device.vacancy(); wait; wait = device.vacancy()) await wait
+    }
+    const turn = (this.queue ?? Promise.resolve()).then(vacant)
+    this.queue = turn
+    await turn
+    if (this.queue === turn) this.queue = undefined
+  }
+
+  private enqueue(flat: Flat, values: readonly Value[]): R {
     realize(values.filter(({ node }) => node.leaf?.kind !== 'cell'))
-    const entry = this.entryFor(args, flat, values)
+    const entry = this.entryFor(flat, values)
     this.plan = entry.recorded.plan
     const buffers = entry.recorded.run(values.map(({ buffer }) => buffer as Buffer))
     return entry.rebuild(entry.outputs.map((spec, i) => new Tensor(dataLeaf(buffers[i] as Buffer, spec)))) as R
   }
 
-  private entryFor(args: A, flat: Flat, values: readonly Value[]): Entry {
+  private entryFor(flat: Flat, values: readonly Value[]): Entry {
     const key = [flat.key, ...values.map(({ dtype, shape, node }) => `${dtype}[${shape}]@${node.device?.name ?? ''}`)].join(' ')
     const known = this.entries.get(key) ?? []
     let reason = 'first call'
     for (const entry of known) {
       const outdated = entry.recorded.outdated()
       if (!outdated) {
-        if (this.options.check && this.calls % CHECK_INTERVAL === 0) this.check(args, flat, entry)
+        if (this.options.check && this.calls % CHECK_INTERVAL === 0) this.check(flat, entry)
         return entry
       }
       reason = outdated
@@ -180,15 +189,11 @@ class CompiledFunction<A extends unknown[], R> {
     return { recorded, outputs: outputs.map(({ dtype, shape }) => ({ dtype, shape })), rebuild: out.rebuild }
   }
 
-  private check(_args: A, flat: Flat, entry: Entry): void {
+  private check(flat: Flat, entry: Entry): void {
     const again = this.trace(flat)
-    const [before, now] = [entry.recorded.plan.toString().split('\n'), again.recorded.plan.toString().split('\n')]
-    const different = now.findIndex((line, i) => line !== before[i])
-    if (different >= 0) {
-      throw new TraceError(
-        `${this.name}: traced again, it is another graph: a JavaScript value it uses has changed.\n` +
-          `before: ${before[different] ?? '(nothing)'}\nnow:    ${now[different]}`,
-      )
+    const difference = entry.recorded.plan.difference(again.recorded.plan)
+    if (difference) {
+      throw new TraceError(`${this.name}: traced again, it is another graph, so a JavaScript value it uses has changed: ${difference}`)
     }
   }
 }

@@ -31,8 +31,10 @@ export class Executable {
    */
   run(bufferOf: (place: Place) => Buffer): { results: Buffer[]; done: Promise<void> } {
     const { external } = this.plan
+    const { storages } = this.plan.layout
     external.forEach((place, i) => {
-      this.handles[i] = place.kind === 'output' ? 0 : bufferOf(place).handle
+      const written = storages[i]?.written
+      this.handles[i] = place.kind === 'output' ? 0 : written ? bufferOf(place).handleToWrite : bufferOf(place).handle
     })
     const ticket = native(() => library().run(this.id, this.handles))
     const done = settled(ticket, new Error())

@@ -58,7 +58,6 @@ class Lowering {
   }
 
   private lower(node: Node): void {
-    for (const output of node.outputs) if (output.buffer && !node.leaf) this.lowered.set(output, this.external(output))
     if (node.outputs.some((output) => this.lowered.has(output))) return
     switch (node.op.kind) {
       case 'leaf':
@@ -94,7 +93,7 @@ class Lowering {
 
   private lowerView(node: Node, output: Value, input: Value): void {
     const view = (shape: Spec, layout: Layout) => node.op.view?.(shape, layout, node.params as never)
-    const source = this.lowered.get(input) as Stored | Expression
+    const source = this.at(input)
     if (!isStored(source)) {
       const grows = sizeOf(output.shape) > sizeOf(input.shape) && weigh(source).work > CHEAP_WORK
       const seen = grows ? undefined : throughView(source, (walk) => view(input, walk))
@@ -161,8 +160,15 @@ class Lowering {
     return uses
   }
 
+  /** What a value became; what was computed before is there from the start. */
+  private at(value: Value): Stored | Expression {
+    let lowered = this.lowered.get(value)
+    if (!lowered) this.lowered.set(value, (lowered = this.external(value)))
+    return lowered
+  }
+
   private expressionFor(value: Value): Expression {
-    const lowered = this.lowered.get(value) as Stored | Expression
+    const lowered = this.at(value)
     if (!isStored(lowered)) return lowered
     const { place, offset, strides } = lowered
     return { kind: 'load', dtype: value.dtype, place, offset, strides }
@@ -193,7 +199,7 @@ class Lowering {
 
   /** The value in memory; computes it now if it was left to its consumers. */
   private stored(value: Value): Stored {
-    const lowered = this.lowered.get(value) as Stored | Expression
+    const lowered = this.at(value)
     return isStored(lowered) ? lowered : this.store(value, lowered, value.node)
   }
 

@@ -62,6 +62,17 @@ export class Plan {
     return this.lowered.steps[index]?.label ?? 'plan'
   }
 
+  /** The first step in which another plan differs, in words; undefined where they compute the same. */
+  difference(other: Plan): string | undefined {
+    const text = ({ layout }: Plan, i: number): string => JSON.stringify(layout.steps[i])
+    const steps = Math.max(this.layout.steps.length, other.layout.steps.length)
+    for (let i = 0; i < steps; i++) {
+      if (text(this, i) === text(other, i)) continue
+      return `step ${i} was ${this.label(i)} and is ${other.label(i)}, with other operands or constants`
+    }
+    return undefined
+  }
+
   /** A listing: one line per step, then the memory. */
   toString(): string {
     const { names, text } = describe(this.lowered.steps)

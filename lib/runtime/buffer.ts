@@ -61,9 +61,16 @@ export class Buffer {
 
   /** Overwrites the contents, after all work enqueued so far. */
   write(data: ArrayBufferView): void {
-    const handle = this.handle
+    const handle = this.handleToWrite
     native(() => library().write(handle, 0, data))
+  }
+
+  /** The native handle, for work enqueued now that changes the contents: what was fetched of them is void. */
+  get handleToWrite(): number {
+    const handle = this.handle
     this.host = undefined
+    this.fetched = undefined
+    return handle
   }
 
   /** The contents as they are after all work enqueued so far. */
@@ -85,13 +92,14 @@ export class Buffer {
   private fetch(): void {
     const target = new Uint8Array(this.bytes)
     const handle = this.native
-    this.fetched = settled(native(() => library().read(handle, 0, target)), new Error()).then(() => {
-      if (this.freed) return
+    const fetched = settled(native(() => library().read(handle, 0, target)), new Error()).then(() => {
+      if (this.freed || this.fetched !== fetched) return
       this.host = target
       this.dropNative()
     })
+    this.fetched = fetched
     // A failed run must not become an unhandled rejection when nobody reads its result.
-    this.fetched.catch(() => undefined)
+    fetched.catch(() => undefined)
   }
 
   private dropNative(): void {

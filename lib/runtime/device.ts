@@ -103,7 +103,8 @@ export class Device {
 
   /** Upper bound of the bytes the device's pool may hold; `Infinity` lifts it. */
   setMemoryLimit(bytes: number): void {
-    native(() => library().configure(this.index, { memoryLimit: bytes }))
+    const memoryLimit = bytes === Number.POSITIVE_INFINITY ? Number.MAX_SAFE_INTEGER : bytes
+    native(() => library().configure(this.index, { memoryLimit }))
   }
 
   /** Threads kernels use; the default is what affinity, cgroup quota and OMP_NUM_THREADS allow. */
