@@ -9,6 +9,7 @@ import { program, root, wheels } from './wheels.mjs'
 const out = join(root, '.cmake')
 const release = join(root, 'build', 'Release')
 const test = join(root, 'build', 'Test')
+const addon = join(release, 'heddle.node')
 const stamp = join(release, 'sources.sha256')
 
 /** Every file the result depends on, in a stable order. */
@@ -84,15 +85,22 @@ function build() {
   run(process.execPath, [join(root, 'node_modules/cmake-js/bin/cmake-js'), ...options, '--parallel', jobs])
   run(cmake, ['--build', out, '--target', 'native-tests', '--parallel', jobs])
   for (const folder of [release, test]) {
-    rmSync(folder, { recursive: true, force: true })
     mkdirSync(folder, { recursive: true })
+    // Only what an earlier build installed: make keeps its own files there when node-gyp started this.
+    for (const name of readdirSync(folder).filter((name) => /\.(node|so[.0-9]*|sha256)$|^test-/.test(name)))
+      rmSync(join(folder, name))
   }
   run(cmake, ['--install', out, '--prefix', release])
   run(cmake, ['--install', out, '--prefix', test, '--component', 'test'])
 }
 
 const wanted = fingerprint()
-if (process.argv.includes('--force') || !existsSync(stamp) || readFileSync(stamp, 'utf8') !== wanted) {
+if (
+  process.argv.includes('--force') ||
+  !existsSync(addon) ||
+  !existsSync(stamp) ||
+  readFileSync(stamp, 'utf8') !== wanted
+) {
   try {
     build()
     writeFileSync(stamp, wanted)

@@ -198,8 +198,9 @@ class Decoder {
 
   /// What is evaluated once per kept coordinate may not depend on a reduced one.
   void checkAfterReduce() {
+    std::vector<bool>& needed = program_.usedAfter;
+    needed.assign(program_.instructions.size(), false);
     if (program_.reduce < 0) return;
-    std::vector<bool> needed(program_.instructions.size(), false);
     for (const Store& store : program_.stores) {
       if (!program_.afterReduce[static_cast<size_t>(store.value)]) continue;
       needed[static_cast<size_t>(store.value)] = true;
@@ -275,7 +276,7 @@ void checkOperands(const Program& program, Specs inputs, Specs outputs) {
     if (load.input >= static_cast<int64_t>(inputs.size()))
       refuse(i, load, "reads input " + std::to_string(load.input) + " of " + std::to_string(inputs.size()));
     // An empty loop nest reads nothing, so an operand without elements is right there.
-    if (!empty)
+    if (!empty || (!keptEmpty && program.usedAfter[i]))
       checkOperand(program, "input " + std::to_string(load.input), inputs[static_cast<size_t>(load.input)], load.dtype,
                    load.strides);
   }

@@ -37,6 +37,7 @@ struct Program {
   std::vector<Store> stores;
   int reduce = -1;                  // position of the one reduce, or -1
   std::vector<bool> afterReduce;    // per instruction: does its value depend on the reduce
+  std::vector<bool> usedAfter;      // per instruction: do stores of such values need it
 
   int64_t elements() const;         // coordinates of the loop nest
 };

@@ -1,12 +1,19 @@
 // Registers every family of CPU kernels.
 #include "kernels.h"
 
+#include "fused/fused.h"
+
 namespace heddle {
 
 void registerCpuKernels(KernelTable& table) {
+  registerFused(table);
   registerMatmul(table);
   registerAttention(table);
-  registerFused(table);
+  registerConv(table);
+  registerSoftmax(table);
+  registerLayerNorm(table);
+  registerOptimizers(table);
+  registerIndexing(table);
 }
 
 }  // namespace heddle

@@ -7,7 +7,11 @@ namespace heddle {
 
 void registerMatmul(KernelTable& table);
 void registerAttention(KernelTable& table);
-void registerFused(KernelTable& table);
+void registerConv(KernelTable& table);
+void registerSoftmax(KernelTable& table);
+void registerLayerNorm(KernelTable& table);
+void registerOptimizers(KernelTable& table);
+void registerIndexing(KernelTable& table);
 
 /// Every family above, in one call.
 void registerCpuKernels(KernelTable& table);

@@ -208,3 +208,41 @@ HEDDLE_INLINE DoubleVector expNegative(DoubleVector x) {
   const DoubleVector result = expVector(x < low ? low : x);
   return x < low ? DoubleVector{} : result;
 }
+
+/// Calls `visit(j, count)` for each vector of a row; `count` is less than a whole vector at the end only.
+template <typename T, typename Visit>
+HEDDLE_INLINE void eachVector(int64_t size, Visit&& visit) {
+  int64_t j = 0;
+  for (; j + kLanes<T> <= size; j += kLanes<T>) visit(j, kLanes<T>);
+  if (j < size) visit(j, size - j);
+}
+template <typename T>
+HEDDLE_INLINE Vector<T> loadSome(const T* from, int64_t count) {
+  return count == kLanes<T> ? loadVector(from) : loadPart(from, count);
+}
+template <typename T>
+HEDDLE_INLINE void storeSome(T* to, Vector<T> value, int64_t count) {
+  if (count == kLanes<T>)
+    storeVector(to, value);
+  else
+    storePart(to, value, count);
+}
+/// Lanes from `count` on become `fill`.
+template <typename T>
+HEDDLE_INLINE Vector<T> fillBehind(Vector<T> value, int64_t count, Compute<T> fill) {
+  for (int64_t i = count; i < kLanes<T>; i++) value[i] = fill;
+  return value;
+}
+/// The sum of `term(j, count)` over a row, in blocks so that the rounding error of long rows stays small.
+template <typename T, typename Term>
+HEDDLE_INLINE Compute<T> sumRow(int64_t size, Term&& term) {
+  constexpr int64_t block = 64 * kLanes<T>;
+  Vector<T> total = {};
+  for (int64_t first = 0; first < size; first += block) {
+    Vector<T> sum = {};
+    eachVector<T>(size - first < block ? size - first : block,
+                  [&](int64_t j, int64_t count) __attribute__((always_inline)) { sum += term(first + j, count); });
+    total += sum;
+  }
+  return sumLanes(total);
+}

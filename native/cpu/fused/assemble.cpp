@@ -71,8 +71,7 @@ class Assembler {
       bool keptOnly = true;
       if (accessOf_[i] >= 0) {
         uniform = exe_.geometry.uniform[at(accessOf_[i])];
-        for (size_t axis = 0; axis < program_.extents.size(); axis++)
-          if (program_.reduced[axis] && program_.extents[axis] > 1 && instruction.strides[axis] != 0) keptOnly = false;
+        keptOnly = !movesOnReduced(instruction.strides);
       }
       for (int arg = 0; arg < instruction.argCount; arg++) {
         uniform = uniform && uniform_[at(instruction.args[arg])];
@@ -90,7 +89,8 @@ class Assembler {
     for (size_t s = 0; s < program_.stores.size(); s++) {
       const int value = program_.stores[s].value;
       // A value that no reduced axis changes is stored once, after the reduction, for it may be stored in place.
-      const bool before = exe_.reduces && !program_.afterReduce[at(value)] && !keptOnly_[at(value)];
+      const bool before = exe_.reduces && !program_.afterReduce[at(value)] &&
+                          !(keptOnly_[at(value)] && !movesOnReduced(program_.stores[s].strides));
       PhaseState& phase = before ? before_ : after_;
       phase.stores.push_back(static_cast<int>(s));
       phase.needed[at(value)] = true;
@@ -115,6 +115,12 @@ class Assembler {
         }
       }
     }
+  }
+
+  bool movesOnReduced(const std::vector<int64_t>& strides) const {
+    for (size_t axis = 0; axis < strides.size(); axis++)
+      if (program_.reduced[axis] && program_.extents[axis] > 1 && strides[axis] != 0) return true;
+    return false;
   }
 
   // --- the tile as a phase sees it ---
@@ -235,7 +241,8 @@ class Assembler {
     step.columnStride = columnStride(phase, access);
     if (store >= 0) {
       bindStore(phase, store, value);
-      if (moves) step.outRowStride = rowStride(phase, storeAccess_[at(store)]);
+      step.packed = !moves;
+      step.outRowStride = rowStride(phase, storeAccess_[at(store)]);
     } else if (!one && sameForEveryTile(access)) {
       step.resident = true;
       values_[at(value)].resident = true;
@@ -378,6 +385,7 @@ class Assembler {
     step.load = loops_.move[registerBytes(dtype) == 8 ? 3 : 2];
     if (store >= 0) {
       bindStore(phase, store, step.out);
+      step.packed = false;
       step.outRowStride = rowStride(phase, storeAccess_[at(store)]);
     }
     phase.steps.push_back(step);

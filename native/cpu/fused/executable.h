@@ -24,7 +24,8 @@ struct Step {
   int access = -1;
   int64_t rowStride = 0;    // of the memory side, in elements
   int64_t columnStride = 0;
-  int64_t outRowStride = -1;  // load, repeat: rows of the destination lie this far apart; -1: packed
+  bool packed = true;         // load, repeat: the destination is packed, or its rows lie outRowStride apart
+  int64_t outRowStride = 0;
   int64_t offset = 0;         // draw
   Compute compute = nullptr;
   Load load = nullptr;

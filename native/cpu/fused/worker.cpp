@@ -173,11 +173,11 @@ void Worker::runStep(const Step& step, Window window) {
         if (resident_[step.out] >= rows * columns) return;
         resident_[step.out] = rows * columns;
       }
-      step.load(values_[step.out], step.outRowStride < 0 ? columns : step.outRowStride,
+      step.load(values_[step.out], step.packed ? columns : step.outRowStride,
                 reinterpret_cast<const void*>(addresses_[step.access]), step.rowStride, step.columnStride, rows, columns);
       return;
     case Step::Kind::repeat:
-      step.load(values_[step.out], step.outRowStride < 0 ? columns : step.outRowStride, values_[step.a], 0, 0, rows,
+      step.load(values_[step.out], step.packed ? columns : step.outRowStride, values_[step.a], 0, 0, rows,
                 columns);
       return;
     case Step::Kind::store:

@@ -7,11 +7,23 @@
 int main(int count, char** arguments) {
   using namespace heddle::test;
   if (count > 1 && std::strcmp(arguments[1], "time") == 0) {
+    timeFused();
     timeMatmul();
     timeAttention();
+    timeConv();
+    timeSoftmax();
+    timeLayerNorm();
+    timeOptimizers();
     return 0;
   }
+  testFusedWalks();
+  testFusedOps();
   testMatmul();
   testAttention();
+  testConv();
+  testSoftmax();
+  testLayerNorm();
+  testOptimizers();
+  testIndexing();
   return finish();
 }

@@ -1,0 +1,227 @@
+// Ops adam, sgd and globalNorm: one pass over many tensors, cut into chunks that threads share evenly.
+#include <algorithm>
+#include <cmath>
+
+#include "check.h"
+#include "kernels.h"
+#include "levels.h"
+
+namespace heddle {
+namespace {
+
+/// What is the same for every element of one step.
+template <typename C>
+struct AdamFactors {
+  C gradScale, coupledDecay, oneMinusBeta1, beta2, oneMinusBeta2, rootCorrection, eps, keep, stepSize;
+};
+template <typename C>
+struct SgdFactors {
+  C gradScale, decay, momentum, gradShare, rate;
+  bool first, nesterov;
+};
+
+}  // namespace
+}  // namespace heddle
+
+#define HEDDLE_LOOPS "optimizer_loops.h"
+#include "for_each_level.h"
+
+namespace heddle {
+namespace {
+
+constexpr int64_t kChunk = 16384;
+
+struct Chunk {
+  size_t tensor;
+  int64_t first, count;
+  DType dtype;
+};
+
+std::vector<Chunk> chunksOf(Specs tensors) {
+  std::vector<Chunk> chunks;
+  for (size_t i = 0; i < tensors.size(); i++) {
+    const int64_t size = tensors[i].size();
+    for (int64_t first = 0; first < size; first += kChunk)
+      chunks.push_back({i, first, std::min(kChunk, size - first), tensors[i].dtype});
+  }
+  return chunks;
+}
+
+template <typename T>
+const T* at(const void* base, const Chunk& chunk) {
+  return static_cast<const T*>(base) + chunk.first;
+}
+template <typename T>
+T* at(void* base, const Chunk& chunk) {
+  return static_cast<T*>(base) + chunk.first;
+}
+
+/// The scalars an optimizer's inputs begin with.
+struct StepScalars {
+  double rate, gradScale;
+  int64_t step;
+  size_t next;  // the first input behind them
+
+  StepScalars(const RunOperands& operands, bool hasGradScale)
+      : rate(*static_cast<const float*>(operands.inputs[0])),
+        gradScale(hasGradScale ? *static_cast<const float*>(operands.inputs[2]) : 1),
+        step(*static_cast<const int64_t*>(operands.inputs[1])),
+        next(hasGradScale ? 3 : 2) {}
+};
+
+class Adam : public Kernel {
+ public:
+  Adam(const AdamParams& params, Specs tensors) : params_(params), chunks_(chunksOf(tensors)) {}
+
+  void run(const RunOperands& operands) override {
+    const StepScalars scalars(operands, params_.hasGradScale);
+    const auto count = static_cast<int64_t>(chunks_.size());
+#pragma omp parallel for schedule(static) if (count > 1)
+    for (int64_t i = 0; i < count; i++) {
+      const Chunk& chunk = chunks_[static_cast<size_t>(i)];
+      dispatchFloat("adam", chunk.dtype, [&](auto tag) { update<typename decltype(tag)::type>(operands, scalars, chunk); });
+    }
+  }
+
+ private:
+  template <typename T>
+  void update(const RunOperands& operands, const StepScalars& scalars, const Chunk& chunk) const {
+    using C = Compute<T>;
+    const double step = static_cast<double>(scalars.step);
+    const double correction1 = 1 - std::pow(params_.beta1, step), correction2 = 1 - std::pow(params_.beta2, step);
+    AdamFactors<C> f;
+    f.gradScale = static_cast<C>(scalars.gradScale);
+    f.coupledDecay = static_cast<C>(params_.decoupled ? 0 : params_.weightDecay);
+    f.oneMinusBeta1 = static_cast<C>(1 - params_.beta1);
+    f.beta2 = static_cast<C>(params_.beta2);
+    f.oneMinusBeta2 = static_cast<C>(1 - params_.beta2);
+    f.rootCorrection = static_cast<C>(1 / std::sqrt(correction2));
+    f.eps = static_cast<C>(params_.eps);
+    f.keep = static_cast<C>(params_.decoupled ? 1 - scalars.rate * params_.weightDecay : 1);
+    f.stepSize = static_cast<C>(scalars.rate / correction1);
+    const auto tensors = static_cast<size_t>(params_.count);
+    const void* const* in = operands.inputs.data() + scalars.next + chunk.tensor;
+    void* const* out = operands.outputs.data() + chunk.tensor;
+    HEDDLE_DISPATCH(adamChunk<T>)
+    (f, at<T>(in[0], chunk), at<T>(in[tensors], chunk), at<C>(in[2 * tensors], chunk), at<C>(in[3 * tensors], chunk),
+     at<T>(out[0], chunk), at<C>(out[tensors], chunk), at<C>(out[2 * tensors], chunk), chunk.count);
+  }
+
+  AdamParams params_;
+  std::vector<Chunk> chunks_;
+};
+
+class Sgd : public Kernel {
+ public:
+  Sgd(const SgdParams& params, Specs tensors) : params_(params), chunks_(chunksOf(tensors)) {}
+
+  void run(const RunOperands& operands) override {
+    const StepScalars scalars(operands, params_.hasGradScale);
+    const auto count = static_cast<int64_t>(chunks_.size());
+#pragma omp parallel for schedule(static) if (count > 1)
+    for (int64_t i = 0; i < count; i++) {
+      const Chunk& chunk = chunks_[static_cast<size_t>(i)];
+      dispatchFloat("sgd", chunk.dtype, [&](auto tag) { update<typename decltype(tag)::type>(operands, scalars, chunk); });
+    }
+  }
+
+ private:
+  template <typename T>
+  void update(const RunOperands& operands, const StepScalars& scalars, const Chunk& chunk) const {
+    using C = Compute<T>;
+    const SgdFactors<C> f{static_cast<C>(scalars.gradScale),      static_cast<C>(params_.weightDecay),
+                          static_cast<C>(params_.momentum),       static_cast<C>(1 - params_.dampening),
+                          static_cast<C>(scalars.rate),           scalars.step == 1,
+                          params_.nesterov};
+    const auto tensors = static_cast<size_t>(params_.count);
+    const bool moving = params_.momentum != 0;
+    const void* const* in = operands.inputs.data() + scalars.next + chunk.tensor;
+    void* const* out = operands.outputs.data() + chunk.tensor;
+    HEDDLE_DISPATCH(sgdChunk<T>)
+    (f, at<T>(in[0], chunk), at<T>(in[tensors], chunk), moving ? at<C>(in[2 * tensors], chunk) : nullptr,
+     at<T>(out[0], chunk), moving ? at<C>(out[tensors], chunk) : nullptr, chunk.count);
+  }
+
+  SgdParams params_;
+  std::vector<Chunk> chunks_;
+};
+
+class GlobalNorm : public Kernel {
+ public:
+  explicit GlobalNorm(Specs tensors) : chunks_(chunksOf(tensors)) {}
+
+  size_t workspaceBytes() const override { return chunks_.size() * sizeof(double); }
+
+  // Chunks are fixed and their sums are added in order, whatever the number of threads.
+  void run(const RunOperands& operands) override {
+    auto* sums = static_cast<double*>(operands.workspace);
+    const auto count = static_cast<int64_t>(chunks_.size());
+#pragma omp parallel for schedule(static) if (count > 1)
+    for (int64_t i = 0; i < count; i++) {
+      const Chunk& chunk = chunks_[static_cast<size_t>(i)];
+      sums[i] = dispatchFloat("globalNorm", chunk.dtype, [&](auto tag) {
+        using T = typename decltype(tag)::type;
+        return HEDDLE_DISPATCH(sumOfSquares<T>)(at<T>(operands.inputs[chunk.tensor], chunk), chunk.count);
+      });
+    }
+    double total = 0;
+    for (int64_t i = 0; i < count; i++) total += sums[i];
+    *static_cast<float*>(operands.outputs[0]) = static_cast<float>(std::sqrt(total));
+  }
+
+ private:
+  std::vector<Chunk> chunks_;
+};
+
+/// `states` tensors per parameter, in the compute type, behind parameters and gradients.
+Specs checkOptimizer(const char* op, int64_t count, size_t states, bool hasGradScale, Specs in, Specs out) {
+  const size_t scalars = hasGradScale ? 3 : 2;
+  expect(count >= 0 && static_cast<uint64_t>(count) <= in.size(), op, "as many tensors as `count` says", in, out);
+  const auto tensors = static_cast<size_t>(count);
+  expectCount(op, in, scalars + tensors * (2 + states), out, tensors * (1 + states));
+  expectContiguous(op, in, out);
+  expect(in[0].dtype == DType::f32 && in[0].size() == 1 && in[1].dtype == DType::i64 && in[1].size() == 1 &&
+             (!hasGradScale || (in[2].dtype == DType::f32 && in[2].size() == 1)),
+         op, "scalars lr (f32), step (i64) and, where it is used, gradScale (f32)", in, out);
+  const Specs params = in.subspan(scalars, tensors);
+  for (size_t i = 0; i < tensors; i++) {
+    const TensorSpec& param = params[i];
+    const DType state = param.dtype == DType::f64 ? DType::f64 : DType::f32;
+    const auto like = [&](const TensorSpec& spec, DType dtype) { return spec.shape == param.shape && spec.dtype == dtype; };
+    bool good = isFloat(param.dtype) && like(in[scalars + tensors + i], param.dtype) && like(out[i], param.dtype);
+    for (size_t s = 0; s < states; s++)
+      good = good && like(in[scalars + (2 + s) * tensors + i], state) && like(out[(1 + s) * tensors + i], state);
+    expect(good, op, "gradients and results like the parameters, moments in f32 (f64 for f64)", in, out);
+  }
+  return params;
+}
+
+std::unique_ptr<Kernel> makeAdam(WordReader& words, Specs in, Specs out) {
+  const AdamParams params = AdamParams::read(words);
+  return std::make_unique<Adam>(params, checkOptimizer("adam", params.count, 2, params.hasGradScale, in, out));
+}
+
+std::unique_ptr<Kernel> makeSgd(WordReader& words, Specs in, Specs out) {
+  const SgdParams params = SgdParams::read(words);
+  const size_t states = params.momentum != 0 ? 1 : 0;
+  return std::make_unique<Sgd>(params, checkOptimizer("sgd", params.count, states, params.hasGradScale, in, out));
+}
+
+std::unique_ptr<Kernel> makeGlobalNorm(WordReader&, Specs in, Specs out) {
+  constexpr const char* op = "globalNorm";
+  expectCount(op, in, in.size(), out, 1);
+  expectContiguous(op, in, out);
+  for (const TensorSpec& spec : in) expect(isFloat(spec.dtype), op, "float tensors", in, out);
+  expect(out[0].dtype == DType::f32 && out[0].size() == 1, op, "one f32 scalar as output", in, out);
+  return std::make_unique<GlobalNorm>(in);
+}
+
+}  // namespace
+
+void registerOptimizers(KernelTable& table) {
+  table.add(OpId::adam, makeAdam);
+  table.add(OpId::sgd, makeSgd);
+  table.add(OpId::globalNorm, makeGlobalNorm);
+}
+
+}  // namespace heddle

@@ -1,0 +1,224 @@
+// Ops softmax, logSoftmax and their gradients, over the contiguous last axis.
+#include <cmath>
+#include <limits>
+
+#include "check.h"
+#include "kernels.h"
+#include "levels.h"
+
+#define HEDDLE_LOOPS "softmax_loops.h"
+#include "for_each_level.h"
+
+namespace heddle {
+namespace {
+
+constexpr int64_t kParallelElements = 8192;
+
+template <typename T>
+class RowKernel : public Kernel {
+ public:
+  using Row = void (*)(const T*, T*, int64_t);
+  RowKernel(Row row, int64_t rows, int64_t size) : row_(row), rows_(rows), size_(size) {}
+
+  void run(const RunOperands& operands) override {
+    const auto* x = static_cast<const T*>(operands.inputs[0]);
+    auto* y = static_cast<T*>(operands.outputs[0]);
+#pragma omp parallel for schedule(static) if (rows_ * size_ > kParallelElements)
+    for (int64_t i = 0; i < rows_; i++) row_(x + i * size_, y + i * size_, size_);
+  }
+
+ private:
+  Row row_;
+  int64_t rows_, size_;
+};
+
+template <typename T>
+class RowGradKernel : public Kernel {
+ public:
+  using Row = void (*)(const T*, const T*, T*, int64_t);
+  RowGradKernel(Row row, int64_t rows, int64_t size) : row_(row), rows_(rows), size_(size) {}
+
+  void run(const RunOperands& operands) override {
+    const auto* y = static_cast<const T*>(operands.inputs[0]);
+    const auto* dy = static_cast<const T*>(operands.inputs[1]);
+    auto* dx = static_cast<T*>(operands.outputs[0]);
+#pragma omp parallel for schedule(static) if (rows_ * size_ > kParallelElements)
+    for (int64_t i = 0; i < rows_; i++) row_(y + i * size_, dy + i * size_, dx + i * size_, size_);
+  }
+
+ private:
+  Row row_;
+  int64_t rows_, size_;
+};
+
+struct Rows {
+  int64_t count, size;
+};
+
+/// All operands are contiguous and equal in shape and dtype.
+Rows readRows(const char* op, Specs inputs, size_t inputCount, Specs outputs) {
+  expectCount(op, inputs, inputCount, outputs, 1);
+  expectContiguous(op, inputs, outputs);
+  for (const TensorSpec& spec : inputs)
+    expect(!spec.shape.empty() && spec.shape == outputs[0].shape && spec.dtype == outputs[0].dtype, op,
+           "operands of one shape, of rank 1 or more, and one dtype", inputs, outputs);
+  const int64_t size = outputs[0].shape.back();
+  return {size == 0 ? 0 : outputs[0].size() / size, size};
+}
+
+std::unique_ptr<Kernel> makeSoftmax(WordReader&, Specs inputs, Specs outputs) {
+  const Rows rows = readRows("softmax", inputs, 1, outputs);
+  return dispatchFloat("softmax", inputs[0].dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
+    using T = typename decltype(tag)::type;
+    return std::make_unique<RowKernel<T>>(HEDDLE_DISPATCH(softmaxRow<T>), rows.count, rows.size);
+  });
+}
+
+std::unique_ptr<Kernel> makeLogSoftmax(WordReader&, Specs inputs, Specs outputs) {
+  const Rows rows = readRows("logSoftmax", inputs, 1, outputs);
+  return dispatchFloat("logSoftmax", inputs[0].dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
+    using T = typename decltype(tag)::type;
+    return std::make_unique<RowKernel<T>>(HEDDLE_DISPATCH(logSoftmaxRow<T>), rows.count, rows.size);
+  });
+}
+
+std::unique_ptr<Kernel> makeSoftmaxGrad(WordReader&, Specs inputs, Specs outputs) {
+  const Rows rows = readRows("softmaxGrad", inputs, 2, outputs);
+  return dispatchFloat("softmaxGrad", inputs[0].dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
+    using T = typename decltype(tag)::type;
+    return std::make_unique<RowGradKernel<T>>(HEDDLE_DISPATCH(softmaxGradRow<T>), rows.count, rows.size);
+  });
+}
+
+std::unique_ptr<Kernel> makeLogSoftmaxGrad(WordReader&, Specs inputs, Specs outputs) {
+  const Rows rows = readRows("logSoftmaxGrad", inputs, 2, outputs);
+  return dispatchFloat("logSoftmaxGrad", inputs[0].dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
+    using T = typename decltype(tag)::type;
+    return std::make_unique<RowGradKernel<T>>(HEDDLE_DISPATCH(logSoftmaxGradRow<T>), rows.count, rows.size);
+  });
+}
+
+template <typename T, typename Index>
+class CrossEntropy : public Kernel {
+  using C = Compute<T>;
+
+ public:
+  CrossEntropy(const TensorSpec& logits, int64_t ignoreIndex, double smoothing)
+      : rows_(logits.shape[0]), classes_(logits.shape[1]), ignoreIndex_(ignoreIndex), smoothing_(static_cast<C>(smoothing)) {}
+
+ protected:
+  /// The row's class, -1 where the row is ignored.
+  int64_t target(const Index* targets, int64_t row) const {
+    return static_cast<int64_t>(targets[row]) == ignoreIndex_ ? -1 : static_cast<int64_t>(targets[row]);
+  }
+
+  void checkTargets(const char* op, const Index* targets) const {
+    for (int64_t i = 0; i < rows_; i++) {
+      const int64_t value = static_cast<int64_t>(targets[i]);
+      if (value == ignoreIndex_ || (value >= 0 && value < classes_)) continue;
+      throw Error(ErrorCode::invalidArgument,
+                  std::string(op) + ": target " + std::to_string(value) + " at position " + std::to_string(i) +
+                      " is out of range; with " + std::to_string(classes_) + " classes it must be in [0, " +
+                      std::to_string(classes_) + ") or the ignored index " + std::to_string(ignoreIndex_));
+    }
+  }
+
+  int64_t rows_, classes_, ignoreIndex_;
+  C smoothing_;
+};
+
+template <typename T, typename Index>
+class CrossEntropyForward : public CrossEntropy<T, Index> {
+  using C = Compute<T>;
+
+ public:
+  using CrossEntropy<T, Index>::CrossEntropy;
+
+  void run(const RunOperands& operands) override {
+    const auto* logits = static_cast<const T*>(operands.inputs[0]);
+    const auto* targets = static_cast<const Index*>(operands.inputs[1]);
+    auto* loss = static_cast<C*>(operands.outputs[0]);
+    auto* logSumExp = static_cast<C*>(operands.outputs[1]);
+    this->checkTargets("crossEntropy", targets);
+    const auto row = HEDDLE_DISPATCH(crossEntropyRow<T>);
+#pragma omp parallel for schedule(static) if (this->rows_ * this->classes_ > kParallelElements)
+    for (int64_t i = 0; i < this->rows_; i++)
+      row(logits + i * this->classes_, this->classes_, this->target(targets, i), this->smoothing_, loss + i,
+          logSumExp + i);
+  }
+};
+
+template <typename T, typename Index>
+class CrossEntropyBackward : public CrossEntropy<T, Index> {
+  using C = Compute<T>;
+
+ public:
+  using CrossEntropy<T, Index>::CrossEntropy;
+
+  void run(const RunOperands& operands) override {
+    const auto* logits = static_cast<const T*>(operands.inputs[0]);
+    const auto* targets = static_cast<const Index*>(operands.inputs[1]);
+    const auto* logSumExp = static_cast<const C*>(operands.inputs[2]);
+    const auto* dloss = static_cast<const C*>(operands.inputs[3]);
+    auto* dlogits = static_cast<T*>(operands.outputs[0]);
+    this->checkTargets("crossEntropyGrad", targets);
+    const auto row = HEDDLE_DISPATCH(crossEntropyGradRow<T>);
+#pragma omp parallel for schedule(static) if (this->rows_ * this->classes_ > kParallelElements)
+    for (int64_t i = 0; i < this->rows_; i++)
+      row(logits + i * this->classes_, this->classes_, this->target(targets, i), this->smoothing_, logSumExp[i],
+          dloss[i], dlogits + i * this->classes_);
+  }
+};
+
+void checkCrossEntropy(const char* op, Specs inputs, Specs outputs, std::initializer_list<const TensorSpec*> rows,
+                       const TensorSpec* grad) {
+  expectContiguous(op, inputs, outputs);
+  const TensorSpec& logits = inputs[0];
+  expect(logits.shape.size() == 2, op, "logits [N,C]", inputs, outputs);
+  const std::vector<int64_t> shape{logits.shape[0]};
+  const DType statistic = logits.dtype == DType::f64 ? DType::f64 : DType::f32;
+  expect(inputs[1].shape == shape, op, "targets [N]", inputs, outputs);
+  for (const TensorSpec* spec : rows)
+    expect(spec->shape == shape && spec->dtype == statistic, op,
+           std::string("losses and log-sum-exps [N] in ") + nameOf(statistic), inputs, outputs);
+  if (grad)
+    expect(grad->shape == logits.shape && grad->dtype == logits.dtype, op, "a gradient like the logits", inputs,
+           outputs);
+}
+
+std::unique_ptr<Kernel> makeCrossEntropy(WordReader& words, Specs inputs, Specs outputs) {
+  const CrossEntropyParams params = CrossEntropyParams::read(words);
+  expectCount("crossEntropy", inputs, 2, outputs, 2);
+  checkCrossEntropy("crossEntropy", inputs, outputs, {&outputs[0], &outputs[1]}, nullptr);
+  return dispatchFloat("crossEntropy", inputs[0].dtype, [&](auto tag) {
+    return dispatchIndex("crossEntropy", inputs[1].dtype, [&](auto index) -> std::unique_ptr<Kernel> {
+      return std::make_unique<CrossEntropyForward<typename decltype(tag)::type, typename decltype(index)::type>>(
+          inputs[0], params.ignoreIndex, params.labelSmoothing);
+    });
+  });
+}
+
+std::unique_ptr<Kernel> makeCrossEntropyGrad(WordReader& words, Specs inputs, Specs outputs) {
+  const CrossEntropyGradParams params = CrossEntropyGradParams::read(words);
+  expectCount("crossEntropyGrad", inputs, 4, outputs, 1);
+  checkCrossEntropy("crossEntropyGrad", inputs, outputs, {&inputs[2], &inputs[3]}, &outputs[0]);
+  return dispatchFloat("crossEntropyGrad", inputs[0].dtype, [&](auto tag) {
+    return dispatchIndex("crossEntropyGrad", inputs[1].dtype, [&](auto index) -> std::unique_ptr<Kernel> {
+      return std::make_unique<CrossEntropyBackward<typename decltype(tag)::type, typename decltype(index)::type>>(
+          inputs[0], params.ignoreIndex, params.labelSmoothing);
+    });
+  });
+}
+
+}  // namespace
+
+void registerSoftmax(KernelTable& table) {
+  table.add(OpId::softmax, makeSoftmax);
+  table.add(OpId::softmaxGrad, makeSoftmaxGrad);
+  table.add(OpId::logSoftmax, makeLogSoftmax);
+  table.add(OpId::logSoftmaxGrad, makeLogSoftmaxGrad);
+  table.add(OpId::crossEntropy, makeCrossEntropy);
+  table.add(OpId::crossEntropyGrad, makeCrossEntropyGrad);
+}
+
+}  // namespace heddle

@@ -1,0 +1,113 @@
+// Times the kernels of one problem and remembers the winner.
+#include "trial.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <map>
+#include <mutex>
+#include <utility>
+
+#include "element.h"
+
+namespace heddle {
+namespace {
+
+// A comparison stays near 20 ms: what one candidate may spend; a slower one runs once.
+constexpr double kSecondsPerCandidate = 0.006;
+constexpr int kMostRuns = 20;
+
+/// Memory as pools give it: in huge pages where it is large, because plain pages change which kernel wins.
+class TrialMemory {
+ public:
+  explicit TrialMemory(size_t bytes) {
+    constexpr size_t huge = size_t{2} << 20;
+    const size_t alignment = bytes >= huge ? huge : 64;
+    const size_t rounded = std::max((bytes + alignment - 1) / alignment * alignment, alignment);
+    data_ = std::aligned_alloc(alignment, rounded);
+    if (!data_)
+      throw Error(ErrorCode::outOfMemory, "prepare: " + std::to_string(rounded) +
+                                              " bytes to compare kernels in could not be allocated");
+    if (alignment == huge) madvise(data_, rounded, MADV_HUGEPAGE);
+  }
+  TrialMemory(const TrialMemory&) = delete;
+  TrialMemory& operator=(const TrialMemory&) = delete;
+  TrialMemory(TrialMemory&& other) noexcept : data_(std::exchange(other.data_, nullptr)) {}
+  ~TrialMemory() { std::free(data_); }
+
+  void* data() const { return data_; }
+
+ private:
+  void* data_;
+};
+
+/// Values in [-1, 1) from a linear congruential generator (Knuth's MMIX constants).
+void fill(void* data, const TrialOperand& operand) {
+  dispatchFloat("prepare", operand.dtype, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    uint64_t state = 1;
+    for (size_t i = 0; i < operand.elements; i++) {
+      state = state * 6364136223846793005u + 1442695040888963407u;
+      static_cast<T*>(data)[i] = store<T>(static_cast<Compute<T>>(static_cast<int32_t>(state >> 32)) * Compute<T>(0x1p-31));
+    }
+  });
+}
+
+double secondsOf(Kernel& kernel, const RunOperands& operands) {
+  using Clock = std::chrono::steady_clock;
+  double best = 1e30, spent = 0;
+  for (int i = 0; i < kMostRuns && spent < kSecondsPerCandidate; i++) {
+    const auto start = Clock::now();
+    kernel.run(operands);
+    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    best = std::min(best, seconds);
+    spent += seconds;
+  }
+  return best;
+}
+
+size_t compare(const std::vector<TrialFactory>& factories, const std::vector<TrialOperand>& inputs,
+               const std::vector<TrialOperand>& outputs) {
+  std::vector<TrialMemory> memory;
+  std::vector<const void*> inputPointers;
+  std::vector<void*> outputPointers;
+  for (const TrialOperand& operand : inputs) {
+    memory.emplace_back(operand.elements * static_cast<size_t>(bytesOf(operand.dtype)));
+    fill(memory.back().data(), operand);
+    inputPointers.push_back(memory.back().data());
+  }
+  for (const TrialOperand& operand : outputs) {
+    memory.emplace_back(operand.elements * static_cast<size_t>(bytesOf(operand.dtype)));
+    outputPointers.push_back(memory.back().data());
+  }
+  size_t winner = 0;
+  double best = 1e30;
+  for (size_t i = 0; i < factories.size(); i++) {
+    const auto kernel = factories[i]();
+    if (!kernel) continue;
+    const TrialMemory workspace(kernel->workspaceBytes());
+    const double seconds = secondsOf(*kernel, {inputPointers, outputPointers, workspace.data()});
+    if (seconds < best) {
+      best = seconds;
+      winner = i;
+    }
+  }
+  return winner;
+}
+
+}  // namespace
+
+std::unique_ptr<Kernel> makeFastest(const std::string& key, const std::vector<TrialFactory>& factories,
+                                    const std::vector<TrialOperand>& inputs,
+                                    const std::vector<TrialOperand>& outputs) {
+  static std::mutex mutex;
+  static std::map<std::string, size_t> winners;
+  const std::lock_guard<std::mutex> lock(mutex);
+  auto known = winners.find(key);
+  if (known == winners.end()) known = winners.emplace(key, compare(factories, inputs, outputs)).first;
+  return factories[known->second]();
+}
+
+}  // namespace heddle

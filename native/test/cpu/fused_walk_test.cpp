@@ -1,0 +1,198 @@
+// Fused programs over many loop nests: orders of axes, broadcasts, reversals, reductions, stores in place; exact values.
+#include <algorithm>
+#include <memory>
+#include <random>
+
+#include "families.h"
+#include "fused_program.h"
+
+namespace heddle::test {
+namespace {
+
+const DType kAll[] = {DType::f32, DType::f64, DType::bf16, DType::f16, DType::i8,
+                      DType::u8,  DType::i32, DType::i64,  DType::bool_};
+
+class Walks {
+ public:
+  explicit Walks(uint32_t seed) : random_(seed), seed_(seed) {}
+
+  void one() {
+    const Shape extents = shape();
+    std::vector<bool> reduced;
+    const bool reduces = below(5) < 3;
+    for (size_t axis = 0; axis < extents.size(); axis++) reduced.push_back(reduces && below(2) == 1);
+    FusedProgram program(extents, reduced);
+    Shape kept = extents;
+    for (size_t axis = 0; axis < extents.size(); axis++) kept[axis] = reduced[axis] ? 1 : kept[axis];
+
+    // Small whole numbers are exact in every dtype and so are the sums and products below.
+    const DType work = below(2) == 0 ? DType::f32 : below(2) == 0 ? DType::i32 : below(2) == 0 ? DType::f64 : DType::i64;
+    std::vector<int> values;
+    for (int64_t i = 0; i <= below(3); i++) {
+      const int value = program.load(tensor(kAll[below(9)], extents, strides(extents, true)));
+      values.push_back(program.dtypeOf(value) == work ? value : program.apply(Opcode::cast, work, {value}));
+      if (below(8) == 0) raw(program, value, extents);
+    }
+    if (below(3) == 0) values.push_back(program.iota(work, 2, Shape(extents.size(), 1)));
+    if (below(3) == 0) values.push_back(program.constant(work, 2));
+    expand(program, work, values, 1 + below(5));
+    if (below(3) > 0 || !reduces) output(program, values.back(), work, extents);
+    if (reduces) {
+      const Reduction kinds[] = {Reduction::sum, Reduction::max, Reduction::min};
+      const int argument = values[static_cast<size_t>(below(static_cast<int64_t>(values.size())))];
+      std::vector<int> after{program.reduce(work, kinds[below(3)], argument)};
+      if (below(2) == 0 && sizeOf(extents) > 0) {
+        Shape repeated = strides(kept, true);
+        for (size_t axis = 0; axis < extents.size(); axis++) repeated[axis] = reduced[axis] ? 0 : repeated[axis];
+        after.push_back(program.load(tensor(work, extents, repeated)));
+        std::swap(after.front(), after.back());
+      }
+      const int result = after.back();
+      if (below(2) == 0) output(program, result, work, kept);
+      const int sum = program.apply(Opcode::add, work, {result, after.front()});
+      output(program, sum, work, kept);
+      if (below(3) == 0) output(program, program.apply(Opcode::cast, DType::f64, {sum}), DType::f64, kept);
+    }
+    program.run(2);
+    const auto expected = program.expected();
+    for (size_t i = 0; i < outputs_.size(); i++)
+      expectExact("fused walk " + std::to_string(seed_) + " store " + std::to_string(i), *outputs_[i], expected[i]);
+  }
+
+ private:
+  int64_t below(int64_t limit) { return static_cast<int64_t>(random_() % static_cast<uint64_t>(limit)); }
+
+  Shape shape() {
+    Shape extents;
+    const int64_t rank = below(5);
+    const int64_t sizes[] = {1, 2, 3, 5, 8, 16, 33, 70};
+    int64_t size = 1;
+    for (int64_t axis = 0; axis < rank; axis++) {
+      int64_t extent = below(25) == 0 ? 0 : sizes[below(8)];
+      if (below(6) == 0) extent = 100 + below(2000);
+      if (size * extent > 60000) extent = 2;
+      size *= std::max<int64_t>(extent, 1);
+      extents.push_back(extent);
+    }
+    return extents;
+  }
+
+  /// A permutation of gapless memory, with gaps, reversals and (for reading) repetitions now and then.
+  Shape strides(const Shape& extents, bool repeats) {
+    std::vector<size_t> order;
+    for (size_t axis = 0; axis < extents.size(); axis++) order.push_back(axis);
+    if (below(2) == 0) std::shuffle(order.begin(), order.end(), random_);
+    Shape result(extents.size());
+    int64_t step = below(6) == 0 ? 2 : 1;
+    for (size_t i = order.size(); i-- > 0;) {
+      const size_t axis = order[i];
+      result[axis] = step * (below(12) == 0 ? -1 : 1);
+      if (repeats && below(4) == 0) result[axis] = 0;
+      else step *= std::max<int64_t>(extents[axis], 1);
+      if (below(12) == 0) step += 3;
+    }
+    return result;
+  }
+
+  Tensor& tensor(DType dtype, const Shape& shape, const Shape& strides) {
+    tensors_.push_back(std::make_unique<Tensor>(dtype, shape, strides));
+    const bool isUnsigned = dtype == DType::u8 || dtype == DType::bool_;
+    tensors_.back()->integers(static_cast<uint32_t>(random_()), isUnsigned ? 0 : -2, dtype == DType::bool_ ? 1 : 2);
+    return *tensors_.back();
+  }
+
+  void expand(FusedProgram& program, DType work, std::vector<int>& values, int64_t count) {
+    for (int64_t i = 0; i < count; i++) {
+      const int a = values[static_cast<size_t>(below(static_cast<int64_t>(values.size())))];
+      const int b = values[static_cast<size_t>(below(static_cast<int64_t>(values.size())))];
+      const Opcode ops[] = {Opcode::add, Opcode::sub, Opcode::max, Opcode::min};
+      if (below(5) == 0) values.push_back(program.apply(Opcode::where, work, {program.apply(Opcode::lt, DType::bool_, {a, b}), b, a}));
+      else values.push_back(program.apply(ops[below(4)], work, {a, b}));
+    }
+  }
+
+  void output(FusedProgram& program, int value, DType dtype, const Shape& shape) {
+    outputs_.push_back(&tensor(dtype, shape, strides(shape, false)));
+    program.store(value, *outputs_.back());
+  }
+  void raw(FusedProgram& program, int value, const Shape& extents) { output(program, value, program.dtypeOf(value), extents); }
+
+  std::mt19937 random_;
+  uint32_t seed_;
+  std::vector<std::unique_ptr<Tensor>> tensors_;
+  std::vector<Tensor*> outputs_;
+};
+
+/// y = 2x + z where y is x's memory, with the reduction of x beside it.
+void inPlace() {
+  for (const int64_t size : {5, 1000, 70000}) {
+    Tensor x(DType::f32, {size}), z(DType::f32, {size}), total(DType::f32, {1});
+    x.integers(1, -4, 4);
+    z.integers(2, -4, 4);
+    FusedProgram program({size}, {true});
+    const int loaded = program.load(x);
+    const int scaled = program.apply(Opcode::add, DType::f32, {loaded, loaded});
+    const int sum = program.apply(Opcode::add, DType::f32, {scaled, program.load(z)});
+    const int late = program.apply(Opcode::sub, DType::f32, {sum, loaded});
+    program.store(program.apply(Opcode::add, DType::f32, {late, loaded}), x);
+    program.store(program.reduce(DType::f32, Reduction::sum, loaded), total);
+    const auto expected = program.expected();
+    program.run();
+    expectExact("fused in place, " + std::to_string(size), x, expected[0]);
+    expectExact("fused in place, reduced, " + std::to_string(size), total, expected[1]);
+  }
+}
+
+/// Sums of uniform numbers stay within the library's tolerance whatever the length and the direction.
+void accuracy() {
+  for (const Shape& extents : {Shape{1, 1000000}, Shape{100000, 8}, Shape{8, 100000}, Shape{1000, 1000}, Shape{33333, 3}}) {
+    Tensor x(DType::f32, extents);
+    x.random(7, 0, 1);
+    for (int mask = 1; mask < 4; mask++) {
+      const std::vector<bool> reduced{(mask & 1) != 0, (mask & 2) != 0};
+      FusedProgram program(extents, reduced);
+      Tensor y(DType::f32, {reduced[0] ? 1 : extents[0], reduced[1] ? 1 : extents[1]});
+      program.store(program.reduce(DType::f32, Reduction::sum, program.load(x)), y);
+      program.run();
+      expectNear("fused sum " + std::to_string(extents[0]) + "x" + std::to_string(extents[1]) + " mask " + std::to_string(mask), y,
+                 program.expected()[0], {1.3e-6, 0});
+    }
+  }
+}
+
+void decodeErrors() {
+  Tensor x(DType::f32, {4}), y(DType::f32, {4});
+  const auto refuses = [&](const std::string& part, const Words& words) {
+    Words params{static_cast<double>(words.size())};
+    params.insert(params.end(), words.begin(), words.end());
+    expectError("fused refuses: " + part, ErrorCode::invalidPlan, part, [&] { runOp(OpId::fused, params, {&x}, {&y}); });
+  };
+  const double load = static_cast<double>(Opcode::load), add = static_cast<double>(Opcode::add),
+               reduce = static_cast<double>(Opcode::reduce), less = static_cast<double>(Opcode::lt);
+  refuses("words end early", {1, 4, 0, 1, load, 0, 0});
+  refuses("not computed before it", {1, 4, 0, 2, load, 0, 0, 1, add, 0, 2, 0, 1, 0});
+  refuses("takes 2 operands, not 1", {1, 4, 0, 2, load, 0, 0, 1, add, 0, 1, 0, 0});
+  refuses("reads input 1 of 1", {1, 4, 0, 1, load, 0, 1, 1, 1, 0, 0, 1});
+  refuses("reaches beyond input 0", {1, 4, 0, 1, load, 0, 0, 2, 1, 0, 0, 1});
+  refuses("reaches beyond output 0", {1, 4, 0, 1, load, 0, 0, 1, 1, 0, 0, -1});
+  refuses("input 0 is f32, the program says f64", {1, 4, 0, 1, load, 1, 0, 1, 1, 0, 1, 1});
+  refuses("gives bool", {1, 4, 0, 2, load, 0, 0, 1, less, 0, 2, 0, 0, 1, 1, 0, 1});
+  refuses("second reduce", {1, 4, 1, 3, load, 0, 0, 1, reduce, 0, 0, 0, reduce, 0, 0, 1, 1, 2, 0, 0});
+  refuses("stride on a reduced axis", {1, 4, 1, 2, load, 0, 0, 1, reduce, 0, 0, 0, 1, 1, 0, 1});
+  refuses("is used after the reduce", {1, 4, 1, 3, load, 0, 0, 1, reduce, 0, 0, 0, add, 0, 2, 0, 1, 1, 2, 0, 0});
+  refuses("an extent is negative", {1, -4, 0, 0, 0});
+  refuses("stores 0 values, the step has 1 outputs", {1, 4, 0, 1, load, 0, 0, 1, 0});
+  refuses("words are left", {1, 4, 0, 1, load, 0, 0, 1, 1, 0, 0, 1, 9});
+  refuses("safe integer", {1, 0.5, 0, 0, 0});
+}
+
+}  // namespace
+
+void testFusedWalks() {
+  for (uint32_t seed = 1; seed <= 1500; seed++) Walks(seed).one();
+  inPlace();
+  accuracy();
+  decodeErrors();
+}
+
+}  // namespace heddle::test

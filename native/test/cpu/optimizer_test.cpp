@@ -1,0 +1,166 @@
+// Adam, SGD and the global norm against PyTorch's formulas in f64, over several steps, in place and not.
+#include <cmath>
+#include <cstdio>
+
+#include "families.h"
+#include "kernel_test.h"
+
+namespace heddle::test {
+namespace {
+
+const Shape kShapes[] = {{3}, {70, 50}, {}, {0}, {40000}};
+
+struct State {
+  std::vector<Tensor> params, grads, m, v;
+};
+
+State makeState(DType dtype) {
+  const DType statistic = dtype == DType::f64 ? DType::f64 : DType::f32;
+  State s;
+  uint32_t seed = 1;
+  for (const Shape& shape : kShapes) {
+    s.params.emplace_back(dtype, shape).random(seed++);
+    s.grads.emplace_back(dtype, shape);
+    s.m.emplace_back(statistic, shape).fill(0);
+    s.v.emplace_back(statistic, shape).fill(0);
+  }
+  return s;
+}
+
+std::vector<Tensor*> pointers(std::initializer_list<std::vector<Tensor>*> lists) {
+  std::vector<Tensor*> result;
+  for (auto* list : lists)
+    for (Tensor& tensor : *list) result.push_back(&tensor);
+  return result;
+}
+
+void checkAdam(DType dtype, bool decoupled, bool scaled, bool inPlace) {
+  const double b1 = 0.9, b2 = 0.99, eps = 1e-8, decay = 0.1, rate = 0.01f, scale = scaled ? 0.5 : 1;
+  State s = makeState(dtype);
+  Tensor lr(DType::f32, {}), step(DType::i64, {}), factor(DType::f32, {});
+  lr.fill(0.01);
+  factor.fill(0.5);
+  const size_t count = s.params.size();
+  for (int t = 1; t <= 3; t++) {
+    step.fill(t);
+    State out = s;
+    std::vector<std::vector<double>> ep, em, ev;
+    for (size_t i = 0; i < count; i++) {
+      std::vector<double> p = s.params[i].values(), g = s.grads[i].random(uint32_t(t * 10) + uint32_t(i)).values();
+      std::vector<double> m = s.m[i].values(), v = s.v[i].values();
+      for (size_t j = 0; j < p.size(); j++) {
+        double grad = g[j] * scale;
+        if (decoupled)
+          p[j] -= rate * decay * p[j];
+        else
+          grad += decay * p[j];
+        m[j] = b1 * m[j] + (1 - b1) * grad;
+        v[j] = b2 * v[j] + (1 - b2) * grad * grad;
+        p[j] -= rate / (1 - std::pow(b1, t)) * m[j] / (std::sqrt(v[j] / (1 - std::pow(b2, t))) + eps);
+      }
+      ep.push_back(p);
+      em.push_back(m);
+      ev.push_back(v);
+    }
+    State& to = inPlace ? s : out;
+    std::vector<Tensor*> inputs{&lr, &step};
+    if (scaled) inputs.push_back(&factor);
+    for (Tensor* tensor : pointers({&s.params, &s.grads, &s.m, &s.v})) inputs.push_back(tensor);
+    runOp(OpId::adam, {double(count), b1, b2, eps, decay, double(decoupled), double(scaled)}, inputs,
+          pointers({&to.params, &to.m, &to.v}));
+    const std::string label = std::string("adam ") + kDTypeNames[int(dtype)] + " step " + std::to_string(t);
+    for (size_t i = 0; i < count; i++) {
+      expectNear(label + " p", to.params[i], ep[i]);
+      expectNear(label + " m", to.m[i], em[i]);
+      expectNear(label + " v", to.v[i], ev[i]);
+    }
+    if (!inPlace) {
+      s.params = out.params;
+      s.m = out.m;
+      s.v = out.v;
+    }
+  }
+}
+
+void checkSgd(DType dtype, double momentum, bool nesterov) {
+  const double rate = 0.1f, decay = 0.01, dampening = nesterov ? 0 : 0.1;
+  State s = makeState(dtype);
+  Tensor lr(DType::f32, {}), step(DType::i64, {});
+  lr.fill(0.1);
+  const size_t count = s.params.size();
+  for (int t = 1; t <= 3; t++) {
+    step.fill(t);
+    std::vector<std::vector<double>> ep, em;
+    for (size_t i = 0; i < count; i++) {
+      std::vector<double> p = s.params[i].values(), g = s.grads[i].random(uint32_t(t * 10) + uint32_t(i)).values();
+      std::vector<double> b = s.m[i].values();
+      for (size_t j = 0; j < p.size(); j++) {
+        double grad = g[j] + decay * p[j];
+        if (momentum != 0) {
+          b[j] = t == 1 ? grad : momentum * b[j] + (1 - dampening) * grad;
+          grad = nesterov ? grad + momentum * b[j] : b[j];
+        }
+        p[j] -= rate * grad;
+      }
+      ep.push_back(p);
+      em.push_back(b);
+    }
+    std::vector<Tensor*> inputs{&lr, &step};
+    std::vector<Tensor*> outputs = pointers({&s.params});
+    for (Tensor* tensor : pointers({&s.params, &s.grads})) inputs.push_back(tensor);
+    if (momentum != 0)
+      for (Tensor& tensor : s.m) {
+        inputs.push_back(&tensor);
+        outputs.push_back(&tensor);
+      }
+    runOp(OpId::sgd, {double(count), momentum, dampening, double(nesterov), decay, 0}, inputs, outputs);
+    const std::string label = std::string("sgd ") + kDTypeNames[int(dtype)] + " step " + std::to_string(t);
+    for (size_t i = 0; i < count; i++) {
+      expectNear(label + " p", s.params[i], ep[i]);
+      if (momentum != 0) expectNear(label + " velocity", s.m[i], em[i]);
+    }
+  }
+}
+
+}  // namespace
+
+void testOptimizers() {
+  for (DType dtype : {DType::f32, DType::f64, DType::bf16, DType::f16}) {
+    for (bool decoupled : {false, true})
+      for (bool scaled : {false, true})
+        for (bool inPlace : {false, true}) checkAdam(dtype, decoupled, scaled, inPlace);
+    checkSgd(dtype, 0, false);
+    checkSgd(dtype, 0.9, false);
+    checkSgd(dtype, 0.9, true);
+    State s = makeState(dtype);
+    double sum = 0;
+    for (Tensor& tensor : s.params)
+      for (double value : tensor.values()) sum += value * value;
+    Tensor norm(DType::f32, {});
+    runOp(OpId::globalNorm, {}, pointers({&s.params}), {&norm});
+    expectNear("globalNorm", norm, {std::sqrt(sum)});
+  }
+  Tensor norm(DType::f32, {}), large(DType::f32, {100});
+  runOp(OpId::globalNorm, {}, {&large.fill(1e30)}, {&norm});
+  expectNear("globalNorm of large values", norm, {1e31});
+  runOp(OpId::globalNorm, {}, {}, {&norm});
+  expectExact("globalNorm of nothing", norm, {0});
+}
+
+void timeOptimizers() {
+  const Shape shape = {4096, 1024};
+  Tensor p(DType::f32, shape), g(DType::f32, shape), m(DType::f32, shape), v(DType::f32, shape);
+  Tensor lr(DType::f32, {}), step(DType::i64, {}), norm(DType::f32, {});
+  p.random(1);
+  g.random(2);
+  m.fill(0);
+  v.fill(0);
+  lr.fill(1e-3);
+  step.fill(1);
+  const double ms = timeOp(OpId::adam, {1, 0.9, 0.999, 1e-8, 0.01, 1, 0}, {&lr, &step, &p, &g, &m, &v}, {&p, &m, &v});
+  std::printf("adam of 4M f32: %.3f ms, %.1f GB/s\n", ms, 28e-6 * double(sizeOf(shape)) / ms);
+  const double n = timeOp(OpId::globalNorm, {}, {&p}, {&norm});
+  std::printf("globalNorm of 4M f32: %.3f ms, %.1f GB/s\n", n, 4e-6 * double(sizeOf(shape)) / n);
+}
+
+}  // namespace heddle::test
