@@ -12,14 +12,16 @@ type Named<Names extends readonly string[]> = { readonly [Name in Names[number]]
 type Tensors<Names extends readonly string[]> = { readonly [K in keyof Names]: Tensor }
 
 /**
- * Gradient rule of an op: its operands and results by name, the cotangent of its first result, its parameters, and all
- * cotangents. Gives one cotangent per operand; undefined where nothing flows.
+ * Gradient rule of an op: its operands and results by name, the cotangent of its first result, its parameters, all
+ * cotangents, and the operands in order (names do not tell where optional ones or a varying number of them stand). Gives
+ * one cotangent per operand; undefined where nothing flows.
  */
 export type Gradient<I extends readonly string[], O extends readonly string[], P extends ParamSchema> = (
   tensors: Named<I> & Named<O>,
   cotangent: Tensor,
   params: Params<P>,
   cotangents: readonly (Tensor | undefined)[],
+  operands: readonly Tensor[],
 ) => readonly (Tensor | undefined)[]
 
 export interface Definition<I extends readonly string[], O extends readonly string[], P extends ParamSchema> {
@@ -55,11 +57,12 @@ function onValues(
   return (node: Node, given: readonly (Value | undefined)[]): readonly (Value | undefined)[] => {
     const cotangents = given.map((cotangent) => cotangent && new Tensor(cotangent))
     const first = cotangents[0] ?? zerosLike(node.output)
+    const operands = node.inputs.map((value) => new Tensor(value))
     const tensors = Object.fromEntries([
-      ...node.inputs.map((value, i) => [inputs[i] ?? `${inputs.at(-1)}${i}`, new Tensor(value)]),
+      ...operands.map((tensor, i) => [inputs[i] ?? `${inputs.at(-1)}${i}`, tensor]),
       ...node.outputs.map((value, i) => [outputs[i] as string, new Tensor(value)]),
     ])
-    return rule(tensors, first, node.params as never, cotangents).map((part) => part?.value)
+    return rule(tensors, first, node.params as never, cotangents, operands).map((part) => part?.value)
   }
 }
 

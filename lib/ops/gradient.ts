@@ -1,6 +1,6 @@
 // Differentiation for people: grad, vjp, customGradient, checkpoint.
 import { backward, markCheckpoint } from '../graph/autograd.js'
-import { withGradient } from '../graph/identity.js'
+import { identityOf, withGradient } from '../graph/identity.js'
 import { apply, constantLeaf, reachable, type Value } from '../graph/node.js'
 import { currentTrace } from '../graph/trace.js'
 import { Cell, Parameter } from '../cell.js'
@@ -162,19 +162,22 @@ export function checkpoint<I extends readonly Tensor[]>(fn: (...inputs: I) => Te
   }
 }
 
-/** A gradient rule by differentiating `composite`, the op written in other ops: how kernels get higher orders. */
+/**
+ * A gradient rule by differentiating `composite`, the op written in other ops: how kernels get higher orders. The
+ * derivatives are partial ones: an input that was computed from another input counts as a value of its own.
+ */
 export function throughComposite(
   composite: (inputs: readonly Tensor[]) => readonly Tensor[],
   inputs: readonly Tensor[],
   cotangents: readonly (Tensor | undefined)[],
 ): readonly (Tensor | undefined)[] {
-  const outputs = composite(inputs)
+  const values = inputs.map((input) => identityOf(input.value))
+  const outputs = composite(values.map((value) => new Tensor(value)))
   const seeds = new Map<Value, Value>()
   outputs.forEach((output, i) => {
     const cotangent = cotangents[i]
     if (cotangent) seeds.set(output.value, cotangent.value)
   })
-  const values = inputs.map((input) => input.value)
   const found = backward(seeds, values, sum)
   return values.map((value) => {
     const cotangent = found.get(value)

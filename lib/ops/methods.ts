@@ -2,6 +2,7 @@
 import type { DType } from '../schema/dtype.js'
 import type { Shape } from '../schema/shape.js'
 import { Tensor } from '../tensor.js'
+import { split } from './concat.js'
 import * as element from './element.js'
 import { matmul } from './matmul.js'
 import * as reduce from './reduce.js'
@@ -107,7 +108,7 @@ const METHODS: Record<string, Op> = {
   squeeze: view.squeeze,
   unsqueeze: view.unsqueeze,
   flatten: view.flatten,
-  split: view.split,
+  split,
   sum: reduce.sum,
   mean: reduce.mean,
   max: reduce.max,

@@ -148,29 +148,6 @@ export function flatten<D extends DType>(x: Tensor<D>, start = 0, end = -1): Ten
   return reshape(x, [...shape.slice(0, first), sizeOf(shape.slice(first, last + 1)), ...shape.slice(last + 1)])
 }
 
-/** `x` in pieces along an axis: of `size` each (the last may be smaller), or of the given sizes. */
-export function split<D extends DType>(x: Tensor<D>, size: number | readonly number[], axis = 0): Tensor<D>[] {
-  const { shape } = operand('split', x)
-  const along = axisOf('split', axis, shape.length)
-  const extent = shape[along] as number
-  if (typeof size === 'number' && !(Number.isInteger(size) && size > 0)) {
-    throw new ArgumentError(`split: the size ${size} is no integer above 0`)
-  }
-  const sizes =
-    typeof size === 'number'
-      ? Array.from({ length: Math.ceil(extent / size) }, (_, i) => Math.min(size, extent - i * size))
-      : size
-  if (sizes.reduce((total, part) => total + part, 0) !== extent) {
-    throw new ShapeError(`split: pieces of [${sizes}] do not make up axis ${along} of ${formatShape(shape)}`)
-  }
-  let start = 0
-  return sizes.map((part) => {
-    const from = start
-    start += part
-    return slice(x, ...shape.map((_, k): Range | undefined => (k === along ? [from, from + part] : undefined)))
-  })
-}
-
 /** The same values, through which no gradient flows. */
 export function stopGradient<D extends DType, S extends Shape>(x: Tensor<D, S>): Tensor<D, S> {
   const value = operand('stopGradient', x)
