@@ -3,12 +3,12 @@ const FLOORS = [
   ['schema'],
   ['runtime'],
   ['graph'],
-  ['tensor', 'cell', 'compile'],
+  ['tensor', 'cell', 'state', 'compile'],
   ['ops'],
   ['distributed', 'data', 'io', 'optim', 'nn'],
   ['serve', 'tune', 'explain', 'audit', 'distill', 'transfer', 'train', 'models'],
   ['cli'],
-  ['index'],
+  ['functional', 'index'],
 ]
 
 // A room is a folder, or the file of that name.

@@ -82,7 +82,9 @@ export class Parameter<D extends DType = DType, S extends Shape = Shape> extends
 
   /** Whether gradients reach it; set to false it is frozen. Compiled functions that use it are traced again. */
   get trainable(): boolean {
-    return this.state.trainable
+    const { state } = this
+    currentTrace()?.relyOn(state, 'trainable', state.trainable, () => state.trainable)
+    return state.trainable
   }
 
   set trainable(trainable: boolean) {

@@ -2,10 +2,13 @@
 import type { DType } from '../schema/dtype.js'
 import type { Shape } from '../schema/shape.js'
 import { Tensor } from '../tensor.js'
+import * as activation from './activation.js'
 import { split } from './concat.js'
 import * as element from './element.js'
+import { argmax, argmin, type ArgReduceOptions, gather, take } from './gather.js'
 import { matmul } from './matmul.js'
 import * as reduce from './reduce.js'
+import { logSoftmax, softmax } from './softmax.js'
 import * as view from './view.js'
 
 type Reduce = reduce.ReduceOptions
@@ -62,6 +65,16 @@ declare module '../tensor.js' {
     all(options?: Reduce): Tensor<'bool'>
     logsumexp(options?: Reduce): Tensor
     stopGradient(): Tensor<D, S>
+    relu(): Tensor<D, S>
+    gelu(options?: activation.GeluOptions): Tensor<D, S>
+    silu(): Tensor<D, S>
+    clamp(low: number, high: number): Tensor<D, S>
+    softmax(options?: { readonly axis?: number }): Tensor<D, S>
+    logSoftmax(options?: { readonly axis?: number }): Tensor<D, S>
+    argmax(options?: ArgReduceOptions): Tensor<'i32'>
+    argmin(options?: ArgReduceOptions): Tensor<'i32'>
+    take(indices: Tensor, options?: { readonly axis?: number }): Tensor<D>
+    gather(index: Tensor, options: { readonly axis: number }): Tensor<D>
   }
 }
 
@@ -119,6 +132,16 @@ const METHODS: Record<string, Op> = {
   all: reduce.all,
   logsumexp: reduce.logsumexp,
   stopGradient: view.stopGradient,
+  relu: activation.relu,
+  gelu: activation.gelu,
+  silu: activation.silu,
+  clamp: activation.clamp,
+  softmax,
+  logSoftmax,
+  argmax,
+  argmin,
+  take,
+  gather,
 }
 
 for (const [name, op] of Object.entries(METHODS)) {

@@ -49,6 +49,11 @@ export class StateLostError extends HeddleError {
   override readonly name = 'StateLostError'
 }
 
+/** A state dict whose names or shapes do not fit. Nothing was loaded. */
+export class StateDictError extends HeddleError {
+  override readonly name = 'StateDictError'
+}
+
 /** The device can not be used any more. */
 export class DeviceLostError extends HeddleError {
   override readonly name = 'DeviceLostError'

@@ -1,0 +1,61 @@
+// Adam and AdamW.
+import type { Parameter } from '../cell.js'
+import { ArgumentError } from '../runtime/errors.js'
+import { numberIn } from '../ops/arguments.js'
+import { adamStep, type StepScalars, type StepTensors, type Updated } from '../ops/optimizer.js'
+import { Optimizer, type OptimizerOptions, type ParameterGroup } from './optimizer.js'
+
+export interface AdamOptions extends Omit<OptimizerOptions, 'lr'> {
+  /** Default 1e-3. */
+  readonly lr?: OptimizerOptions['lr']
+  /** Decay rates of the two moments, each from 0 to below 1. Default [0.9, 0.999]. */
+  readonly betas?: readonly [number, number]
+  /** Added to the root of the second moment. Default 1e-8. */
+  readonly eps?: number
+}
+
+abstract class AdamFamily extends Optimizer {
+  private readonly betas: readonly [number, number]
+  private readonly eps: number
+
+  protected constructor(
+    name: string,
+    parameters: Iterable<Parameter> | Iterable<ParameterGroup>,
+    private readonly decoupled: boolean,
+    options: AdamOptions,
+  ) {
+    super(name, parameters, { lr: 1e-3, ...options }, ['moment1', 'moment2'])
+    const { betas = [0.9, 0.999], eps = 1e-8 } = options
+    for (const beta of betas) {
+      numberIn(name, 'beta', beta, 0, 1)
+      if (beta === 1) throw new ArgumentError(`${name}: a beta must be below 1`)
+    }
+    this.betas = [...betas]
+    this.eps = numberIn(name, 'eps', eps, 0)
+  }
+
+  protected override update(scalars: StepScalars, tensors: StepTensors, weightDecay: number): Updated {
+    const [beta1, beta2] = this.betas
+    return adamStep(scalars, tensors, { beta1, beta2, eps: this.eps, weightDecay, decoupled: this.decoupled })
+  }
+}
+
+/**
+ * Adam (Kingma and Ba 2014) with bias correction; `weightDecay` (default 0) is added to the gradients. Throws
+ * `ArgumentError` for options out of range.
+ */
+export class Adam extends AdamFamily {
+  constructor(parameters: Iterable<Parameter> | Iterable<ParameterGroup>, options: AdamOptions = {}) {
+    super('Adam', parameters, false, options)
+  }
+}
+
+/**
+ * Adam with decoupled weight decay (Loshchilov and Hutter 2017): weights shrink by lr weightDecay (default 0.01) before
+ * each step. Throws `ArgumentError` for options out of range.
+ */
+export class AdamW extends AdamFamily {
+  constructor(parameters: Iterable<Parameter> | Iterable<ParameterGroup>, options: AdamOptions = {}) {
+    super('AdamW', parameters, true, { weightDecay: 0.01, ...options })
+  }
+}

@@ -1,0 +1,185 @@
+// What all optimizers share: groups of parameters, their state, the learning rate, and one step as one assignment.
+import { assign, Cell, Parameter } from '../cell.js'
+import { currentTrace } from '../graph/trace.js'
+import { ArgumentError, GradientError } from '../runtime/errors.js'
+import { numberIn } from '../ops/arguments.js'
+import { full, zeros } from '../ops/create.js'
+import { add, cast, mul } from '../ops/element.js'
+import { Gradients } from '../ops/gradient.js'
+import { statisticOf } from '../ops/norm.js'
+import type { StepScalars, StepTensors, Updated } from '../ops/optimizer.js'
+import { loadInto, readState, type StateDict } from '../state.js'
+import type { Tensor } from '../tensor.js'
+import { ScaledGradients } from './clip.js'
+import type { Schedule } from './schedule.js'
+
+/** Parameters with settings of their own. */
+export interface ParameterGroup {
+  readonly parameters: Iterable<Parameter>
+  /** Factor of the optimizer's learning rate. Default 1. */
+  readonly lrFactor?: number
+  /** Default: the optimizer's. */
+  readonly weightDecay?: number
+}
+
+export interface OptimizerOptions {
+  /** The learning rate: a number, which may be set anew between steps, or a schedule. */
+  readonly lr: number | Schedule
+  readonly weightDecay?: number
+  /** How many steps there will be, for schedules that need to know. */
+  readonly totalSteps?: number
+}
+
+interface Group {
+  readonly parameters: readonly Parameter[]
+  readonly lrFactor: number
+  readonly weightDecay: number
+  /** One list of cells per kind of state, side by side with the parameters. */
+  readonly states: readonly (readonly Cell[])[]
+}
+
+export abstract class Optimizer {
+  private readonly groups: readonly Group[]
+  /** Steps done so far. */
+  private readonly done: Cell<'i64'>
+  private readonly rate: Cell<'f32'>
+  private schedule: number | Schedule
+  /** How many steps there will be, for schedules that need to know; setting it traces compiled steps again. */
+  totalSteps: number | undefined
+
+  protected constructor(
+    private readonly name: string,
+    parameters: Iterable<Parameter> | Iterable<ParameterGroup>,
+    options: OptimizerOptions,
+    private readonly stateNames: readonly string[],
+  ) {
+    const { lr, weightDecay = 0, totalSteps } = options
+    numberIn(name, 'weightDecay', weightDecay, 0)
+    this.schedule = this.checkRate(lr)
+    this.totalSteps = totalSteps
+    this.groups = groupsOf(name, parameters, weightDecay, stateNames)
+    this.done = new Cell(zeros([], { dtype: 'i64' }), { name: `${name} step` })
+    this.rate = new Cell(full([], typeof lr === 'number' ? lr : 0), { name: `${name} learning rate` })
+  }
+
+  /** One update of a group's tensors. */
+  protected abstract update(scalars: StepScalars, tensors: StepTensors, weightDecay: number): Updated
+
+  private checkRate(lr: number | Schedule): number | Schedule {
+    return typeof lr === 'function' ? lr : numberIn(this.name, 'lr', lr, 0)
+  }
+
+  /** The learning rate or the schedule that was last set. */
+  get lr(): number | Schedule {
+    return this.schedule
+  }
+
+  /** A number takes effect with the next step and no new trace; a schedule, or a number after one, traces again. */
+  set lr(lr: number | Schedule) {
+    this.checkRate(lr)
+    if (typeof lr === 'number') this.rate.write(Float32Array.of(lr))
+    this.schedule = lr
+  }
+
+  /** Steps done so far, i64[]. */
+  get steps(): Tensor<'i64'> {
+    return this.done
+  }
+
+  /** Every parameter of every group. */
+  get parameters(): readonly Parameter[] {
+    return this.groups.flatMap((group) => group.parameters)
+  }
+
+  /**
+   * Moves every trainable parameter by its gradient; inside a compiled function with the run, outside at once. All or
+   * nothing changes. Throws `GradientError` where a gradient is missing or of a parameter the optimizer does not have.
+   */
+  step(gradients: Gradients): void {
+    if (!(gradients instanceof Gradients)) throw new ArgumentError(`${this.name}: step takes what grad gives, not ${String(gradients)}`)
+    const [source, gradScale] = gradients instanceof ScaledGradients ? [gradients.unscaled, gradients.scale] : [gradients, undefined]
+    this.checkKnown(source)
+    const lr = this.presentRate()
+    const step = add(this.done, 1)
+    const pairs: (readonly [Cell, Tensor])[] = [[this.done, step]]
+    for (const group of this.groups) {
+      const active = group.parameters.flatMap((parameter, i) => (parameter.trainable ? [i] : []))
+      if (active.length === 0) continue
+      const pick = <T>(list: readonly T[]): T[] => active.map((i) => list[i] as T)
+      const parameters = pick(group.parameters)
+      const states = group.states.map(pick)
+      const scalars = { lr: group.lrFactor === 1 ? lr : mul(lr, group.lrFactor), step, gradScale }
+      const tensors = { parameters, gradients: parameters.map((parameter) => source.get(parameter)), states }
+      const updated = this.update(scalars, tensors, group.weightDecay)
+      parameters.forEach((parameter, i) => pairs.push([parameter, updated.parameters[i] as Tensor]))
+      states.forEach((cells, kind) => cells.forEach((cell, i) => pairs.push([cell, updated.states[kind]?.[i] as Tensor])))
+    }
+    assign(pairs)
+  }
+
+  private presentRate(): Tensor {
+    const trace = currentTrace()
+    const kind = (): unknown => (typeof this.schedule === 'function' ? this.schedule : 'a number')
+    trace?.relyOn(this, 'lr', kind(), kind)
+    if (typeof this.schedule !== 'function') return this.rate
+    trace?.relyOn(this, 'totalSteps', this.totalSteps, () => this.totalSteps)
+    return cast(this.schedule(cast(this.done, 'f32'), this.totalSteps), 'f32')
+  }
+
+  private checkKnown(gradients: Gradients): void {
+    const known = new Set<Tensor>(this.groups.flatMap((group) => group.parameters))
+    for (const [target] of gradients) {
+      if (known.has(target)) continue
+      const what = target instanceof Parameter ? target.state.label : String(target)
+      throw new GradientError(`${this.name}: there is a gradient of ${what}, which is none of its ${known.size} parameters`)
+    }
+  }
+
+  private cells(): (readonly [string, Cell])[] {
+    const states = this.stateNames.flatMap((name, kind) =>
+      this.groups.flatMap((group) => group.states[kind] as readonly Cell[]).map((cell, i) => [`${name}.${i}`, cell] as const),
+    )
+    return [['step', this.done], ['lr', this.rate], ...states]
+  }
+
+  /** Step count, learning rate and every parameter's state, by kind and position, once the device has delivered them. */
+  stateDict(): Promise<StateDict> {
+    return readState(this.cells())
+  }
+
+  /** The reverse, for an optimizer of the same parameters. Throws `StateDictError` before anything is changed. */
+  loadStateDict(state: StateDict): void {
+    loadInto(this.cells(), state, true)
+    if (typeof this.schedule === 'number') this.schedule = Number(state['lr']?.data[0])
+  }
+}
+
+function groupsOf(
+  name: string,
+  given: Iterable<Parameter> | Iterable<ParameterGroup>,
+  weightDecay: number,
+  stateNames: readonly string[],
+): readonly Group[] {
+  const list: readonly (Parameter | ParameterGroup)[] = [...(given as Iterable<Parameter | ParameterGroup>)]
+  const single = list.every((entry): entry is Parameter => entry instanceof Parameter)
+  const groups: readonly ParameterGroup[] = single ? [{ parameters: list }] : (list as readonly ParameterGroup[])
+  const seen = new Set<Parameter>()
+  const made = groups.map((group): Group => {
+    const parameters = [...(group.parameters ?? [])]
+    for (const parameter of parameters) {
+      if (!(parameter instanceof Parameter)) throw new ArgumentError(`${name}: it takes parameters or groups { parameters }, not ${String(parameter)}`)
+      if (seen.has(parameter)) throw new ArgumentError(`${name}: ${parameter.state.label} is in its groups twice`)
+      seen.add(parameter)
+    }
+    return {
+      parameters,
+      lrFactor: numberIn(name, 'lrFactor', group.lrFactor ?? 1, 0),
+      weightDecay: numberIn(name, 'weightDecay', group.weightDecay ?? weightDecay, 0),
+      states: stateNames.map((kind) =>
+        parameters.map(({ shape, dtype, state }) => new Cell(zeros(shape, { dtype: statisticOf(dtype) }), { name: `${kind} of ${state.label}` })),
+      ),
+    }
+  })
+  if (seen.size === 0) throw new ArgumentError(`${name}: there are no parameters to optimize`)
+  return made
+}

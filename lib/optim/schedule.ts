@@ -1,0 +1,129 @@
+// Learning rate schedules: functions of the step as tensors, so that a compiled step follows them without being traced again.
+import { ArgumentError } from '../runtime/errors.js'
+import { integerFrom, numberIn } from '../ops/arguments.js'
+import { add, cos, floor, lt, minimum, mul, pow, sub, where } from '../ops/element.js'
+import { full } from '../ops/create.js'
+import type { Tensor } from '../tensor.js'
+
+/**
+ * The learning rate f32[] at a step: `step`, f32[], counts from 0; `total` is how many steps there will be, where the
+ * optimizer knows.
+ */
+export type Schedule = (step: Tensor, total?: number) => Tensor
+
+/** The number of steps a schedule runs over: its own, or the optimizer's. */
+function totalOf(name: string, own: number | undefined, given: number | undefined): number {
+  const total = own ?? given
+  if (total === undefined) {
+    throw new ArgumentError(`schedule.${name}: it needs the number of steps: give 'total' here or 'totalSteps' to the optimizer`)
+  }
+  return integerFrom(`schedule.${name}`, 'total', total, 1)
+}
+
+const rate = (name: string, what: string, value: number): number => numberIn(`schedule.${name}`, what, value, 0)
+
+/** How far a walk of `length` steps is after `step`, from 0 to 1. */
+const progress = (step: Tensor, length: number): Tensor => minimum(mul(step, 1 / Math.max(1, length)), 1)
+
+/** From `from` to `to` along half a cosine, by the progress 0 to 1. */
+const annealed = (from: number, to: number, done: Tensor): Tensor =>
+  add(mul(add(cos(mul(done, Math.PI)), 1), (from - to) / 2), to)
+
+/** Always `lr`. */
+export function constant(lr: number): Schedule {
+  rate('constant', 'lr', lr)
+  return () => full([], lr)
+}
+
+export interface LinearOptions {
+  readonly start: number
+  /** Default 0. */
+  readonly end?: number
+  /** Steps from one to the other; then it stays. Default: the optimizer's `totalSteps`. */
+  readonly total?: number
+}
+
+/** From `start` to `end` in a straight line. */
+export function linear({ start, end = 0, total }: LinearOptions): Schedule {
+  rate('linear', 'start', start)
+  rate('linear', 'end', end)
+  return (step, given) => add(mul(progress(step, totalOf('linear', total, given)), end - start), start)
+}
+
+export interface CosineOptions {
+  readonly peak: number
+  /** Default 0. */
+  readonly end?: number
+  /** Steps from the first to `end`; then it stays. Default: the optimizer's `totalSteps`. */
+  readonly total?: number
+}
+
+/** From `peak` to `end` along half a cosine (Loshchilov and Hutter 2016). */
+export function cosine(options: CosineOptions): Schedule {
+  return warmupCosine({ ...options, warmup: 0 })
+}
+
+/** In a straight line up to `peak` in `warmup` steps, then down to `end` along half a cosine. */
+export function warmupCosine({ peak, end = 0, warmup, total }: CosineOptions & { readonly warmup: number }): Schedule {
+  rate('warmupCosine', 'peak', peak)
+  rate('warmupCosine', 'end', end)
+  integerFrom('schedule.warmupCosine', 'warmup', warmup, 0)
+  return (step, given) => {
+    const length = totalOf('warmupCosine', total, given) - warmup
+    const down = annealed(peak, end, progress(sub(step, warmup), length))
+    return warmup === 0 ? down : where(lt(step, warmup), mul(add(step, 1), peak / warmup), down)
+  }
+}
+
+export interface DecayOptions {
+  readonly initial: number
+  /** Default 0.1. */
+  readonly factor?: number
+  /** Steps between two decays. Default 1. */
+  readonly every?: number
+}
+
+function decay(name: string, { initial, factor = 0.1, every = 1 }: DecayOptions, stairs: boolean): Schedule {
+  rate(name, 'initial', initial)
+  rate(name, 'factor', factor)
+  integerFrom(`schedule.${name}`, 'every', every, 1)
+  return (step) => {
+    const times = mul(step, 1 / every)
+    // Half a step keeps a quotient that was rounded down from falling under its integer.
+    const exponent = stairs ? floor(mul(add(step, 0.5), 1 / every)) : times
+    return mul(pow(full([], factor), exponent), initial)
+  }
+}
+
+/** `initial`, times `factor` after each `every` steps. */
+export const step = (options: DecayOptions): Schedule => decay('step', options, true)
+
+/** `initial` times factor^(step / every). */
+export const exponential = (options: DecayOptions): Schedule => decay('exponential', options, false)
+
+export interface OneCycleOptions {
+  readonly peak: number
+  /** Default: the optimizer's `totalSteps`. */
+  readonly total?: number
+  /** Share of the steps that lead up to the peak. Default 0.3. */
+  readonly warmupShare?: number
+  /** The first rate is the peak divided by this. Default 25. */
+  readonly initialDivisor?: number
+  /** The last rate is the first one divided by this. Default 1e4. */
+  readonly finalDivisor?: number
+}
+
+/** Up to the peak and far down again, along two half cosines (Smith and Topin 2017). */
+export function oneCycle({ peak, total, warmupShare = 0.3, initialDivisor = 25, finalDivisor = 1e4 }: OneCycleOptions): Schedule {
+  rate('oneCycle', 'peak', peak)
+  numberIn('schedule.oneCycle', 'warmupShare', warmupShare, 0, 1)
+  for (const [name, value] of Object.entries({ initialDivisor, finalDivisor })) numberIn('schedule.oneCycle', name, value, Number.MIN_VALUE)
+  return (at, given) => {
+    const steps = totalOf('oneCycle', total, given)
+    const top = warmupShare * steps - 1
+    const initial = peak / initialDivisor
+    const up = annealed(initial, peak, progress(at, top))
+    const down = annealed(peak, initial / finalDivisor, progress(sub(at, top), steps - 1 - top))
+    return where(lt(at, top), up, down)
+  }
+}
