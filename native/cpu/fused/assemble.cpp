@@ -221,7 +221,9 @@ class Assembler {
     const int access = accessOf_[at(i)];
     const bool one = state.single || !varies(phase, access);
     const bool moves = !one && onlyStored_[at(i)];
-    const int store = one ? -1 : directStore(phase, state, i, moves);
+    // A transposed tile is put together in a register, from where whole rows go to memory.
+    const bool turned = rowStride(phase, access) == 1 && columnStride(phase, access) > 1;
+    const int store = one || turned ? -1 : directStore(phase, state, i, moves);
     const int value = newValue(moves ? kDTypeBytes[static_cast<int>(dtype)] : registerBytes(dtype), one);
     state.valueOf[at(i)] = value;
     // The reduction reads after the stores, which may be in place.

@@ -122,7 +122,10 @@ void opcode(Opcode op, DType dtype, DType result, int count) {
   if (count >= 2) args.push_back(program.load(b));
   program.store(program.apply(op, result, args), y);
   program.run();
-  expectNear(label("values", op, dtype) + " to " + kDTypeNames[static_cast<int>(result)], y, program.expected()[0], close(result));
+  // What a dtype cannot hold overflows or vanishes there as it does in the kernel.
+  std::vector<double> expected = program.expected()[0];
+  if (isFloat(result)) expected = Tensor(result, {n, n}).assign(expected).values();
+  expectNear(label("values", op, dtype) + " to " + kDTypeNames[static_cast<int>(result)], y, expected, close(result));
 }
 
 void opcodes() {

@@ -104,7 +104,9 @@ double binaryReal(Opcode op, double a, double b) {
     case Opcode::sub: return a - b;
     case Opcode::mul: return a * b;
     case Opcode::div: return a / b;
-    case Opcode::floorDiv: return b == 0 ? a / b : std::floor((a - pythonMod(a, b)) / b + 0.25);
+    case Opcode::floorDiv:
+      if (std::isinf(b) && std::isfinite(a)) return a == 0 || (a < 0) == (b < 0) ? 0 : -1;
+      return b == 0 ? a / b : std::floor((a - pythonMod(a, b)) / b + 0.25);
     case Opcode::mod: return pythonMod(a, b);
     case Opcode::pow: return std::pow(a, b);
     case Opcode::max: return std::isnan(a) || std::isnan(b) ? NAN : std::fmax(a, b);
@@ -124,10 +126,10 @@ int64_t binaryWhole(Opcode op, int64_t a, int64_t b) {
     case Opcode::mod: return b == 0 ? 0 : static_cast<int64_t>((x % y + y) % y);
     case Opcode::pow: {
       if (b < 0) return a == 1 ? 1 : a == -1 ? (b % 2 == 0 ? 1 : -1) : 0;
-      if (b > 128 && a != 0 && a != 1 && a != -1) return a % 2 == 0 ? 0 : binaryWhole(Opcode::mul, binaryWhole(Opcode::pow, a, b / 2), binaryWhole(Opcode::pow, a, b - b / 2));
-      uint64_t result = 1;
-      for (int64_t i = 0; i < (b > 128 ? 128 + b % 2 : b); i++) result *= static_cast<uint64_t>(a);
-      return static_cast<int64_t>(result);
+      if (b == 0) return 1;
+      const int64_t half = binaryWhole(Opcode::pow, a, b / 2);
+      const int64_t square = binaryWhole(Opcode::mul, half, half);
+      return b % 2 == 0 ? square : binaryWhole(Opcode::mul, square, a);
     }
     case Opcode::max: return a > b ? a : b;
     case Opcode::min: return a < b ? a : b;

@@ -86,7 +86,7 @@ HEDDLE_INLINE float exp2Of(float x) {
 
 /// 2^n (e^r - 1) + (2^n - 1): no cancellation, for the second part is at least as large where the signs differ.
 HEDDLE_INLINE float expm1Of(float x) {
-  const float y = clamp(x, -20.0f, 89.5f);
+  const float y = clamp(x, -20.0f, 89.0f);
   const float shifted = y * 1.44269504f + kWhole;
   const float n = shifted - kWhole;
   const float r = (y - n * kLn2High) - n * kLn2Low;
