@@ -489,6 +489,15 @@ int64_t Executable::keptWidth() const {
   return rows * (after.columns ? geometry.tileColumns : 1);
 }
 
+bool Executable::transposes() const {
+  bool turned = false;
+  for (const Step& step : after.steps) {
+    if (step.kind != Step::Kind::load && step.kind != Step::Kind::store) return false;
+    turned = turned || (step.kind == Step::Kind::load && step.rowStride == 1 && step.columnStride > 1);
+  }
+  return turned && !reduces;
+}
+
 Executable assemble(const Program& program, int64_t block) { return Assembler(program, block).assemble(); }
 
 }  // namespace heddle::fused

@@ -74,6 +74,8 @@ struct Executable {
   Compute finish = nullptr;
 
   int64_t keptWidth() const;  // accumulators per kept tile, at most
+  /// Only moves memory, some of it across its direction.
+  bool transposes() const;
 };
 
 /// Chooses loops, registers and the walk. `block`: the most elements of a tile.

@@ -155,7 +155,7 @@ Geometry planGeometry(const Program& program, const std::vector<Access>& accesse
     const int64_t extent = axes[column].extent;
     int row = transposedAxis(axes, column, accesses);
     if (row >= 0) {
-      const int64_t edge = block >= 4096 ? 64 : 32;
+      const int64_t edge = block >= 128 * 128 ? 128 : 32;
       geometry.tileColumns = evenPart(extent, std::max(edge, block / axes[static_cast<size_t>(row)].extent));
     } else {
       geometry.tileColumns = evenPart(extent, block);

@@ -38,29 +38,29 @@ struct Bool {
   HEDDLE_INLINE uint8_t store(int32_t x) { return static_cast<uint8_t>(x); }
 };
 
-/// Reads whole cache lines along the strided axis of `in`: where that axis' stride is a power of two its lines share
-/// few sets of the cache, and would be gone before their second half was asked for.
+/// Reads whole cache lines along the strided axis of `in`, eight neighbouring lines of it at a time: each of them lies
+/// in a page of its own where the stride is large, and is asked for once.
 template <typename F>
 void loadTransposed(typename F::Register* out, int64_t outRowStride, const typename F::Memory* in, int64_t columnStride,
                     int64_t rows, int64_t columns) {
   using M = typename F::Memory;
   using R = typename F::Register;
   constexpr int64_t kLine = 64 / sizeof(M);
-  int64_t r = 0;
-  for (; r + kLine <= rows; r += kLine) {
-    int64_t c = 0;
-    for (; c + 8 <= columns; c += 8) {
+  int64_t c = 0;
+  for (; c + 8 <= columns; c += 8) {
+    int64_t r = 0;
+    for (; r + kLine <= rows; r += kLine) {
       R tile[8][kLine];
       for (int64_t i = 0; i < 8; i++)
         for (int64_t j = 0; j < kLine; j++) tile[i][j] = F::load(in[(c + i) * columnStride + r + j]);
       for (int64_t j = 0; j < kLine; j++)
         for (int64_t i = 0; i < 8; i++) out[(r + j) * outRowStride + c + i] = tile[i][j];
     }
-    for (; c < columns; c++)
-      for (int64_t j = 0; j < kLine; j++) out[(r + j) * outRowStride + c] = F::load(in[c * columnStride + r + j]);
+    for (; r < rows; r++)
+      for (int64_t i = 0; i < 8; i++) out[r * outRowStride + c + i] = F::load(in[(c + i) * columnStride + r]);
   }
-  for (; r < rows; r++)
-    for (int64_t c = 0; c < columns; c++) out[r * outRowStride + c] = F::load(in[c * columnStride + r]);
+  for (; c < columns; c++)
+    for (int64_t r = 0; r < rows; r++) out[r * outRowStride + c] = F::load(in[c * columnStride + r]);
 }
 
 template <typename F>
