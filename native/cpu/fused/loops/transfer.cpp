@@ -51,6 +51,10 @@ void loadTransposed(typename F::Register* out, int64_t outRowStride, const typen
     int64_t r = 0;
     for (; r + kLine <= rows; r += kLine) {
       R tile[8][kLine];
+      // No processor foresees lines that lie this far apart. (Past the last column a prefetch is ignored.)
+      for (int64_t i = 8; i < 16; i++)
+        __builtin_prefetch(reinterpret_cast<const void*>(
+            reinterpret_cast<uintptr_t>(in) + static_cast<uintptr_t>((c + i) * columnStride + r) * sizeof(M)));
       for (int64_t i = 0; i < 8; i++)
         for (int64_t j = 0; j < kLine; j++) tile[i][j] = F::load(in[(c + i) * columnStride + r + j]);
       for (int64_t j = 0; j < kLine; j++)
