@@ -1,5 +1,6 @@
 // The plan of a lowered graph: storages by liveness, operands, steps in native words, and pictures of all that.
 import { bytesOf } from '../schema/dtype.js'
+import { sizeOf } from '../schema/shape.js'
 import { encodeParams } from '../schema/op.js'
 import type { Operand, PlanLayout, Step, Storage } from '../schema/plan.js'
 import { type Block, largestLiveBytes, placeBlocks } from './memory.js'
@@ -118,8 +119,10 @@ function encodeSteps(steps: readonly LoweredStep[], storageOf: (place: Place) =>
   const schemas = new Map(kernelOps().map((op) => [op.name, op.params]))
   const operands: Operand[] = []
   const numbers = new Map<string, number>()
-  const operand = ({ place, offset, dtype, shape, strides }: Stored): number => {
+  const operand = ({ place, offset: start, dtype, shape, strides }: Stored): number => {
     const storage = storageOf(place)
+    // What has no elements may begin anywhere; its storage may have no bytes.
+    const offset = sizeOf(shape) === 0 ? 0 : start
     const key = `${storage} ${offset} ${dtype} ${shape.join()} ${strides.join()}`
     let number = numbers.get(key)
     if (number === undefined) {

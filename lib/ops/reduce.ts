@@ -104,12 +104,18 @@ export function mean<D extends DType>(x: Tensor<D>, options: ReduceOptions = {})
   return finish(mul(summed(float, axes), 1 / countOf(x, axes)), x.shape, axes, options)
 }
 
+/** f16 and bf16 compute what takes several steps in f32, and round once. */
+const statistic = (x: Tensor): Tensor => (x.dtype === 'f64' ? x : cast(x, 'f32'))
+const narrow = (result: Tensor, x: Tensor): Tensor => (isFloat(x.dtype) ? cast(result, x.dtype) : result)
+
 /** The variance over `axes`; `correction` is subtracted from the count (1: Bessel's, the default; 0: of the population). */
 export function variance<D extends DType>(x: Tensor<D>, options: ReduceOptions & { readonly correction?: number } = {}): Tensor {
   const axes = axesOf('variance', x, options)
-  const deviation = sub(x, mean(x, { axes, keepDims: true }))
+  const wide = statistic(x)
+  const deviation = sub(wide, mean(wide, { axes, keepDims: true }))
   const total = summed(mul(deviation, deviation), axes)
-  return finish(mul(total, 1 / (countOf(x, axes) - (options.correction ?? 1))), x.shape, axes, options)
+  const result = mul(total, 1 / (countOf(x, axes) - (options.correction ?? 1)))
+  return finish(narrow(result, x), x.shape, axes, options)
 }
 
 /** The square root of `variance`. */
@@ -120,8 +126,10 @@ export const std = <D extends DType>(x: Tensor<D>, options: ReduceOptions & { re
 export function logsumexp<D extends DType>(x: Tensor<D>, options: ReduceOptions = {}): Tensor {
   const axes = axesOf('logsumexp', x, options)
   if (!isFloat(x.dtype)) throw new DTypeError(`logsumexp: it takes floats, not ${x.dtype}; cast it first`)
-  const peak = stopGradient(max(x, { axes, keepDims: true }))
+  const wide = statistic(x)
+  const peak = stopGradient(max(wide, { axes, keepDims: true }))
   const shift = where(isFinite(peak), peak, 0)
-  const total = log(sum(exp(sub(x, shift)), { axes, keepDims: true }))
-  return finish(reshape(add(total, shift), x.shape.filter((_, axis) => !axes.includes(axis))), x.shape, axes, options)
+  const total = log(sum(exp(sub(wide, shift)), { axes, keepDims: true }))
+  const result = reshape(add(total, shift), x.shape.filter((_, axis) => !axes.includes(axis)))
+  return finish(narrow(result, x), x.shape, axes, options)
 }

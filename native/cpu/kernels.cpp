@@ -12,6 +12,7 @@ void registerCpuKernels(KernelTable& table) {
   registerConv(table);
   registerSoftmax(table);
   registerLayerNorm(table);
+  registerFused(table);
 }
 
 }  // namespace heddle

@@ -10,6 +10,7 @@ void registerAttention(KernelTable& table);
 void registerConv(KernelTable& table);
 void registerSoftmax(KernelTable& table);
 void registerLayerNorm(KernelTable& table);
+void registerFused(KernelTable& table);
 
 /// Every family above, in one call.
 void registerCpuKernels(KernelTable& table);

@@ -22,7 +22,7 @@ function draw(spec: OperandSpec, random: () => number): Dense {
   const { low = -2, high = 2, integers = false, apart } = spec
   const result = new Dense(spec.shape)
   if (apart !== undefined) {
-    const grid = Array.from(result.data, (_, i) => (i - result.data.length / 2 + 0.5) * apart)
+    const grid = Array.from(result.data, (_, i) => (i - result.data.length / 2 + 0.25) * apart)
     for (let i = grid.length - 1; i > 0; i--) {
       const j = Math.floor(random() * (i + 1))
       ;[grid[i], grid[j]] = [grid[j] as number, grid[i] as number]
