@@ -11,7 +11,8 @@ namespace {
 
 double copyBandwidth = 0;
 
-void report(const char* what, double bytes, FusedProgram& program, std::vector<Tensor*> inputs, std::vector<Tensor*> outputs) {
+void report(const char* what, double bytes, FusedProgram& program, std::vector<Tensor*> inputs,
+            std::vector<Tensor*> outputs) {
   const double ms = timeOp(OpId::fused, program.params(), std::move(inputs), std::move(outputs));
   const double bandwidth = bytes / ms * 1e-6;
   std::printf("%-44s %9.3f ms %7.1f GB/s  %.2f of copy\n", what, ms, bandwidth, bandwidth / copyBandwidth);
@@ -34,7 +35,8 @@ void timeFused() {
       const auto start = std::chrono::steady_clock::now();
 #pragma omp parallel for schedule(static)
       for (int64_t j = 0; j < kLarge; j++) to[j] = from[j];
-      best = std::min(best, std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
+      best =
+          std::min(best, std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
     }
     copyBandwidth = 2 * large / best * 1e-6;
     std::printf("%-44s %9.3f ms %7.1f GB/s\n", "plain parallel copy, 16M f32", best, copyBandwidth);
@@ -91,7 +93,9 @@ void timeFused() {
     Tensor y(DType::f32, kept);
     FusedProgram program(extents, reduced);
     const int value = program.load(x);
-    program.store(program.reduce(DType::f32, Reduction::sum, exponent ? program.apply(Opcode::exp, DType::f32, {value}) : value), y);
+    program.store(
+        program.reduce(DType::f32, Reduction::sum, exponent ? program.apply(Opcode::exp, DType::f32, {value}) : value),
+        y);
     report(what, static_cast<double>(sizeOf(extents)) * 4, program, {&x}, {&y});
   };
   reduction("row sum of exp, [4096,1024] f32", {4096, 1024}, {false, true}, true);
@@ -132,14 +136,16 @@ void timeFused() {
     FusedProgram program({kSmall});
     const int s = program.load(seed), n = program.load(counter);
     program.store(program.draw(op, DType::f32, 0, s, n, program.iota(DType::i64, 0, {1})), y);
-    report(op == Opcode::uniform ? "uniform, 1M f32" : "normal, 1M f32", kSmall * 4.0, program, {&seed, &counter}, {&y});
+    report(op == Opcode::uniform ? "uniform, 1M f32" : "normal, 1M f32", kSmall * 4.0, program, {&seed, &counter},
+           {&y});
   }
   {
     Tensor x(DType::f32, {4}), y(DType::f32, {4});
     x.fill(1);
     FusedProgram program({4});
     const int value = program.load(x);
-    program.store(program.apply(Opcode::add, DType::f32, {value, program.apply(Opcode::mul, DType::f32, {value, value})}), y);
+    program.store(
+        program.apply(Opcode::add, DType::f32, {value, program.apply(Opcode::mul, DType::f32, {value, value})}), y);
     report("x + x * x, 4 f32", 32, program, {&x}, {&y});
   }
 }

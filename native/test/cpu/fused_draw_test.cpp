@@ -15,7 +15,7 @@ using fused::HEDDLE_LEVEL::Words;
 constexpr uint64_t join(uint32_t low, uint32_t high) { return uint64_t{high} << 32 | low; }
 
 void knownAnswers() {
-  const auto check = [](const char* name, uint64_t low, uint64_t high, uint64_t key, const uint32_t (&expected)[4]) {
+  const auto check = [](const char* name, uint64_t low, uint64_t high, uint64_t key, const uint32_t(&expected)[4]) {
     const Words words = philox(low, key, high);
     bool same = true;
     for (int i = 0; i < 4; i++) same = same && words.word[i] == expected[i];
@@ -28,7 +28,8 @@ void knownAnswers() {
 }
 
 double uniformReference(DType dtype, uint64_t seed, uint64_t counter, int64_t index) {
-  if (dtype == DType::f32) return (philox(counter + static_cast<uint64_t>(index / 4), seed).word[index % 4] >> 8) * 0x1p-24;
+  if (dtype == DType::f32)
+    return (philox(counter + static_cast<uint64_t>(index / 4), seed).word[index % 4] >> 8) * 0x1p-24;
   const Words words = philox(counter + static_cast<uint64_t>(index / 2), seed);
   return ((words.word[2 * (index % 2)] >> 6) * 0x1p26 + (words.word[2 * (index % 2) + 1] >> 6)) * 0x1p-52;
 }
@@ -44,7 +45,8 @@ double normalReference(DType dtype, uint64_t seed, uint64_t counter, int64_t ind
 /// Positions count up from `first` along both axes, or, `turned`, along the other order of the axes.
 void draws(Opcode op, DType dtype, int64_t rows, int64_t columns, int64_t first, bool turned) {
   constexpr int64_t kSeed = 0x123456789abc, kCounter = 0xfffffff0, kOffset = 9;
-  Tensor seed(DType::i64, {rows, columns}, {0, 0}), counter(DType::i64, {rows, columns}, {0, 0}), y(dtype, {rows, columns});
+  Tensor seed(DType::i64, {rows, columns}, {0, 0}), counter(DType::i64, {rows, columns}, {0, 0}),
+      y(dtype, {rows, columns});
   seed.fill(static_cast<double>(kSeed));
   counter.fill(static_cast<double>(kCounter));
   FusedProgram program({rows, columns});
@@ -61,8 +63,9 @@ void draws(Opcode op, DType dtype, int64_t rows, int64_t columns, int64_t first,
     }
   // Four units of the last place. The reference's angle is exact to 2^-64, which is all that is left near a zero.
   const Tolerance normal = dtype == DType::f32 ? Tolerance{4 * 0x1p-23, 1e-18} : Tolerance{4 * 0x1p-52, 1e-17};
-  expectNear(std::string("fused ") + (op == Opcode::uniform ? "uniform " : "normal ") + kDTypeNames[static_cast<int>(dtype)] +
-                 " " + std::to_string(rows) + "x" + std::to_string(columns) + (turned ? " turned" : ""),
+  expectNear(std::string("fused ") + (op == Opcode::uniform ? "uniform " : "normal ") +
+                 kDTypeNames[static_cast<int>(dtype)] + " " + std::to_string(rows) + "x" + std::to_string(columns) +
+                 (turned ? " turned" : ""),
              y, expected, op == Opcode::uniform ? Tolerance{0, 0} : normal);
 }
 

@@ -13,11 +13,12 @@ namespace heddle::test {
 namespace {
 
 const char* const kNames[] = {
-    "load", "iota", "constant", "reduce", "neg", "abs", "sign", "floor", "ceil", "round", "trunc", "sqrt", "rsqrt",
-    "reciprocal", "exp", "expm1", "exp2", "log", "log1p", "log2", "sin", "cos", "tan", "asin", "acos", "atan", "sinh",
-    "cosh", "tanh", "asinh", "acosh", "atanh", "erf", "erfc", "erfinv", "lgamma", "digamma", "sigmoid", "not", "isNaN",
-    "isFinite", "cast", "add", "sub", "mul", "div", "floorDiv", "mod", "pow", "max", "min", "atan2", "eq", "ne", "lt",
-    "le", "gt", "ge", "and", "or", "xor", "where", "uniform", "normal"};
+    "load", "iota",   "constant",   "reduce",  "neg",     "abs",  "sign",  "floor",    "ceil",  "round", "trunc",
+    "sqrt", "rsqrt",  "reciprocal", "exp",     "expm1",   "exp2", "log",   "log1p",    "log2",  "sin",   "cos",
+    "tan",  "asin",   "acos",       "atan",    "sinh",    "cosh", "tanh",  "asinh",    "acosh", "atanh", "erf",
+    "erfc", "erfinv", "lgamma",     "digamma", "sigmoid", "not",  "isNaN", "isFinite", "cast",  "add",   "sub",
+    "mul",  "div",    "floorDiv",   "mod",     "pow",     "max",  "min",   "atan2",    "eq",    "ne",    "lt",
+    "le",   "gt",     "ge",         "and",     "or",      "xor",  "where", "uniform",  "normal"};
 
 std::string label(const char* what, Opcode op, DType dtype) {
   return std::string("fused ") + what + " " + kNames[static_cast<int>(op)] + " " + kDTypeNames[static_cast<int>(dtype)];
@@ -70,16 +71,16 @@ void everyFloat(Opcode op, uint32_t stride) {
     }
   }
   char text[120];
-  std::snprintf(text, sizeof text, "%s within %g ULP of f64 (worst %.2f at %.9g)", label("sweep", op, DType::f32).c_str(), kMostUlps,
-                worst, static_cast<double>(worstAt));
+  std::snprintf(text, sizeof text, "%s within %g ULP of f64 (worst %.2f at %.9g)",
+                label("sweep", op, DType::f32).c_str(), kMostUlps, worst, static_cast<double>(worstAt));
   expectTrue(text, worst <= kMostUlps);
 }
 
 std::vector<double> specials(DType dtype) {
   const double infinity = std::numeric_limits<double>::infinity();
   if (isFloat(dtype)) {
-    std::vector<double> values{0.0, -0.0, 1, -1, 0.5, -0.5, 2, -2, 1.5, 2.5, -2.5, 3, -3, 7, -7, 0.1, -0.1, 10, -10, 100, -100,
-                               infinity, -infinity, std::nan("")};
+    std::vector<double> values{0.0, -0.0, 1,  -1,  0.5,  -0.5, 2,   -2,  1.5,  2.5,      -2.5,      3,
+                               -3,  7,    -7, 0.1, -0.1, 10,   -10, 100, -100, infinity, -infinity, std::nan("")};
     for (int i = 1; i < 40; i++) values.push_back(0.37 * i - 7.1);
     return values;
   }
@@ -129,16 +130,19 @@ void opcode(Opcode op, DType dtype, DType result, int count) {
 }
 
 void opcodes() {
-  const DType all[] = {DType::f32, DType::f64, DType::bf16, DType::f16, DType::i8, DType::u8, DType::i32, DType::i64, DType::bool_};
+  const DType all[] = {DType::f32, DType::f64, DType::bf16, DType::f16,  DType::i8,
+                       DType::u8,  DType::i32, DType::i64,  DType::bool_};
   for (const DType dtype : all) {
     const bool number = dtype != DType::bool_;
     for (int i = static_cast<int>(Opcode::neg); i <= static_cast<int>(Opcode::sigmoid); i++)
-      if (isFloat(dtype) || (number && i <= static_cast<int>(Opcode::sign))) opcode(static_cast<Opcode>(i), dtype, dtype, 1);
+      if (isFloat(dtype) || (number && i <= static_cast<int>(Opcode::sign)))
+        opcode(static_cast<Opcode>(i), dtype, dtype, 1);
     for (const DType target : all) opcode(Opcode::cast, dtype, target, 1);
     for (const Opcode op : {Opcode::add, Opcode::sub, Opcode::mul, Opcode::floorDiv, Opcode::mod, Opcode::pow})
       if (number) opcode(op, dtype, dtype, 2);
     for (const Opcode op : {Opcode::max, Opcode::min}) opcode(op, dtype, dtype, 2);
-    for (const Opcode op : {Opcode::eq, Opcode::ne, Opcode::lt, Opcode::le, Opcode::gt, Opcode::ge}) opcode(op, dtype, DType::bool_, 2);
+    for (const Opcode op : {Opcode::eq, Opcode::ne, Opcode::lt, Opcode::le, Opcode::gt, Opcode::ge})
+      opcode(op, dtype, DType::bool_, 2);
     opcode(Opcode::where, dtype, dtype, 3);
     if (isFloat(dtype)) {
       opcode(Opcode::div, dtype, dtype, 2);
@@ -155,10 +159,13 @@ void opcodes() {
 void everyDouble() {
   using Function = long double (*)(long double);
   const std::pair<Opcode, Function> functions[] = {
-      {Opcode::exp, [](long double x) { return std::exp(x); }},     {Opcode::log, [](long double x) { return std::log(x); }},
-      {Opcode::tanh, [](long double x) { return std::tanh(x); }},   {Opcode::erf, [](long double x) { return std::erf(x); }},
+      {Opcode::exp, [](long double x) { return std::exp(x); }},
+      {Opcode::log, [](long double x) { return std::log(x); }},
+      {Opcode::tanh, [](long double x) { return std::tanh(x); }},
+      {Opcode::erf, [](long double x) { return std::erf(x); }},
       {Opcode::sigmoid, [](long double x) { return 1 / (1 + std::exp(-x)); }},
-      {Opcode::sin, [](long double x) { return std::sin(x); }},     {Opcode::expm1, [](long double x) { return std::expm1(x); }}};
+      {Opcode::sin, [](long double x) { return std::sin(x); }},
+      {Opcode::expm1, [](long double x) { return std::expm1(x); }}};
   constexpr int64_t kCount = 400000;
   std::mt19937_64 random(5);
   for (const auto& [op, function] : functions) {
@@ -166,7 +173,8 @@ void everyDouble() {
     double* in = static_cast<double*>(x.data());
     for (int64_t i = 0; i < kCount; i++) {
       const double mantissa = static_cast<double>(random() >> 11) * 0x1p-53 + 0.5;
-      in[i] = std::ldexp(mantissa, static_cast<int>(random() % (op == Opcode::log ? 2000 : 40)) - (op == Opcode::log ? 1000 : 30));
+      in[i] = std::ldexp(
+          mantissa, static_cast<int>(random() % (op == Opcode::log ? 2000 : 40)) - (op == Opcode::log ? 1000 : 30));
       if (op != Opcode::log && random() % 2 == 0) in[i] = -in[i];
     }
     FusedProgram program({kCount});
@@ -186,7 +194,8 @@ void everyDouble() {
       worst = std::max(worst, static_cast<double>(std::fabs(static_cast<long double>(out[i]) - exact) / unit));
     }
     char text[100];
-    std::snprintf(text, sizeof text, "%s within %g ULP (worst %.2f)", label("sweep", op, DType::f64).c_str(), kMostUlps, worst);
+    std::snprintf(text, sizeof text, "%s within %g ULP (worst %.2f)", label("sweep", op, DType::f64).c_str(), kMostUlps,
+                  worst);
     expectTrue(text, worst <= kMostUlps);
   }
 }

@@ -10,8 +10,8 @@ HEDDLE_INLINE double logGamma(double x) {
   return lgamma_r(x, &sign);
 }
 
-/// Reflection below 0, recurrence up to 16, then the asymptotic series (Abramowitz and Stegun 6.3.7, 6.3.5, 6.3.18). The
-/// sums cancel, most of all near the root at 1.46, so they carry more digits than the result.
+/// Reflection below 0, recurrence up to 16, then the asymptotic series (Abramowitz and Stegun 6.3.7, 6.3.5, 6.3.18).
+/// The sums cancel, most of all near the root at 1.46, so they carry more digits than the result.
 static inline double digamma(double argument) {
   if (argument != argument || argument == __builtin_inf()) return argument;
   if (argument == 0.0) return __builtin_copysign(__builtin_inf(), -argument);
