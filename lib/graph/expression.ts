@@ -2,7 +2,7 @@
 import type { DType } from '../schema/dtype.js'
 import type { Opcode, Reduction } from '../schema/program.js'
 import type { Shape } from '../schema/shape.js'
-import type { Place } from './place.js'
+import { type Place, placeNumber } from './place.js'
 
 /** Strides and start of a load or an iota over the axes of the expression it is part of. */
 interface Walk {
@@ -21,6 +21,7 @@ export type Expression =
 /** What inlining an expression once more costs, and what it touches. */
 export interface Weight {
   readonly work: number
+  /** Distinct operands that are read element by element. */
   readonly loads: number
   readonly reduces: boolean
 }
@@ -31,31 +32,49 @@ const HEAVY: Partial<Record<Opcode, number>> = {
   atanh: 20, atan2: 24, div: 2, sqrt: 2, uniform: 16, normal: 40,
 }
 
-const weights = new WeakMap<Expression, Weight>()
-
-/** The weight of the whole expression; shared parts count once per use, as an upper bound. */
-export function weigh(expression: Expression): Weight {
-  const known = weights.get(expression)
-  if (known) return known
-  const weight = compute(expression)
-  weights.set(expression, weight)
-  return weight
+interface Measured {
+  readonly work: number
+  /** Distinct loads that touch more than one element, by what they read. */
+  readonly loads: ReadonlySet<string>
+  readonly reduces: boolean
 }
 
-function compute(expression: Expression): Weight {
+const measured = new WeakMap<Expression, Measured>()
+
+/** The weight of the whole expression; the work of shared parts counts once per use, as an upper bound. */
+export function weigh(expression: Expression): Weight {
+  const { work, loads, reduces } = measure(expression)
+  return { work, loads: loads.size, reduces }
+}
+
+function measure(expression: Expression): Measured {
+  let known = measured.get(expression)
+  if (!known) measured.set(expression, (known = compute(expression)))
+  return known
+}
+
+const NO_LOADS: ReadonlySet<string> = new Set()
+
+function compute(expression: Expression): Measured {
   switch (expression.kind) {
     case 'constant':
     case 'iota':
-      return { work: 0, loads: 0, reduces: false }
-    case 'load':
-      return { work: 0, loads: expression.strides.some((stride) => stride !== 0) ? 1 : 0, reduces: false }
-    case 'reduce':
-      return { ...weigh(expression.argument), work: weigh(expression.argument).work + 1, reduces: true }
+      return { work: 0, loads: NO_LOADS, reduces: false }
+    case 'load': {
+      const { place, offset, strides } = expression
+      const touches = strides.some((stride) => stride !== 0)
+      const key = `${placeNumber(place)} ${offset} ${strides.join()}`
+      return { work: 0, loads: touches ? new Set([key]) : NO_LOADS, reduces: false }
+    }
+    case 'reduce': {
+      const { work, loads } = measure(expression.argument)
+      return { work: work + 1, loads, reduces: true }
+    }
     case 'apply': {
-      const parts = expression.args.map(weigh)
+      const parts = expression.args.map(measure)
       return {
         work: parts.reduce((sum, part) => sum + part.work, HEAVY[expression.op] ?? 1),
-        loads: parts.reduce((sum, part) => sum + part.loads, 0),
+        loads: new Set(parts.flatMap((part) => [...part.loads])),
         reduces: parts.some((part) => part.reduces),
       }
     }

@@ -7,8 +7,9 @@ import { type Expression, throughView, weigh } from './expression.js'
 import { accepts, contiguous, isContiguous, isDense, memoryOrder, orderedStrides } from './layout.js'
 import { type Node, reachable, type Value } from './node.js'
 import type { Layout } from './op.js'
-import type { Lowered, LoweredStep, Place, Stored } from './place.js'
+import { type Lowered, type LoweredStep, type Place, placeNumber, type Stored } from './place.js'
 import { fusedStep } from './program.js'
+import { schedule } from './schedule.js'
 
 /** What a plan computes: results for the caller and next values for cells. */
 export interface Graph {
@@ -16,8 +17,13 @@ export interface Graph {
   readonly assignments: ReadonlyMap<CellState, Value>
 }
 
-/** Instructions that are cheaper to repeat in each consumer than to store and load. */
+/** Instructions so few that repeating them for every element of a larger shape costs less than storing them. */
 const CHEAP_WORK = 4
+/**
+ * Instructions that are cheaper to repeat in further consumers than to store and load; a tanh about breaks even in time
+ * and saves the memory, which is what an activation kept for the backward pass costs.
+ */
+const REPEATED_WORK = 48
 /** Bounds of one fused program, so that its registers stay in the nearest cache. */
 const PROGRAM_WORK = 600
 const PROGRAM_LOADS = 16
@@ -53,7 +59,7 @@ class Lowering {
       const place: Place = { kind: 'output', bytes: bytes(value), position }
       if (!this.outputPlaces.has(value)) this.outputPlaces.set(value, place)
     })
-    for (const node of nodes) this.lower(node)
+    for (const node of schedule(nodes, this.consumers)) this.lower(node)
     return this.finish()
   }
 
@@ -137,7 +143,7 @@ class Lowering {
     const { work, loads, reduces } = weigh(expression)
     if (uses <= 1) return true
     if (reduces) return false
-    return loads === 0 || (loads === 1 && work <= CHEAP_WORK)
+    return loads === 0 || (loads === 1 && work * (uses - 1) <= REPEATED_WORK)
   }
 
   private consumersOf = (value: Value): readonly Node[] => this.consumers.get(value) ?? []
@@ -308,14 +314,6 @@ class Lowering {
 const spec = ({ dtype, shape }: Spec): Spec => ({ dtype, shape })
 const bytes = ({ dtype, shape }: Spec): number => sizeOf(shape) * bytesOf(dtype)
 const labelOf = ({ op, outputs }: Node): string => `${op.name} -> ${outputs.map(({ shape, dtype }) => `${dtype}[${shape}]`).join(' ')}`
-
-let places = 0
-const placeNumbers = new WeakMap<Place, number>()
-function placeNumber(place: Place): number {
-  let number = placeNumbers.get(place)
-  if (number === undefined) placeNumbers.set(place, (number = ++places))
-  return number
-}
 
 /** The layout of the load that touches most, so that a program runs along memory; row-major where none decides. */
 function naturalLayout(expression: Expression, value: Spec): Layout {

@@ -44,6 +44,11 @@ export interface Op<P extends ParamSchema = ParamSchema> extends OpSchema<P> {
   order?(inputs: readonly (readonly number[])[], params: Params<P>): readonly (readonly number[] | undefined)[]
   /** For kernels: for each output, the input whose memory it may overwrite (-1: none). */
   inPlace?(params: Params<P>): readonly number[]
+  /**
+   * For kernels that do the same to many tensors at once: how many scalar operands come before the groups of `count`
+   * tensors each (`count` is a parameter); the results are groups of `count` too.
+   */
+  leadingScalars?(params: Params<P>): number
   /** Draws at random or has identity: equal nodes are different values. */
   readonly unique?: boolean
 }

@@ -35,3 +35,13 @@ export interface Lowered {
   readonly steps: readonly LoweredStep[]
   readonly outputs: readonly Stored[]
 }
+
+let places = 0
+const numbers = new WeakMap<Place, number>()
+
+/** A number that tells places apart in keys. */
+export function placeNumber(place: Place): number {
+  let number = numbers.get(place)
+  if (number === undefined) numbers.set(place, (number = ++places))
+  return number
+}

@@ -6,7 +6,7 @@ import type { Tensor } from '../tensor.js'
 import { floatOperand, numberIn, oneOf } from './arguments.js'
 import { split } from './concat.js'
 import { operand } from './define.js'
-import { abs, add, div, erf, exp, expm1, ge, gt, le, log1p, lt, maximum, mul, neg, sigmoid, tanh, where } from './element.js'
+import { abs, add, div, erf, exp, expm1, ge, gt, le, log1p, lt, maximum, mul, neg, sigmoid, sub, tanh, where } from './element.js'
 import { customGradient } from './gradient.js'
 import { axisOf } from './view.js'
 
@@ -66,15 +66,46 @@ export function gelu<D extends DType, S extends Shape>(x: Tensor<D, S>, options:
   const { approximate = 'none' } = options
   floatOperand('gelu', x)
   oneOf('gelu', 'approximate', approximate, ['none', 'tanh'])
-  const curve =
-    approximate === 'none'
-      ? erf(mul(x, Math.SQRT1_2))
-      : tanh(mul(add(x, mul(mul(x, mul(x, x)), 0.044715)), Math.sqrt(2 / Math.PI)))
-  return mul(mul(x, 0.5), add(curve, 1)) as Tensor<D, S>
+  return (approximate === 'none' ? GELU : GELU_TANH)(x) as Tensor<D, S>
 }
 
+/**
+ * A smooth activation whose gradient is computed from `x` alone, so that nothing but `x` is kept for the backward pass.
+ */
+const fromInput = (f: (x: Tensor) => Tensor, derivative: (x: Tensor) => Tensor): ((x: Tensor) => Tensor) =>
+  customGradient(f, (dy, [x]) => [mul(dy, derivative(x as Tensor))])
+
+/** The normal distribution function, and its density. */
+const normalCurve = (x: Tensor): Tensor => mul(add(erf(mul(x, Math.SQRT1_2)), 1), 0.5)
+const normalDensity = (x: Tensor): Tensor => mul(exp(mul(mul(x, x), -0.5)), 1 / Math.sqrt(2 * Math.PI))
+
+const GELU = fromInput(
+  (x) => mul(x, normalCurve(x)),
+  (x) => add(normalCurve(x), mul(x, normalDensity(x))),
+)
+
+const CUBIC = 0.044715
+const SCALE = Math.sqrt(2 / Math.PI)
+/** The tanh of the approximation: tanh(sqrt(2 / pi) (x + 0.044715 x^3)). */
+const gate = (x: Tensor): Tensor => tanh(mul(mul(x, add(mul(mul(x, x), CUBIC), 1)), SCALE))
+
+const GELU_TANH = fromInput(
+  (x) => mul(mul(x, 0.5), add(gate(x), 1)),
+  (x) => {
+    const t = gate(x)
+    const slope = mul(add(mul(mul(x, x), 3 * CUBIC), 1), SCALE)
+    return mul(add(add(t, 1), mul(x, mul(sub(1, mul(t, t)), slope))), 0.5)
+  },
+)
+
 /** x sigmoid(x), also called swish (Elfwing et al. 2017). */
-export const silu = activation('silu', (x) => mul(x, sigmoid(x)))
+export const silu = activation(
+  'silu',
+  fromInput(
+    (x) => mul(x, sigmoid(x)),
+    (x) => mul(sigmoid(x), add(mul(x, sub(1, sigmoid(x))), 1)),
+  ),
+)
 
 const SOFTPLUS = customGradient(
   (x: Tensor) => add(log1p(exp(neg(abs(x)))), maximum(x, 0)),

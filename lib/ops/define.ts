@@ -37,6 +37,7 @@ export interface Definition<I extends readonly string[], O extends readonly stri
   readonly strides?: readonly Strides[]
   readonly order?: Op<P>['order']
   readonly inPlace?: Op<P>['inPlace']
+  readonly leadingScalars?: Op<P>['leadingScalars']
 }
 
 /** The value behind an operand; anything but a tensor is an error that names the op. */
@@ -67,7 +68,7 @@ function onValues(
 }
 
 function makeOp(name: string, kind: OpKind, definition: Definition<readonly string[], readonly string[], ParamSchema>): Op {
-  const { inputs, outputs = ['y'], params = {}, shape, grad, strides, order, inPlace } = definition
+  const { inputs, outputs = ['y'], params = {}, shape, grad, strides, order, inPlace, leadingScalars } = definition
   return {
     name,
     kind,
@@ -80,6 +81,7 @@ function makeOp(name: string, kind: OpKind, definition: Definition<readonly stri
     ...(strides && { accepts: strides }),
     ...(order && { order }),
     ...(inPlace && { inPlace }),
+    ...(leadingScalars && { leadingScalars }),
   }
 }
 

@@ -45,6 +45,7 @@ const ADAM = defineOp('adam', {
   params: ADAM_PARAMS,
   shape: (inputs, { count, hasGradScale }) => results(inputs, count, 2, hasGradScale),
   inPlace: ({ count, hasGradScale }) => inPlaceOf(count, 2, hasGradScale),
+  leadingScalars: ({ hasGradScale }) => scalarCount(hasGradScale),
   grad: 'none',
 })
 
@@ -55,6 +56,7 @@ const SGD = defineOp('sgd', {
   params: SGD_PARAMS,
   shape: (inputs, { count, momentum, hasGradScale }) => results(inputs, count, momentum === 0 ? 0 : 1, hasGradScale),
   inPlace: ({ count, momentum, hasGradScale }) => inPlaceOf(count, momentum === 0 ? 0 : 1, hasGradScale),
+  leadingScalars: ({ hasGradScale }) => scalarCount(hasGradScale),
   grad: 'none',
 })
 

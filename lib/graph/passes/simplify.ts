@@ -67,6 +67,23 @@ export function useMultiplication(op: Node['op']): void {
 }
 const square = (x: Value, node: Node): Value | undefined => multiply && apply(multiply, {}, [x, x], node.region).output
 
+/** Exchanges the last two axes. */
+const SWAP = [1, 0]
+const isSwap = (axes: unknown, rank: number): boolean =>
+  rank === 2 && Array.isArray(axes) && axes.length === 2 && axes.every((axis, i) => axis === SWAP[i])
+
+/** (A B)^T = B^T A^T: a product that is only used transposed, as a weight's gradient is, is computed that way round. */
+function transposedProduct(node: Node, input: Value): Value | undefined {
+  const { op, params, inputs, region } = input.node
+  if (op.name !== 'matmul' || params['hasBias'] || params['activation'] !== 'none') return undefined
+  if (!isSwap(node.params['axes'], input.shape.length) || inputs.some(({ shape }) => shape.length !== 2)) return undefined
+  const [a, b] = inputs.map((factor) => {
+    const whole = factor.node.op.name === 'permute' && isSwap(factor.node.params['axes'], 2)
+    return whole ? (factor.node.inputs[0] as Value) : apply(node.op, { axes: SWAP }, [factor], region).output
+  }) as [Value, Value]
+  return apply(op, params, [b, a], region).output
+}
+
 function simplifyView(node: Node, inputs: readonly Value[]): Value | undefined {
   const input = inputs[0] as Value
   const { name } = node.op
@@ -89,6 +106,10 @@ function simplifyView(node: Node, inputs: readonly Value[]): Value | undefined {
       if (composed.every((axis, i) => axis === i)) return source
       return apply(node.op, { axes: composed }, [source], node.region).output
     }
+  }
+  if (name === 'permute') {
+    const product = transposedProduct(node, input)
+    if (product) return product
   }
   // An identity exists for its gradient rule only; after differentiation it is its input.
   if (name === 'identity') return input

@@ -1,0 +1,34 @@
+// The order of a graph's nodes: as recorded, but updates in place right after the last reader of what they overwrite.
+import type { Node, Value } from './node.js'
+
+/** Nodes by the values they use. */
+export type Consumers = ReadonlyMap<Value, readonly Node[]>
+
+/** The last position at which a value is needed in memory; views and fused ops pass it on to their own consumers. */
+function lastNeed(value: Value, consumers: Consumers, positions: ReadonlyMap<Node, number>, except: Node): number {
+  let last = -1
+  for (const consumer of consumers.get(value) ?? []) {
+    if (consumer === except) continue
+    last = Math.max(last, positions.get(consumer) as number)
+    if (consumer.op.kind === 'kernel') continue
+    for (const output of consumer.outputs) last = Math.max(last, lastNeed(output, consumers, positions, except))
+  }
+  return last
+}
+
+/**
+ * `nodes` in the order they are lowered. A node that may write its results over its operands (an optimizer's update) moves
+ * up to where its operands are known and nobody needs what it overwrites.
+ */
+export function schedule(nodes: readonly Node[], consumers: Consumers): Node[] {
+  const positions = new Map(nodes.map((node, position) => [node, position]))
+  const place = (node: Node, position: number): number => {
+    const reuse = node.op.inPlace?.(node.params as never)
+    if (!reuse) return position
+    const known = node.inputs.map((input) => positions.get(input.node) ?? -1)
+    const free = reuse.flatMap((i) => (i >= 0 ? [lastNeed(node.inputs[i] as Value, consumers, positions, node)] : []))
+    return Math.min(position, Math.max(...known, ...free) + 0.5)
+  }
+  const order = new Map(nodes.map((node, position) => [node, place(node, position)]))
+  return [...nodes].sort((a, b) => (order.get(a) as number) - (order.get(b) as number))
+}
