@@ -53,7 +53,7 @@ def layer_norm(x, weight, bias):
 def gpt(p, tokens, shape):
     heads = shape["heads"]
     batch, length = tokens.shape
-    x = p["tokens.weight"][tokens] + p["positions.weight"][:length]
+    x = p["tokenEmbedding.weight"][tokens] + p["positionEmbedding.weight"][:length]
     width = x.shape[-1]
     mask = jnp.tril(jnp.ones((length, length), bool))
     for i in range(shape["layers"]):
@@ -67,8 +67,8 @@ def gpt(p, tokens, shape):
         mixed = (weights @ value).transpose(0, 2, 1, 3).reshape(batch, length, width)
         x = x + linear(mixed, p[q("attention.projection.weight")], p[q("attention.projection.bias")])
         h = layer_norm(x, p[q("norm2.weight")], p[q("norm2.bias")])
-        h = jax.nn.gelu(linear(h, p[q("feedForward.0.weight")], p[q("feedForward.0.bias")]), approximate=True)
-        x = x + linear(h, p[q("feedForward.2.weight")], p[q("feedForward.2.bias")])
+        h = jax.nn.gelu(linear(h, p[q("expand.weight")], p[q("expand.bias")]), approximate=True)
+        x = x + linear(h, p[q("contract.weight")], p[q("contract.bias")])
     x = layer_norm(x, p["norm.weight"], p["norm.bias"])
     logits = linear(x, p["head.weight"])
     return logits.reshape(-1, logits.shape[-1])

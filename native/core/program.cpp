@@ -10,14 +10,12 @@ constexpr int64_t kMostAxes = 64;
 constexpr int64_t kMostInstructions = 1 << 16;
 
 const char* const kOpcodeNames[] = {
-    "load",   "iota",  "constant", "reduce",   "neg",    "abs",   "sign",   "floor", "ceil",
-    "round",  "trunc", "sqrt",     "rsqrt",    "reciprocal", "exp", "expm1", "exp2", "log",
-    "log1p",  "log2",  "sin",      "cos",      "tan",    "asin",  "acos",   "atan",  "sinh",
-    "cosh",   "tanh",  "asinh",    "acosh",    "atanh",  "erf",   "erfc",   "erfinv", "lgamma",
-    "digamma", "sigmoid", "not",   "isNaN",    "isFinite", "cast", "add",   "sub",   "mul",
-    "div",    "floorDiv", "mod",   "pow",      "max",    "min",   "atan2",  "eq",    "ne",
-    "lt",     "le",    "gt",       "ge",       "and",    "or",    "xor",    "where", "uniform",
-    "normal"};
+    "load", "iota",   "constant",   "reduce",  "neg",     "abs",  "sign",  "floor",    "ceil",  "round", "trunc",
+    "sqrt", "rsqrt",  "reciprocal", "exp",     "expm1",   "exp2", "log",   "log1p",    "log2",  "sin",   "cos",
+    "tan",  "asin",   "acos",       "atan",    "sinh",    "cosh", "tanh",  "asinh",    "acosh", "atanh", "erf",
+    "erfc", "erfinv", "lgamma",     "digamma", "sigmoid", "not",  "isNaN", "isFinite", "cast",  "add",   "sub",
+    "mul",  "div",    "floorDiv",   "mod",     "pow",     "max",  "min",   "atan2",    "eq",    "ne",    "lt",
+    "le",   "gt",     "ge",         "and",     "or",      "xor",  "where", "uniform",  "normal"};
 static_assert(std::size(kOpcodeNames) == static_cast<size_t>(Opcode::count));
 
 bool isFloat(DType dtype) {
@@ -28,8 +26,7 @@ const char* name(DType dtype) { return kDTypeNames[static_cast<int>(dtype)]; }
 
 [[noreturn]] void refuse(size_t position, const Instruction& instruction, const std::string& why) {
   throw Error(ErrorCode::invalidPlan, "fused: instruction " + std::to_string(position) + " (" +
-                                          opcodeName(instruction.op) + " " + name(instruction.dtype) +
-                                          ") " + why);
+                                          opcodeName(instruction.op) + " " + name(instruction.dtype) + ") " + why);
 }
 
 int arity(Opcode op) {
@@ -55,8 +52,7 @@ bool takes(Opcode op, DType dtype) {
     case Opcode::lt:
     case Opcode::le:
     case Opcode::gt:
-    case Opcode::ge:
-      return true;
+    case Opcode::ge: return true;
     case Opcode::neg:
     case Opcode::abs:
     case Opcode::sign:
@@ -66,15 +62,12 @@ bool takes(Opcode op, DType dtype) {
     case Opcode::floorDiv:
     case Opcode::mod:
     case Opcode::pow:
-    case Opcode::iota:
-      return dtype != DType::bool_;
+    case Opcode::iota: return dtype != DType::bool_;
     case Opcode::not_:
     case Opcode::and_:
     case Opcode::or_:
-    case Opcode::xor_:
-      return dtype == DType::bool_;
-    default:
-      return isFloat(dtype);
+    case Opcode::xor_: return dtype == DType::bool_;
+    default: return isFloat(dtype);
   }
 }
 
@@ -119,16 +112,13 @@ class Decoder {
         next.strides = words_.integers(rank);
         if (!takes(next.op, next.dtype)) refuse(position, next, "cannot count in bool");
         break;
-      case Opcode::constant:
-        next.value = words_.number();
-        break;
+      case Opcode::constant: next.value = words_.number(); break;
       case Opcode::reduce:
         next.reduction = words_.enumerator<Reduction>(static_cast<int64_t>(Reduction::count));
         argument(position, next);
         if (program_.reduce >= 0) refuse(position, next, "is a second reduce; a program has at most one");
         if (dtypeOf(next.args[0]) != next.dtype) refuse(position, next, "reduces a value of another dtype");
-        if (next.dtype == DType::bool_ &&
-            (next.reduction == Reduction::sum || next.reduction == Reduction::prod))
+        if (next.dtype == DType::bool_ && (next.reduction == Reduction::sum || next.reduction == Reduction::prod))
           refuse(position, next, "cannot sum or multiply bool; cast first");
         program_.reduce = static_cast<int>(position);
         break;
@@ -171,8 +161,8 @@ class Decoder {
     const DType dtype = dtypeOf(next.args[first]);
     for (int i = first + 1; i < next.argCount; i++)
       if (dtypeOf(next.args[i]) != dtype)
-        refuse(position, next, std::string("has operands of two dtypes, ") + name(dtype) + " and " +
-                                   name(dtypeOf(next.args[i])));
+        refuse(position, next,
+               std::string("has operands of two dtypes, ") + name(dtype) + " and " + name(dtypeOf(next.args[i])));
     if (!takes(next.op, dtype)) refuse(position, next, std::string("does not take ") + name(dtype));
     if (next.op == Opcode::cast) return;
     const DType result = givesBool(next.op) ? DType::bool_ : dtype;
@@ -235,10 +225,11 @@ struct Reach {
 void checkOperand(const Program& program, const std::string& what, const TensorSpec& spec, DType dtype,
                   const std::vector<int64_t>& strides) {
   if (spec.dtype != dtype)
-    throw Error(ErrorCode::invalidPlan, "fused: " + what + " is " + name(spec.dtype) + ", the program says " + name(dtype));
+    throw Error(ErrorCode::invalidPlan,
+                "fused: " + what + " is " + name(spec.dtype) + ", the program says " + name(dtype));
   if (spec.strides.size() != spec.shape.size())
-    throw Error(ErrorCode::invalidPlan, "fused: " + what + " has " + std::to_string(spec.shape.size()) +
-                                            " axes but " + std::to_string(spec.strides.size()) + " strides");
+    throw Error(ErrorCode::invalidPlan, "fused: " + what + " has " + std::to_string(spec.shape.size()) + " axes but " +
+                                            std::to_string(spec.strides.size()) + " strides");
   const Reach walk(program.extents, strides);
   bool empty = false;
   for (const int64_t extent : spec.shape) empty = empty || extent == 0;
@@ -282,7 +273,8 @@ void checkOperands(const Program& program, Specs inputs, Specs outputs) {
   }
   for (size_t i = 0; i < outputs.size(); i++)
     if (!empty || (!keptEmpty && program.afterReduce[static_cast<size_t>(program.stores[i].value)]))
-      checkOperand(program, "output " + std::to_string(i), outputs[i], program.stores[i].dtype, program.stores[i].strides);
+      checkOperand(program, "output " + std::to_string(i), outputs[i], program.stores[i].dtype,
+                   program.stores[i].strides);
 }
 
 }  // namespace heddle

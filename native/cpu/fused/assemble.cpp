@@ -2,7 +2,9 @@
 #include <limits>
 #include <string>
 
+#include "classification.h"
 #include "executable.h"
+#include "identity.h"
 #include "registers.h"
 
 namespace heddle::fused {
@@ -17,6 +19,9 @@ bool plain(DType dtype) {
   return dtype == DType::f32 || dtype == DType::f64 || dtype == DType::i32 || dtype == DType::i64;
 }
 
+/// f16 and bf16 results of a reduction stay f32 until they are stored.
+DType resultDType(DType dtype) { return dtype == DType::f16 || dtype == DType::bf16 ? DType::f32 : dtype; }
+
 int registerBytes(DType dtype) { return dtype == DType::f64 || dtype == DType::i64 ? 8 : 4; }
 int log2Bytes(DType dtype) { return __builtin_ctz(static_cast<unsigned>(kDTypeBytes[static_cast<int>(dtype)])); }
 
@@ -26,13 +31,10 @@ class Assembler {
     exe_.accesses = accessesOf(program);
     exe_.geometry = planGeometry(program, exe_.accesses, block);
     exe_.reduces = program.reduce >= 0;
-    accessOf_.assign(program.instructions.size(), -1);
-    for (size_t a = 0; a < exe_.accesses.size(); a++) {
-      const Access& access = exe_.accesses[a];
+    classes_ = classify(program, exe_.accesses, exe_.geometry);
+    for (const Access& access : exe_.accesses) {
       const bool iota = access.kind == Access::Kind::iota;
       exe_.starts.push_back(iota ? program.instructions[at(access.position)].start : 0);
-      if (access.kind == Access::Kind::store) storeAccess_.push_back(static_cast<int>(a));
-      else accessOf_[at(access.position)] = static_cast<int>(a);
     }
     const Geometry& geometry = exe_.geometry;
     exe_.before.rows = geometry.tileRows > 1;
@@ -42,87 +44,17 @@ class Assembler {
   }
 
   Executable assemble() {
-    classify();
-    emitPhase(exe_.once, once_);
+    emitPhase(exe_.once, classes_.once);
     if (exe_.reduces) {
-      emitPhase(exe_.before, before_);
+      emitPhase(exe_.before, classes_.before);
       reduction();
     }
-    emitPhase(exe_.after, after_);
+    emitPhase(exe_.after, classes_.after);
     allocate();
     return std::move(exe_);
   }
 
  private:
-  struct PhaseState {
-    std::vector<bool> needed;
-    std::vector<int> valueOf;    // per instruction, or -1
-    std::vector<int> stores;
-    bool single = false;
-  };
-
-  void classify() {
-    const size_t count = program_.instructions.size();
-    uniform_.assign(count, false);
-    keptOnly_.assign(count, true);
-    for (size_t i = 0; i < count; i++) {
-      const Instruction& instruction = program_.instructions[i];
-      bool uniform = instruction.op != Opcode::reduce;
-      bool keptOnly = true;
-      if (accessOf_[i] >= 0) {
-        uniform = exe_.geometry.uniform[at(accessOf_[i])];
-        keptOnly = !movesOnReduced(instruction.strides);
-      }
-      for (int arg = 0; arg < instruction.argCount; arg++) {
-        uniform = uniform && uniform_[at(instruction.args[arg])];
-        keptOnly = keptOnly && keptOnly_[at(instruction.args[arg])];
-      }
-      uniform_[i] = uniform;
-      keptOnly_[i] = keptOnly;
-    }
-    for (PhaseState* phase : {&once_, &before_, &after_}) {
-      phase->needed.assign(count, false);
-      phase->valueOf.assign(count, -1);
-    }
-    once_.single = true;
-    onlyStored_.assign(count, true);
-    for (size_t s = 0; s < program_.stores.size(); s++) {
-      const int value = program_.stores[s].value;
-      // A value that no reduced axis changes is stored once, after the reduction, for it may be stored in place.
-      const bool before = exe_.reduces && !program_.afterReduce[at(value)] &&
-                          !(keptOnly_[at(value)] && !movesOnReduced(program_.stores[s].strides));
-      PhaseState& phase = before ? before_ : after_;
-      phase.stores.push_back(static_cast<int>(s));
-      phase.needed[at(value)] = true;
-    }
-    if (exe_.reduces) {
-      before_.needed[at(program_.instructions[at(program_.reduce)].args[0])] = true;
-      onlyStored_[at(program_.instructions[at(program_.reduce)].args[0])] = false;
-    }
-    for (PhaseState* phase : {&after_, &before_, &once_}) {
-      for (size_t i = count; i-- > 0;) {
-        if (!phase->needed[i]) continue;
-        if (uniform_[i] && phase != &once_) {
-          phase->needed[i] = false;
-          once_.needed[i] = true;
-          continue;
-        }
-        const Instruction& instruction = program_.instructions[i];
-        if (instruction.op == Opcode::reduce) continue;
-        for (int arg = 0; arg < instruction.argCount; arg++) {
-          phase->needed[at(instruction.args[arg])] = true;
-          onlyStored_[at(instruction.args[arg])] = false;
-        }
-      }
-    }
-  }
-
-  bool movesOnReduced(const std::vector<int64_t>& strides) const {
-    for (size_t axis = 0; axis < strides.size(); axis++)
-      if (program_.reduced[axis] && program_.extents[axis] > 1 && strides[axis] != 0) return true;
-    return false;
-  }
-
   // --- the tile as a phase sees it ---
 
   /// With rows alone the tile is one row of them, so that loops run along it.
@@ -146,21 +78,21 @@ class Assembler {
     values_.push_back({bytes, single, false, false});
     return exe_.values++;
   }
-  int reference(const PhaseState& state, int instruction) const {
-    return uniform_[at(instruction)] ? once_.valueOf[at(instruction)] : state.valueOf[at(instruction)];
+  int reference(const PhaseContents& state, int instruction) const {
+    return classes_.uniform[at(instruction)] ? classes_.once.valueOf[at(instruction)] : state.valueOf[at(instruction)];
   }
   bool single(int value) const { return values_[at(value)].single; }
 
   // --- stores straight from the step that computes the value ---
 
-  int lastUse(const PhaseState& state, int load) const {
+  int lastUse(const PhaseContents& state, int load) const {
     int last = load;
     for (size_t i = 0; i < program_.instructions.size(); i++) {
       if (!state.needed[i] || program_.instructions[i].op == Opcode::reduce) continue;
       for (int arg = 0; arg < program_.instructions[i].argCount; arg++)
         if (program_.instructions[i].args[arg] == load) last = static_cast<int>(i);
     }
-    if (exe_.reduces && &state == &before_ && program_.instructions[at(program_.reduce)].args[0] == load)
+    if (exe_.reduces && &state == &classes_.before && program_.instructions[at(program_.reduce)].args[0] == load)
       last = std::numeric_limits<int>::max();
     for (const int store : state.stores)
       if (program_.stores[at(store)].value == load) last = std::numeric_limits<int>::max();
@@ -169,11 +101,11 @@ class Assembler {
 
   /// The store whose memory may take instruction `i`'s result as it is computed, or -1. Memory that a load still reads
   /// later in the block may be the store's own (in place), so the step must be the last reader.
-  int directStore(const Phase& phase, const PhaseState& state, int i, bool moves) const {
+  int directStore(const Phase& phase, const PhaseContents& state, int i, bool moves) const {
     for (const int s : state.stores) {
       const Store& store = program_.stores[at(s)];
       if (store.value != i) continue;
-      const int access = storeAccess_[at(s)];
+      const int access = classes_.storeAccess[at(s)];
       const bool fits = moves ? columnStride(phase, access) == 1 : plain(store.dtype) && flat(phase, access);
       if (!fits) continue;
       bool free = true;
@@ -189,13 +121,13 @@ class Assembler {
 
   void bindStore(Phase& phase, int store, int value) {
     values_[at(value)].memory = true;
-    phase.bindings.push_back({value, storeAccess_[at(store)]});
+    phase.bindings.push_back({value, classes_.storeAccess[at(store)]});
     direct_.push_back(store);
   }
 
   // --- instructions ---
 
-  void emitPhase(Phase& phase, PhaseState& state) {
+  void emitPhase(Phase& phase, PhaseContents& state) {
     for (size_t i = 0; i < program_.instructions.size(); i++)
       if (state.needed[i]) instruction(phase, state, static_cast<int>(i));
     // Loaded values first: their memory may be that of another store (in place).
@@ -205,7 +137,7 @@ class Assembler {
           this->store(phase, state, store);
   }
 
-  void instruction(Phase& phase, PhaseState& state, int i) {
+  void instruction(Phase& phase, PhaseContents& state, int i) {
     const Instruction& source = program_.instructions[at(i)];
     switch (source.op) {
       case Opcode::load: return load(phase, state, i);
@@ -216,17 +148,19 @@ class Assembler {
     }
   }
 
-  void load(Phase& phase, PhaseState& state, int i) {
+  void load(Phase& phase, PhaseContents& state, int i) {
     const DType dtype = program_.instructions[at(i)].dtype;
-    const int access = accessOf_[at(i)];
+    const int access = classes_.accessOf[at(i)];
     const bool one = state.single || !varies(phase, access);
-    const bool moves = !one && onlyStored_[at(i)];
-    const int store = one ? -1 : directStore(phase, state, i, moves);
+    const bool moves = !one && classes_.onlyStored[at(i)];
+    // A transposed tile is put together in a register, from where whole rows go to memory.
+    const bool turned = rowStride(phase, access) == 1 && columnStride(phase, access) > 1;
+    const int store = one || turned ? -1 : directStore(phase, state, i, moves);
     const int value = newValue(moves ? kDTypeBytes[static_cast<int>(dtype)] : registerBytes(dtype), one);
     state.valueOf[at(i)] = value;
     // The reduction reads after the stores, which may be in place.
-    const bool readLate = &state == &before_ && !state.stores.empty() &&
-                          program_.instructions[at(program_.reduce)].args[0] == i;
+    const bool readLate =
+        &state == &classes_.before && !state.stores.empty() && program_.instructions[at(program_.reduce)].args[0] == i;
     if (store < 0 && plain(dtype) && (one || flat(phase, access)) && !readLate) {
       values_[at(value)].memory = true;
       phase.bindings.push_back({value, access});
@@ -242,7 +176,7 @@ class Assembler {
     if (store >= 0) {
       bindStore(phase, store, value);
       step.packed = !moves;
-      step.outRowStride = rowStride(phase, storeAccess_[at(store)]);
+      step.outRowStride = rowStride(phase, classes_.storeAccess[at(store)]);
     } else if (!one && sameForEveryTile(access)) {
       step.resident = true;
       values_[at(value)].resident = true;
@@ -258,9 +192,9 @@ class Assembler {
     return true;
   }
 
-  void iota(Phase& phase, PhaseState& state, int i) {
+  void iota(Phase& phase, PhaseContents& state, int i) {
     const Instruction& source = program_.instructions[at(i)];
-    const int access = accessOf_[at(i)];
+    const int access = classes_.accessOf[at(i)];
     Step step{Step::Kind::count};
     step.single = state.single || !varies(phase, access);
     step.out = state.valueOf[at(i)] = newValue(registerBytes(source.dtype), step.single);
@@ -272,7 +206,7 @@ class Assembler {
     wrap(phase, source.dtype, step.out, step.single);
   }
 
-  void constant(PhaseState& state, int i) {
+  void constant(PhaseContents& state, int i) {
     const Instruction& source = program_.instructions[at(i)];
     int64_t word[2] = {};
     loops_.cast[static_cast<int>(RegisterClass::f64)][static_cast<int>(source.dtype)](word, &source.value, nullptr,
@@ -283,7 +217,7 @@ class Assembler {
     exe_.words.push_back(word[0]);
   }
 
-  void reduceResult(Phase& phase, PhaseState& state, int i) {
+  void reduceResult(Phase& phase, PhaseContents& state, int i) {
     const bool one = !phase.rows && !phase.columns;
     exe_.reduceResult = newValue(registerBytes(program_.instructions[at(i)].dtype), one);
     state.valueOf[at(i)] = exe_.reduceResult;
@@ -309,7 +243,7 @@ class Assembler {
     phase.steps.push_back(step);
   }
 
-  void compute(Phase& phase, PhaseState& state, int i) {
+  void compute(Phase& phase, PhaseContents& state, int i) {
     const Instruction& source = program_.instructions[at(i)];
     int args[3] = {};
     bool one = true;
@@ -371,8 +305,8 @@ class Assembler {
     step.c = args[2];
     step.offset = source.offset;
     step.draw = source.op == Opcode::uniform ? loops_.uniform[kind] : loops_.normal[kind];
-    step.contiguous = !one && program_.instructions[at(position)].op == Opcode::iota &&
-                      flat(phase, accessOf_[at(position)]);
+    step.contiguous =
+        !one && program_.instructions[at(position)].op == Opcode::iota && flat(phase, classes_.accessOf[at(position)]);
     phase.steps.push_back(step);
   }
 
@@ -386,17 +320,17 @@ class Assembler {
     if (store >= 0) {
       bindStore(phase, store, step.out);
       step.packed = false;
-      step.outRowStride = rowStride(phase, storeAccess_[at(store)]);
+      step.outRowStride = rowStride(phase, classes_.storeAccess[at(store)]);
     }
     phase.steps.push_back(step);
     return step.out;
   }
 
-  void store(Phase& phase, PhaseState& state, int s) {
+  void store(Phase& phase, PhaseContents& state, int s) {
     for (const int done : direct_)
       if (done == s) return;
     const Store& store = program_.stores[at(s)];
-    const int access = storeAccess_[at(s)];
+    const int access = classes_.storeAccess[at(s)];
     int value = reference(state, store.value);
     const bool tile = phase.rows || phase.columns;
     if (single(value) && tile) {
@@ -408,8 +342,9 @@ class Assembler {
     step.single = !tile;
     step.a = step.b = step.c = value;
     step.access = access;
-    const bool moved = !uniform_[at(store.value)] && onlyStored_[at(store.value)] && varies(phase, access) &&
-                       program_.instructions[at(store.value)].op == Opcode::load && !single(reference(state, store.value));
+    const bool moved = !classes_.uniform[at(store.value)] && classes_.onlyStored[at(store.value)] &&
+                       varies(phase, access) && program_.instructions[at(store.value)].op == Opcode::load &&
+                       !single(reference(state, store.value));
     step.store = moved ? loops_.moveOut[log2Bytes(store.dtype)] : loops_.store[static_cast<int>(store.dtype)];
     step.rowStride = rowStride(phase, access);
     step.columnStride = columnStride(phase, access);
@@ -421,39 +356,15 @@ class Assembler {
     const int kind = static_cast<int>(source.reduction);
     const RegisterClass operand = classOf(source.dtype);
     const RegisterClass accumulator = isFloatClass(operand) ? RegisterClass::f64 : RegisterClass::i64;
-    int value = reference(before_, source.args[0]);
+    int value = reference(classes_.before, source.args[0]);
     if (single(value) && (exe_.before.rows || exe_.before.columns))
       value = repeated(exe_.before, source.args[0], value, -1);
     exe_.reduceArgument = value;
     exe_.alongRows = exe_.geometry.column.reduced || !exe_.before.columns;
     exe_.reduce = (exe_.alongRows ? loops_.reduceRows : loops_.reduceColumns)[kind][static_cast<int>(operand)];
     exe_.combine = loops_.reduceColumns[kind][static_cast<int>(accumulator)];
-    exe_.finish = loops_.cast[static_cast<int>(accumulator)][static_cast<int>(classDType(source.dtype))];
-    exe_.identity = identityOf(source);
-  }
-
-  /// f16 and bf16 results stay f32 until they are stored.
-  static DType classDType(DType dtype) { return dtype == DType::f16 || dtype == DType::bf16 ? DType::f32 : dtype; }
-
-  static int64_t identityOf(const Instruction& source) {
-    const bool lowest = source.reduction == Reduction::max;
-    if (isFloatClass(classOf(source.dtype))) {
-      const double infinity = std::numeric_limits<double>::infinity();
-      const double value = source.reduction == Reduction::sum    ? 0.0
-                           : source.reduction == Reduction::prod ? 1.0
-                           : lowest                              ? -infinity
-                                                                 : infinity;
-      return __builtin_bit_cast(int64_t, value);
-    }
-    if (source.reduction == Reduction::sum) return 0;
-    if (source.reduction == Reduction::prod) return 1;
-    switch (source.dtype) {
-      case DType::bool_: return lowest ? 0 : 1;
-      case DType::u8: return lowest ? 0 : 255;
-      case DType::i8: return lowest ? -128 : 127;
-      case DType::i32: return lowest ? std::numeric_limits<int32_t>::min() : std::numeric_limits<int32_t>::max();
-      default: return lowest ? std::numeric_limits<int64_t>::min() : std::numeric_limits<int64_t>::max();
-    }
+    exe_.finish = loops_.cast[static_cast<int>(accumulator)][static_cast<int>(resultDType(source.dtype))];
+    exe_.identity = reductionIdentity(source.reduction, source.dtype);
   }
 
   void allocate() {
@@ -468,24 +379,12 @@ class Assembler {
   const Program& program_;
   const Loops& loops_;
   Executable exe_;
-  std::vector<int> accessOf_;     // per instruction
-  std::vector<int> storeAccess_;  // per store
-  std::vector<bool> uniform_;     // per instruction: the same at every coordinate
-  std::vector<bool> keptOnly_;    // per instruction: the same along every reduced axis
-  std::vector<bool> onlyStored_;  // per instruction: no instruction uses it
-  std::vector<int> direct_;       // stores that need no step
+  Classification classes_;
+  std::vector<int> direct_;  // stores that need no step
   std::vector<ValuePlace> values_;
-  PhaseState once_;
-  PhaseState before_;
-  PhaseState after_;
 };
 
 }  // namespace
-
-int64_t Executable::keptWidth() const {
-  const int64_t rows = after.rows ? geometry.tileRows : 1;
-  return rows * (after.columns ? geometry.tileColumns : 1);
-}
 
 Executable assemble(const Program& program, int64_t block) { return Assembler(program, block).assemble(); }
 

@@ -22,11 +22,11 @@ struct Step {
   int b = 0;
   int c = 0;
   int access = -1;
-  int64_t rowStride = 0;    // of the memory side, in elements
+  int64_t rowStride = 0;  // of the memory side, in elements
   int64_t columnStride = 0;
-  bool packed = true;         // load, repeat: the destination is packed, or its rows lie outRowStride apart
+  bool packed = true;  // load, repeat: the destination is packed, or its rows lie outRowStride apart
   int64_t outRowStride = 0;
-  int64_t offset = 0;         // draw
+  int64_t offset = 0;  // draw
   Compute compute = nullptr;
   Load load = nullptr;
   StoreLoop store = nullptr;
@@ -58,9 +58,9 @@ struct Executable {
   bool reduces = false;
 
   int values = 0;
-  std::vector<std::pair<int, int64_t>> registers;   // value, byte offset in the registers
-  std::vector<std::pair<int, size_t>> constants;    // value, position in `words`
-  std::vector<int64_t> words;                       // constants as they lie in a register
+  std::vector<std::pair<int, int64_t>> registers;  // value, byte offset in the registers
+  std::vector<std::pair<int, size_t>> constants;   // value, position in `words`
+  std::vector<int64_t> words;                      // constants as they lie in a register
   int64_t registerBytes = 0;
   int64_t bytesPerElement = 0;  // of registers, for one element of a tile
 
@@ -74,6 +74,8 @@ struct Executable {
   Compute finish = nullptr;
 
   int64_t keptWidth() const;  // accumulators per kept tile, at most
+  /// Only moves memory, some of it across its direction.
+  bool transposes() const;
 };
 
 /// Chooses loops, registers and the walk. `block`: the most elements of a tile.

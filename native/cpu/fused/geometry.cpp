@@ -12,7 +12,8 @@ const std::vector<int64_t>& stridesOf(const Program& program, const Access& acce
                                             : program.instructions[static_cast<size_t>(access.position)].strides;
 }
 
-/// Axes of extent above 1 (an empty one is noted in the geometry and has no walk), with those merged that every access walks as one.
+/// Axes of extent above 1 (an empty one is noted in the geometry and has no walk), with those merged that every access
+/// walks as one.
 std::vector<Axis> mergedAxes(const Program& program, const std::vector<Access>& accesses) {
   std::vector<Axis> axes;
   for (size_t i = 0; i < program.extents.size(); i++) {
@@ -45,7 +46,9 @@ double innerScore(const Axis& axis, const std::vector<Access>& accesses) {
   double score = 0;
   for (size_t a = 0; a < accesses.size(); a++) {
     const int64_t stride = std::abs(axis.strides[a]);
-    const double weight = accesses[a].kind == Access::Kind::store ? 1.01 : accesses[a].kind == Access::Kind::load ? 1 : 0.1;
+    const double weight = accesses[a].kind == Access::Kind::store  ? 1.01
+                          : accesses[a].kind == Access::Kind::load ? 1
+                                                                   : 0.1;
     score += weight * (stride == 1 ? 4 : stride == 0 ? 1 : stride < 16 ? 0.5 : 0);
   }
   return score;
@@ -134,8 +137,10 @@ Geometry planGeometry(const Program& program, const std::vector<Access>& accesse
   Geometry geometry;
   for (size_t i = 0; i < program.extents.size(); i++) {
     if (program.extents[i] != 0) continue;
-    if (program.reduce >= 0 && program.reduced[i]) geometry.reducedEmpty = true;
-    else geometry.keptEmpty = true;
+    if (program.reduce >= 0 && program.reduced[i])
+      geometry.reducedEmpty = true;
+    else
+      geometry.keptEmpty = true;
   }
   std::vector<Axis> axes = mergedAxes(program, accesses);
   geometry.uniform.assign(accesses.size(), true);
@@ -155,7 +160,7 @@ Geometry planGeometry(const Program& program, const std::vector<Access>& accesse
     const int64_t extent = axes[column].extent;
     int row = transposedAxis(axes, column, accesses);
     if (row >= 0) {
-      const int64_t edge = block >= 4096 ? 64 : 32;
+      const int64_t edge = block >= 128 * 128 ? 128 : 32;
       geometry.tileColumns = evenPart(extent, std::max(edge, block / axes[static_cast<size_t>(row)].extent));
     } else {
       geometry.tileColumns = evenPart(extent, block);

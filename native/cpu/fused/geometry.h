@@ -12,9 +12,9 @@ namespace heddle::fused {
 struct Access {
   enum class Kind : uint8_t { load, iota, store };
   Kind kind;
-  int position;      // of the instruction, or of the store
-  int64_t operand;   // the input or output it walks on
-  int64_t unit;      // bytes per element; 1 for an iota
+  int position;     // of the instruction, or of the store
+  int64_t operand;  // the input or output it walks on
+  int64_t unit;     // bytes per element; 1 for an iota
 };
 
 struct Axis {
@@ -40,7 +40,7 @@ struct Geometry {
   std::vector<Level> kept;     // innermost first
   std::vector<Level> reduced;  // innermost first
   std::vector<bool> uniform;   // per access: the same at every coordinate
-  int rowLevel = -1;           // position of the row's loop in kept or reduced (by row.reduced), -1 where one tile covers it
+  int rowLevel = -1;  // position of the row's loop in kept or reduced (by row.reduced), -1 where one tile covers it
   int columnLevel = -1;
 
   int64_t keptTiles() const;

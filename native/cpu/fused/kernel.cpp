@@ -22,6 +22,10 @@ using fused::Worker;
 constexpr int64_t kRegisterBytes = 16 << 10;
 constexpr int64_t kLargestBlock = 1024;
 constexpr int64_t kSmallestBlock = 64;
+// Where memory alone is the limit, longer runs of it are worth more than the cache: without registers, a few pages; in
+// a transposition, tiles of 128 by 128, for each of their rows and columns costs an entry of the address translation.
+constexpr int64_t kStreamBlock = 4096;
+constexpr int64_t kTransposedBlock = 128 * 128;
 // Below this many element-steps, waking threads costs more than it saves.
 constexpr int64_t kSerialWork = 1 << 16;
 // A reduction is cut into parts by its shape alone, never by the number of threads, so that its result is one.
@@ -58,6 +62,10 @@ class FusedKernel : public Kernel {
       block /= 2;
       executable_ = fused::assemble(program, block);
     }
+    if (executable_.bytesPerElement == 0)
+      executable_ = fused::assemble(program, kStreamBlock);
+    else if (executable_.transposes())
+      executable_ = fused::assemble(program, kTransposedBlock);
     keptTiles_ = executable_.geometry.keptTiles();
     reducedTiles_ = executable_.reduces ? executable_.geometry.reducedTiles() : 0;
     if (executable_.reduces && keptTiles_ > 0 && keptTiles_ < kParts)

@@ -34,7 +34,8 @@ using Load = void (*)(void* out, int64_t outRowStride, const void* in, int64_t r
 using StoreLoop = void (*)(void* out, int64_t rowStride, int64_t columnStride, const void* in, int64_t rows,
                            int64_t columns);
 /// start + r * rowStride + c * columnStride.
-using Count = void (*)(void* out, int64_t start, int64_t rowStride, int64_t columnStride, int64_t rows, int64_t columns);
+using Count = void (*)(void* out, int64_t start, int64_t rowStride, int64_t columnStride, int64_t rows,
+                       int64_t columns);
 /// Combines packed values into accumulators (f64 for floats, i64 for integers and bool): `rows` of them when reducing
 /// along rows, `columns` of them when reducing along columns.
 using Reduce = void (*)(void* accumulators, const void* values, int64_t rows, int64_t columns);
@@ -47,18 +48,18 @@ struct Loops {
   static constexpr int kDTypes = static_cast<int>(DType::count);
   static constexpr int kReductions = static_cast<int>(Reduction::count);
 
-  Compute unary[kOpcodes][kClasses];                  // by the operand's class
-  Compute binary[kOpcodes][kClasses][kRepeatCount];   // by the operands' class
-  Compute where[2][8];       // 4 or 8 bytes; bit i set: operand i is one element, repeated
+  Compute unary[kOpcodes][kClasses];                 // by the operand's class
+  Compute binary[kOpcodes][kClasses][kRepeatCount];  // by the operands' class
+  Compute where[2][8];                               // 4 or 8 bytes; bit i set: operand i is one element, repeated
   Compute cast[kClasses][kDTypes];
   Load load[kDTypes];
   StoreLoop store[kDTypes];
-  Load move[4];              // elements of 1, 2, 4, 8 bytes, uninterpreted
+  Load move[4];  // elements of 1, 2, 4, 8 bytes, uninterpreted
   StoreLoop moveOut[4];
   Count count[kClasses];
   Reduce reduceRows[kReductions][kClasses];
   Reduce reduceColumns[kReductions][kClasses];
-  Draw uniform[2];           // f32, f64
+  Draw uniform[2];  // f32, f64
   Draw normal[2];
 };
 

@@ -30,10 +30,10 @@ class RegisterPlan {
 
   const std::vector<ValuePlace>& values_;
   int64_t block_;
-  std::vector<int64_t> slotBytes_;                  // per slot: bytes per element
+  std::vector<int64_t> slotBytes_;                                         // per slot: bytes per element
   std::vector<std::vector<int>> free_ = std::vector<std::vector<int>>(9);  // per element width
-  std::vector<int> slotOf_;                         // per value
-  std::vector<int> singles_;                        // values with a place of one element
+  std::vector<int> slotOf_;                                                // per value
+  std::vector<int> singles_;                                               // values with a place of one element
 };
 
 }  // namespace heddle::fused

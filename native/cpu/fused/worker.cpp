@@ -61,8 +61,7 @@ Worker::Worker(const Executable& executable, const RunOperands& operands, char* 
   accumulators_ = reinterpret_cast<int64_t*>(place);
   place += roundUp(static_cast<size_t>(executable.keptWidth()) * 8);
   for (const auto& [value, offset] : executable.registers) values_[value] = place + offset;
-  for (const auto& [value, word] : executable.constants)
-    values_[value] = const_cast<int64_t*>(&executable.words[word]);
+  for (const auto& [value, word] : executable.constants) values_[value] = const_cast<int64_t*>(&executable.words[word]);
   for (size_t a = 0; a < accesses; a++) {
     const Access& access = executable.accesses[a];
     const size_t operand = static_cast<size_t>(access.operand);
@@ -123,7 +122,8 @@ void Worker::reduceTiles(int64_t begin, int64_t end, int64_t* accumulators) {
     const void* values = values_[executable_.reduceArgument];
     // An axis that is treated like the other one is folded into it.
     const bool fold = geometry.row.reduced == geometry.column.reduced;
-    executable_.reduce(accumulators, values, fold ? 1 : window.rows, fold ? window.rows * window.columns : window.columns);
+    executable_.reduce(accumulators, values, fold ? 1 : window.rows,
+                       fold ? window.rows * window.columns : window.columns);
     advance(geometry.reduced, reducedIndices_, addresses_, accesses);
   }
 }
@@ -144,9 +144,10 @@ Worker::Window Worker::tile() const {
     const int64_t left = axis.extent - indices[level] * tile;
     return left < tile ? left : tile;
   };
-  return {size(geometry.row, geometry.tileRows, geometry.rowLevel, geometry.row.reduced ? reducedIndices_ : keptIndices_),
-          size(geometry.column, geometry.tileColumns, geometry.columnLevel,
-               geometry.column.reduced ? reducedIndices_ : keptIndices_)};
+  return {
+      size(geometry.row, geometry.tileRows, geometry.rowLevel, geometry.row.reduced ? reducedIndices_ : keptIndices_),
+      size(geometry.column, geometry.tileColumns, geometry.columnLevel,
+           geometry.column.reduced ? reducedIndices_ : keptIndices_)};
 }
 
 Worker::Window Worker::windowOf(const Phase& phase) const {
@@ -174,11 +175,11 @@ void Worker::runStep(const Step& step, Window window) {
         resident_[step.out] = rows * columns;
       }
       step.load(values_[step.out], step.packed ? columns : step.outRowStride,
-                reinterpret_cast<const void*>(addresses_[step.access]), step.rowStride, step.columnStride, rows, columns);
+                reinterpret_cast<const void*>(addresses_[step.access]), step.rowStride, step.columnStride, rows,
+                columns);
       return;
     case Step::Kind::repeat:
-      step.load(values_[step.out], step.packed ? columns : step.outRowStride, values_[step.a], 0, 0, rows,
-                columns);
+      step.load(values_[step.out], step.packed ? columns : step.outRowStride, values_[step.a], 0, 0, rows, columns);
       return;
     case Step::Kind::store:
       step.store(reinterpret_cast<void*>(addresses_[step.access]), step.rowStride, step.columnStride, values_[step.a],

@@ -38,11 +38,11 @@ class Worker {
 
   const Executable& executable_;
   void** values_;
-  int64_t* addresses_;       // per access: an address, or an iota's value
-  int64_t* origins_;         // addresses at the first coordinate
-  int64_t* keptIndices_;     // per level
+  int64_t* addresses_;    // per access: an address, or an iota's value
+  int64_t* origins_;      // addresses at the first coordinate
+  int64_t* keptIndices_;  // per level
   int64_t* reducedIndices_;
-  int64_t* resident_;        // per value: elements a resident load has in its register
+  int64_t* resident_;  // per value: elements a resident load has in its register
   int64_t* accumulators_;
 };
 

@@ -5,6 +5,7 @@ namespace heddle::test {
 
 void testFusedWalks();
 void testFusedOps();
+void testFusedDraws();
 void timeFused();
 void testMatmul();
 void timeMatmul();

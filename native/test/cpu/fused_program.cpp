@@ -104,7 +104,9 @@ double binaryReal(Opcode op, double a, double b) {
     case Opcode::sub: return a - b;
     case Opcode::mul: return a * b;
     case Opcode::div: return a / b;
-    case Opcode::floorDiv: return b == 0 ? a / b : std::floor((a - pythonMod(a, b)) / b + 0.25);
+    case Opcode::floorDiv:
+      if (std::isinf(b) && std::isfinite(a)) return a == 0 || (a < 0) == (b < 0) ? 0 : -1;
+      return b == 0 ? a / b : std::floor((a - pythonMod(a, b)) / b + 0.25);
     case Opcode::mod: return pythonMod(a, b);
     case Opcode::pow: return std::pow(a, b);
     case Opcode::max: return std::isnan(a) || std::isnan(b) ? NAN : std::fmax(a, b);
@@ -124,10 +126,10 @@ int64_t binaryWhole(Opcode op, int64_t a, int64_t b) {
     case Opcode::mod: return b == 0 ? 0 : static_cast<int64_t>((x % y + y) % y);
     case Opcode::pow: {
       if (b < 0) return a == 1 ? 1 : a == -1 ? (b % 2 == 0 ? 1 : -1) : 0;
-      if (b > 128 && a != 0 && a != 1 && a != -1) return a % 2 == 0 ? 0 : binaryWhole(Opcode::mul, binaryWhole(Opcode::pow, a, b / 2), binaryWhole(Opcode::pow, a, b - b / 2));
-      uint64_t result = 1;
-      for (int64_t i = 0; i < (b > 128 ? 128 + b % 2 : b); i++) result *= static_cast<uint64_t>(a);
-      return static_cast<int64_t>(result);
+      if (b == 0) return 1;
+      const int64_t half = binaryWhole(Opcode::pow, a, b / 2);
+      const int64_t square = binaryWhole(Opcode::mul, half, half);
+      return b % 2 == 0 ? square : binaryWhole(Opcode::mul, square, a);
     }
     case Opcode::max: return a > b ? a : b;
     case Opcode::min: return a < b ? a : b;
@@ -164,9 +166,12 @@ Scalar applyScalar(Opcode op, DType operand, DType result, const Scalar* args) {
   Scalar out;
   switch (op) {
     case Opcode::cast:
-      if (isFloat(result)) out.real = real ? args[0].real : static_cast<double>(args[0].whole);
-      else if (result == DType::bool_) out.whole = real ? args[0].real != 0 : args[0].whole != 0;
-      else out.whole = real ? saturate(args[0].real, result) : wrap(args[0].whole, result);
+      if (isFloat(result))
+        out.real = real ? args[0].real : static_cast<double>(args[0].whole);
+      else if (result == DType::bool_)
+        out.whole = real ? args[0].real != 0 : args[0].whole != 0;
+      else
+        out.whole = real ? saturate(args[0].real, result) : wrap(args[0].whole, result);
       return out;
     case Opcode::where: return args[0].whole != 0 ? args[1] : args[2];
     case Opcode::not_: return {0, args[0].whole == 0};
@@ -184,15 +189,20 @@ Scalar applyScalar(Opcode op, DType operand, DType result, const Scalar* args) {
     out.real = two ? binaryReal(op, args[0].real, args[1].real) : unaryReal(op, args[0].real);
     return out;
   }
-  if (two) out.whole = binaryWhole(op, args[0].whole, args[1].whole);
-  else if (op == Opcode::neg) out.whole = binaryWhole(Opcode::sub, 0, args[0].whole);
-  else if (op == Opcode::abs) out.whole = args[0].whole < 0 ? binaryWhole(Opcode::sub, 0, args[0].whole) : args[0].whole;
-  else out.whole = (args[0].whole > 0) - (args[0].whole < 0);
+  if (two)
+    out.whole = binaryWhole(op, args[0].whole, args[1].whole);
+  else if (op == Opcode::neg)
+    out.whole = binaryWhole(Opcode::sub, 0, args[0].whole);
+  else if (op == Opcode::abs)
+    out.whole = args[0].whole < 0 ? binaryWhole(Opcode::sub, 0, args[0].whole) : args[0].whole;
+  else
+    out.whole = (args[0].whole > 0) - (args[0].whole < 0);
   out.whole = wrap(out.whole, result);
   return out;
 }
 
-FusedProgram::FusedProgram(Shape extents, std::vector<bool> reduced) : extents_(std::move(extents)), reduced_(std::move(reduced)) {
+FusedProgram::FusedProgram(Shape extents, std::vector<bool> reduced)
+    : extents_(std::move(extents)), reduced_(std::move(reduced)) {
   reduced_.resize(extents_.size(), false);
 }
 
@@ -273,16 +283,22 @@ void FusedProgram::evaluate(int64_t coordinate, const Shape& index, const std::v
     const Node& node = nodes_[i];
     if (after_[i] && reduced == nullptr) continue;
     const auto set = [&](double value) {
-      if (isFloat(node.dtype)) values[i].real = value;
-      else values[i].whole = static_cast<int64_t>(value);
+      if (isFloat(node.dtype))
+        values[i].real = value;
+      else
+        values[i].whole = static_cast<int64_t>(value);
     };
     // Without coordinates there is no element; such programs use no load after the reduction.
-    if (node.op == Opcode::load) set(node.values.empty() ? 0 : node.values[static_cast<size_t>(coordinate)]);
-    else if (node.op == Opcode::constant) set(node.words[0]);
-    else if (node.op == Opcode::reduce) values[i] = (*reduced)[0];
+    if (node.op == Opcode::load)
+      set(node.values.empty() ? 0 : node.values[static_cast<size_t>(coordinate)]);
+    else if (node.op == Opcode::constant)
+      set(node.words[0]);
+    else if (node.op == Opcode::reduce)
+      values[i] = (*reduced)[0];
     else if (node.op == Opcode::iota) {
       double value = node.words[0];
-      for (size_t axis = 0; axis < index.size(); axis++) value += node.words[axis + 1] * static_cast<double>(index[axis]);
+      for (size_t axis = 0; axis < index.size(); axis++)
+        value += node.words[axis + 1] * static_cast<double>(index[axis]);
       set(value);
     } else {
       Scalar args[3];
@@ -307,7 +323,8 @@ std::vector<std::vector<double>> FusedProgram::expected() const {
     for (size_t axis = 0; axis < extents_.size(); axis++) position = position * extents_[axis] + index[axis];
     return position;
   };
-  std::vector<std::vector<double>> scattered(stores_.size(), std::vector<double>(static_cast<size_t>(sizeOf(extents_))));
+  std::vector<std::vector<double>> scattered(stores_.size(),
+                                             std::vector<double>(static_cast<size_t>(sizeOf(extents_))));
   forEachIndex(reduces ? kept : extents_, [&](const Shape& outer) {
     if (!reduces) {
       evaluate(linear(outer), outer, nullptr, values);
@@ -326,17 +343,25 @@ std::vector<std::vector<double>> FusedProgram::expected() const {
       const Scalar next = values[static_cast<size_t>(node.args[0])];
       for (size_t s = 0; s < stores_.size(); s++)
         if (!stores_[s].after) scattered[s][static_cast<size_t>(linear(index))] = value(stores_[s]);
-      const Opcode op = kind == Reduction::sum ? Opcode::add : kind == Reduction::prod ? Opcode::mul : kind == Reduction::max ? Opcode::max : Opcode::min;
-      if (first) total = next;
-      else if (real) total.real = binaryReal(op, total.real, next.real);
-      else total.whole = wrap(binaryWhole(op, total.whole, next.whole), node.dtype);
+      const Opcode op = kind == Reduction::sum    ? Opcode::add
+                        : kind == Reduction::prod ? Opcode::mul
+                        : kind == Reduction::max  ? Opcode::max
+                                                  : Opcode::min;
+      if (first)
+        total = next;
+      else if (real)
+        total.real = binaryReal(op, total.real, next.real);
+      else
+        total.whole = wrap(binaryWhole(op, total.whole, next.whole), node.dtype);
       first = false;
     });
     if (first) {
       const double infinity = std::numeric_limits<double>::infinity();
       const bool highest = kind == Reduction::max;
       total.real = kind == Reduction::sum ? 0 : kind == Reduction::prod ? 1 : highest ? -infinity : infinity;
-      total.whole = kind == Reduction::sum ? 0 : kind == Reduction::prod ? 1 : saturate(highest ? -infinity : infinity, node.dtype);
+      total.whole = kind == Reduction::sum    ? 0
+                    : kind == Reduction::prod ? 1
+                                              : saturate(highest ? -infinity : infinity, node.dtype);
       if (node.dtype == DType::bool_) total.whole = highest ? 0 : 1;
     }
     const std::vector<Scalar> reduced{total};

@@ -40,12 +40,13 @@ class FusedProgram {
   struct Node {
     Opcode op;
     DType dtype;
-    Words words;             // after opcode and dtype
+    Words words;  // after opcode and dtype
     std::vector<int> args;
     std::vector<double> values;  // load: one per coordinate
   };
   int add(Node node);
-  void evaluate(int64_t coordinate, const Shape& index, const std::vector<Scalar>* reduced, std::vector<Scalar>& values) const;
+  void evaluate(int64_t coordinate, const Shape& index, const std::vector<Scalar>* reduced,
+                std::vector<Scalar>& values) const;
 
   Shape extents_;
   std::vector<bool> reduced_;

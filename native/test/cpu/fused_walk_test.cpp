@@ -1,4 +1,5 @@
-// Fused programs over many loop nests: orders of axes, broadcasts, reversals, reductions, stores in place; exact values.
+// Fused programs over many loop nests: orders of axes, broadcasts, reversals, reductions, stores in place; exact
+// values.
 #include <algorithm>
 #include <memory>
 #include <random>
@@ -9,7 +10,7 @@
 namespace heddle::test {
 namespace {
 
-const DType kAll[] = {DType::f32, DType::f64, DType::bf16, DType::f16, DType::i8,
+const DType kAll[] = {DType::f32, DType::f64, DType::bf16, DType::f16,  DType::i8,
                       DType::u8,  DType::i32, DType::i64,  DType::bool_};
 
 class Walks {
@@ -26,7 +27,10 @@ class Walks {
     for (size_t axis = 0; axis < extents.size(); axis++) kept[axis] = reduced[axis] ? 1 : kept[axis];
 
     // Small whole numbers are exact in every dtype and so are the sums and products below.
-    const DType work = below(2) == 0 ? DType::f32 : below(2) == 0 ? DType::i32 : below(2) == 0 ? DType::f64 : DType::i64;
+    const DType work = below(2) == 0   ? DType::f32
+                       : below(2) == 0 ? DType::i32
+                       : below(2) == 0 ? DType::f64
+                                       : DType::i64;
     std::vector<int> values;
     for (int64_t i = 0; i <= below(3); i++) {
       const int value = program.load(tensor(kAll[below(9)], extents, strides(extents, true)));
@@ -87,8 +91,10 @@ class Walks {
     for (size_t i = order.size(); i-- > 0;) {
       const size_t axis = order[i];
       result[axis] = step * (below(12) == 0 ? -1 : 1);
-      if (repeats && below(4) == 0) result[axis] = 0;
-      else step *= std::max<int64_t>(extents[axis], 1);
+      if (repeats && below(4) == 0)
+        result[axis] = 0;
+      else
+        step *= std::max<int64_t>(extents[axis], 1);
       if (below(12) == 0) step += 3;
     }
     return result;
@@ -106,8 +112,10 @@ class Walks {
       const int a = values[static_cast<size_t>(below(static_cast<int64_t>(values.size())))];
       const int b = values[static_cast<size_t>(below(static_cast<int64_t>(values.size())))];
       const Opcode ops[] = {Opcode::add, Opcode::sub, Opcode::max, Opcode::min};
-      if (below(5) == 0) values.push_back(program.apply(Opcode::where, work, {program.apply(Opcode::lt, DType::bool_, {a, b}), b, a}));
-      else values.push_back(program.apply(ops[below(4)], work, {a, b}));
+      if (below(5) == 0)
+        values.push_back(program.apply(Opcode::where, work, {program.apply(Opcode::lt, DType::bool_, {a, b}), b, a}));
+      else
+        values.push_back(program.apply(ops[below(4)], work, {a, b}));
     }
   }
 
@@ -115,7 +123,9 @@ class Walks {
     outputs_.push_back(&tensor(dtype, shape, strides(shape, false)));
     program.store(value, *outputs_.back());
   }
-  void raw(FusedProgram& program, int value, const Shape& extents) { output(program, value, program.dtypeOf(value), extents); }
+  void raw(FusedProgram& program, int value, const Shape& extents) {
+    output(program, value, program.dtypeOf(value), extents);
+  }
 
   std::mt19937 random_;
   uint32_t seed_;
@@ -145,7 +155,8 @@ void inPlace() {
 
 /// Sums of uniform numbers stay within the library's tolerance whatever the length and the direction.
 void accuracy() {
-  for (const Shape& extents : {Shape{1, 1000000}, Shape{100000, 8}, Shape{8, 100000}, Shape{1000, 1000}, Shape{33333, 3}}) {
+  for (const Shape& extents :
+       {Shape{1, 1000000}, Shape{100000, 8}, Shape{8, 100000}, Shape{1000, 1000}, Shape{33333, 3}}) {
     Tensor x(DType::f32, extents);
     x.random(7, 0, 1);
     for (int mask = 1; mask < 4; mask++) {
@@ -154,8 +165,9 @@ void accuracy() {
       Tensor y(DType::f32, {reduced[0] ? 1 : extents[0], reduced[1] ? 1 : extents[1]});
       program.store(program.reduce(DType::f32, Reduction::sum, program.load(x)), y);
       program.run();
-      expectNear("fused sum " + std::to_string(extents[0]) + "x" + std::to_string(extents[1]) + " mask " + std::to_string(mask), y,
-                 program.expected()[0], {1.3e-6, 0});
+      expectNear("fused sum " + std::to_string(extents[0]) + "x" + std::to_string(extents[1]) + " mask " +
+                     std::to_string(mask),
+                 y, program.expected()[0], {1.3e-6, 0});
     }
   }
 }
@@ -165,7 +177,8 @@ void decodeErrors() {
   const auto refuses = [&](const std::string& part, const Words& words) {
     Words params{static_cast<double>(words.size())};
     params.insert(params.end(), words.begin(), words.end());
-    expectError("fused refuses: " + part, ErrorCode::invalidPlan, part, [&] { runOp(OpId::fused, params, {&x}, {&y}); });
+    expectError("fused refuses: " + part, ErrorCode::invalidPlan, part,
+                [&] { runOp(OpId::fused, params, {&x}, {&y}); });
   };
   const double load = static_cast<double>(Opcode::load), add = static_cast<double>(Opcode::add),
                reduce = static_cast<double>(Opcode::reduce), less = static_cast<double>(Opcode::lt);

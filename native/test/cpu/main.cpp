@@ -20,6 +20,7 @@ int main(int count, char** arguments) {
   }
   testFusedWalks();
   testFusedOps();
+  testFusedDraws();
   testMatmul();
   testAttention();
   testConv();

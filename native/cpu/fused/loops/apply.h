@@ -23,8 +23,7 @@ void applyBinary(void* out, const void* a, const void* b, const void*, int64_t n
   const T first = x0[0];
   const T second = x1[0];
 #pragma GCC ivdep
-  for (int64_t i = 0; i < n; i++)
-    y[i] = F::apply(repeat == kFirst ? first : x0[i], repeat == kSecond ? second : x1[i]);
+  for (int64_t i = 0; i < n; i++) y[i] = F::apply(repeat == kFirst ? first : x0[i], repeat == kSecond ? second : x1[i]);
 }
 
 template <typename F, typename T, typename R>

@@ -48,31 +48,47 @@ struct Rsqrt {
 };
 struct Reciprocal {
   template <typename T>
-  HEDDLE_INLINE T apply(T x) { return T(1) / x; }
+  HEDDLE_INLINE T apply(T x) {
+    return T(1) / x;
+  }
 };
 
 // Integers wrap, so they compute unsigned.
 struct Add {
   HEDDLE_INLINE float apply(float a, float b) { return a + b; }
   HEDDLE_INLINE double apply(double a, double b) { return a + b; }
-  HEDDLE_INLINE int32_t apply(int32_t a, int32_t b) { return static_cast<int32_t>(static_cast<uint32_t>(a) + static_cast<uint32_t>(b)); }
-  HEDDLE_INLINE int64_t apply(int64_t a, int64_t b) { return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b)); }
+  HEDDLE_INLINE int32_t apply(int32_t a, int32_t b) {
+    return static_cast<int32_t>(static_cast<uint32_t>(a) + static_cast<uint32_t>(b));
+  }
+  HEDDLE_INLINE int64_t apply(int64_t a, int64_t b) {
+    return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
+  }
 };
 struct Sub {
   HEDDLE_INLINE float apply(float a, float b) { return a - b; }
   HEDDLE_INLINE double apply(double a, double b) { return a - b; }
-  HEDDLE_INLINE int32_t apply(int32_t a, int32_t b) { return static_cast<int32_t>(static_cast<uint32_t>(a) - static_cast<uint32_t>(b)); }
-  HEDDLE_INLINE int64_t apply(int64_t a, int64_t b) { return static_cast<int64_t>(static_cast<uint64_t>(a) - static_cast<uint64_t>(b)); }
+  HEDDLE_INLINE int32_t apply(int32_t a, int32_t b) {
+    return static_cast<int32_t>(static_cast<uint32_t>(a) - static_cast<uint32_t>(b));
+  }
+  HEDDLE_INLINE int64_t apply(int64_t a, int64_t b) {
+    return static_cast<int64_t>(static_cast<uint64_t>(a) - static_cast<uint64_t>(b));
+  }
 };
 struct Mul {
   HEDDLE_INLINE float apply(float a, float b) { return a * b; }
   HEDDLE_INLINE double apply(double a, double b) { return a * b; }
-  HEDDLE_INLINE int32_t apply(int32_t a, int32_t b) { return static_cast<int32_t>(static_cast<uint32_t>(a) * static_cast<uint32_t>(b)); }
-  HEDDLE_INLINE int64_t apply(int64_t a, int64_t b) { return static_cast<int64_t>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b)); }
+  HEDDLE_INLINE int32_t apply(int32_t a, int32_t b) {
+    return static_cast<int32_t>(static_cast<uint32_t>(a) * static_cast<uint32_t>(b));
+  }
+  HEDDLE_INLINE int64_t apply(int64_t a, int64_t b) {
+    return static_cast<int64_t>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
+  }
 };
 struct Div {
   template <typename T>
-  HEDDLE_INLINE T apply(T a, T b) { return a / b; }
+  HEDDLE_INLINE T apply(T a, T b) {
+    return a / b;
+  }
 };
 
 // The quotient of the lowest integer by -1 does not fit and would trap; negation wraps instead.
@@ -126,11 +142,15 @@ struct Mod {
 // NaN in either operand gives NaN: the second is returned when it is one, for every comparison with it is false.
 struct Max {
   template <typename T>
-  HEDDLE_INLINE T apply(T a, T b) { return (a > b) | (a != a) ? a : b; }
+  HEDDLE_INLINE T apply(T a, T b) {
+    return (a > b) | (a != a) ? a : b;
+  }
 };
 struct Min {
   template <typename T>
-  HEDDLE_INLINE T apply(T a, T b) { return (a < b) | (a != a) ? a : b; }
+  HEDDLE_INLINE T apply(T a, T b) {
+    return (a < b) | (a != a) ? a : b;
+  }
 };
 
 /// By squaring, wrapping; a negative exponent truncates the fraction 1 / base^|exponent| towards zero.

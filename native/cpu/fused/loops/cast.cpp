@@ -14,16 +14,28 @@ HEDDLE_INLINE I saturate(T x, T low, T high, I lowest, I highest) {
 }
 
 struct ToF32 {
-  template <typename T> HEDDLE_INLINE float apply(T x) { return static_cast<float>(x); }
+  template <typename T>
+  HEDDLE_INLINE float apply(T x) {
+    return static_cast<float>(x);
+  }
 };
 struct ToF64 {
-  template <typename T> HEDDLE_INLINE double apply(T x) { return static_cast<double>(x); }
+  template <typename T>
+  HEDDLE_INLINE double apply(T x) {
+    return static_cast<double>(x);
+  }
 };
 struct ToBf16 {
-  template <typename T> HEDDLE_INLINE float apply(T x) { return bf16ToFloat(floatToBf16(static_cast<float>(x))); }
+  template <typename T>
+  HEDDLE_INLINE float apply(T x) {
+    return bf16ToFloat(floatToBf16(static_cast<float>(x)));
+  }
 };
 struct ToF16 {
-  template <typename T> HEDDLE_INLINE float apply(T x) { return f16ToFloat(floatToF16(static_cast<float>(x))); }
+  template <typename T>
+  HEDDLE_INLINE float apply(T x) {
+    return f16ToFloat(floatToF16(static_cast<float>(x)));
+  }
 };
 struct ToI8 {
   HEDDLE_INLINE int32_t apply(float x) { return saturate<int32_t>(x, -128.0f, 127.0f, -128, 127); }
@@ -38,9 +50,7 @@ struct ToU8 {
   HEDDLE_INLINE int32_t apply(int64_t x) { return static_cast<uint8_t>(x); }
 };
 struct ToI32 {
-  HEDDLE_INLINE int32_t apply(float x) {
-    return saturate<int32_t>(x, -0x1p31f, 2147483520.0f, INT32_MIN, INT32_MAX);
-  }
+  HEDDLE_INLINE int32_t apply(float x) { return saturate<int32_t>(x, -0x1p31f, 2147483520.0f, INT32_MIN, INT32_MAX); }
   HEDDLE_INLINE int32_t apply(double x) {
     const double whole = __builtin_trunc(x);
     return saturate<int32_t>(whole, -0x1p31, 2147483647.0, INT32_MIN, INT32_MAX);
@@ -59,7 +69,10 @@ struct ToI64 {
   HEDDLE_INLINE int64_t apply(int64_t x) { return x; }
 };
 struct ToBool {
-  template <typename T> HEDDLE_INLINE int32_t apply(T x) { return x != T(0); }
+  template <typename T>
+  HEDDLE_INLINE int32_t apply(T x) {
+    return x != T(0);
+  }
 };
 
 template <typename F, typename R>

@@ -4,17 +4,60 @@
 namespace heddle::fused::HEDDLE_LEVEL {
 namespace {
 
-struct Equal { template <typename T> HEDDLE_INLINE int32_t apply(T a, T b) { return a == b; } };
-struct NotEqual { template <typename T> HEDDLE_INLINE int32_t apply(T a, T b) { return a != b; } };
-struct Less { template <typename T> HEDDLE_INLINE int32_t apply(T a, T b) { return a < b; } };
-struct LessEqual { template <typename T> HEDDLE_INLINE int32_t apply(T a, T b) { return a <= b; } };
-struct Greater { template <typename T> HEDDLE_INLINE int32_t apply(T a, T b) { return a > b; } };
-struct GreaterEqual { template <typename T> HEDDLE_INLINE int32_t apply(T a, T b) { return a >= b; } };
-struct And { HEDDLE_INLINE int32_t apply(int32_t a, int32_t b) { return a & b; } };
-struct Or { HEDDLE_INLINE int32_t apply(int32_t a, int32_t b) { return a | b; } };
-struct Xor { HEDDLE_INLINE int32_t apply(int32_t a, int32_t b) { return a ^ b; } };
-struct Not { HEDDLE_INLINE int32_t apply(int32_t a) { return a ^ 1; } };
-struct IsNaN { template <typename T> HEDDLE_INLINE int32_t apply(T a) { return a != a; } };
+struct Equal {
+  template <typename T>
+  HEDDLE_INLINE int32_t apply(T a, T b) {
+    return a == b;
+  }
+};
+struct NotEqual {
+  template <typename T>
+  HEDDLE_INLINE int32_t apply(T a, T b) {
+    return a != b;
+  }
+};
+struct Less {
+  template <typename T>
+  HEDDLE_INLINE int32_t apply(T a, T b) {
+    return a < b;
+  }
+};
+struct LessEqual {
+  template <typename T>
+  HEDDLE_INLINE int32_t apply(T a, T b) {
+    return a <= b;
+  }
+};
+struct Greater {
+  template <typename T>
+  HEDDLE_INLINE int32_t apply(T a, T b) {
+    return a > b;
+  }
+};
+struct GreaterEqual {
+  template <typename T>
+  HEDDLE_INLINE int32_t apply(T a, T b) {
+    return a >= b;
+  }
+};
+struct And {
+  HEDDLE_INLINE int32_t apply(int32_t a, int32_t b) { return a & b; }
+};
+struct Or {
+  HEDDLE_INLINE int32_t apply(int32_t a, int32_t b) { return a | b; }
+};
+struct Xor {
+  HEDDLE_INLINE int32_t apply(int32_t a, int32_t b) { return a ^ b; }
+};
+struct Not {
+  HEDDLE_INLINE int32_t apply(int32_t a) { return a ^ 1; }
+};
+struct IsNaN {
+  template <typename T>
+  HEDDLE_INLINE int32_t apply(T a) {
+    return a != a;
+  }
+};
 struct IsFinite {
   HEDDLE_INLINE int32_t apply(float a) { return (bitsOf(a) & 0x7fffffff) < 0x7f800000; }
   HEDDLE_INLINE int32_t apply(double a) { return (bitsOf(a) & INT64_MAX) < int64_t{0x7ff} << 52; }

@@ -6,8 +6,12 @@
 namespace heddle::fused::HEDDLE_LEVEL {
 namespace {
 
-struct Exp { HEDDLE_INLINE double apply(double x) { return expOf(x); } };
-struct Log { HEDDLE_INLINE double apply(double x) { return logOf(x); } };
+struct Exp {
+  HEDDLE_INLINE double apply(double x) { return expOf(x); }
+};
+struct Log {
+  HEDDLE_INLINE double apply(double x) { return logOf(x); }
+};
 struct Tanh {
   HEDDLE_INLINE double apply(double x) {
     const double magnitude = clamp(__builtin_fabs(x), 0.0, 20.0);
@@ -23,8 +27,10 @@ struct Sigmoid {
   }
 };
 
-#define HEDDLE_LIBM(Name, function) \
-  struct Name { HEDDLE_INLINE double apply(double x) { return function(x); } }
+#define HEDDLE_LIBM(Name, function)                              \
+  struct Name {                                                  \
+    HEDDLE_INLINE double apply(double x) { return function(x); } \
+  }
 HEDDLE_LIBM(Expm1, expm1);
 HEDDLE_LIBM(Exp2, exp2);
 HEDDLE_LIBM(Log1p, log1p);
@@ -46,8 +52,12 @@ HEDDLE_LIBM(Erfinv, inverseErf);
 HEDDLE_LIBM(Lgamma, logGamma);
 HEDDLE_LIBM(Digamma, digamma);
 #undef HEDDLE_LIBM
-struct Pow { HEDDLE_INLINE double apply(double a, double b) { return pow(a, b); } };
-struct Atan2 { HEDDLE_INLINE double apply(double a, double b) { return atan2(a, b); } };
+struct Pow {
+  HEDDLE_INLINE double apply(double a, double b) { return pow(a, b); }
+};
+struct Atan2 {
+  HEDDLE_INLINE double apply(double a, double b) { return atan2(a, b); }
+};
 
 template <typename F>
 void add(Loops& table, Opcode op) {

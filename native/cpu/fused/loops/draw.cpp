@@ -1,4 +1,5 @@
-// Random loops: uniforms and Box-Muller normals from Philox blocks, whole blocks at a time where positions are contiguous.
+// Random loops: uniforms and Box-Muller normals from Philox blocks, whole blocks at a time where positions are
+// contiguous.
 #include "exponential.h"
 #include "philox.h"
 
@@ -7,7 +8,8 @@ namespace {
 
 HEDDLE_INLINE float uniformOf(uint32_t word) { return static_cast<float>(static_cast<int32_t>(word >> 8)) * 0x1p-24f; }
 HEDDLE_INLINE double uniformOf(uint32_t high, uint32_t low) {
-  return (static_cast<double>(static_cast<int32_t>(high >> 6)) * 0x1p26 + static_cast<double>(static_cast<int32_t>(low >> 6))) *
+  return (static_cast<double>(static_cast<int32_t>(high >> 6)) * 0x1p26 +
+          static_cast<double>(static_cast<int32_t>(low >> 6))) *
          0x1p-52;
 }
 

@@ -86,7 +86,7 @@ HEDDLE_INLINE float exp2Of(float x) {
 
 /// 2^n (e^r - 1) + (2^n - 1): no cancellation, for the second part is at least as large where the signs differ.
 HEDDLE_INLINE float expm1Of(float x) {
-  const float y = clamp(x, -20.0f, 89.5f);
+  const float y = clamp(x, -20.0f, 89.0f);
   const float shifted = y * 1.44269504f + kWhole;
   const float n = shifted - kWhole;
   const float r = (y - n * kLn2High) - n * kLn2Low;
@@ -111,7 +111,8 @@ HEDDLE_INLINE double expm1Moderate(double x) {
 HEDDLE_INLINE float logOf(float x) {
   const bool tiny = x < 0x1p-126f;
   const float normal = tiny ? x * 0x1p23f : x;
-  const int32_t bits = bitsOf(normal) - 0x3f3504f3;
+  // Unsigned, for the difference of a negative number's bits, which is not used, would overflow.
+  const int32_t bits = static_cast<int32_t>(static_cast<uint32_t>(bitsOf(normal)) - 0x3f3504f3u);
   const int32_t exponent = bits >> 23;
   const float f = floatOf((bits & 0x7fffff) + 0x3f3504f3) - 1.0f;
   const float e = static_cast<float>(exponent) - (tiny ? 23.0f : 0.0f);
@@ -134,7 +135,7 @@ HEDDLE_INLINE float logOf(float x) {
 HEDDLE_INLINE double logOf(double x) {
   const bool tiny = x < 0x1p-1022;
   const double normal = tiny ? x * 0x1p52 : x;
-  const int64_t bits = bitsOf(normal) - 0x3fe6a09e667f3bcd;
+  const int64_t bits = static_cast<int64_t>(static_cast<uint64_t>(bitsOf(normal)) - 0x3fe6a09e667f3bcdu);
   const int64_t exponent = bits >> 52;
   const double f = doubleOf((bits & 0xfffffffffffff) + 0x3fe6a09e667f3bcd) - 1.0;
   const double e = static_cast<double>(static_cast<int32_t>(exponent)) - (tiny ? 52.0 : 0.0);

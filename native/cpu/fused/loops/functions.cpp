@@ -6,14 +6,20 @@
 namespace heddle::fused::HEDDLE_LEVEL {
 namespace {
 
-struct Exp { HEDDLE_INLINE float apply(float x) { return expOf(x); } };
-struct Expm1 { HEDDLE_INLINE float apply(float x) { return expm1Of(x); } };
-struct Exp2 { HEDDLE_INLINE float apply(float x) { return exp2Of(x); } };
-struct Log { HEDDLE_INLINE float apply(float x) { return logOf(x); } };
+struct Exp {
+  HEDDLE_INLINE float apply(float x) { return expOf(x); }
+};
+struct Expm1 {
+  HEDDLE_INLINE float apply(float x) { return expm1Of(x); }
+};
+struct Exp2 {
+  HEDDLE_INLINE float apply(float x) { return exp2Of(x); }
+};
+struct Log {
+  HEDDLE_INLINE float apply(float x) { return logOf(x); }
+};
 struct Log2 {
-  HEDDLE_INLINE float apply(float x) {
-    return static_cast<float>(logOf(static_cast<double>(x)) * 1.4426950408889634);
-  }
+  HEDDLE_INLINE float apply(float x) { return static_cast<float>(logOf(static_cast<double>(x)) * 1.4426950408889634); }
 };
 /// 1 + x is exact enough in f64 down to 2^-12; below, three terms of the series are.
 struct Log1p {
@@ -105,9 +111,7 @@ struct Cos {
   HEDDLE_INLINE float exactly(float x) { return cosf(x); }
 };
 struct Tan {
-  HEDDLE_INLINE float apply(float x) {
-    return x == 0.0f ? x : static_cast<float>(sinTurned(x, 0) / sinTurned(x, 1));
-  }
+  HEDDLE_INLINE float apply(float x) { return x == 0.0f ? x : static_cast<float>(sinTurned(x, 0) / sinTurned(x, 1)); }
   HEDDLE_INLINE float exactly(float x) { return tanf(x); }
 };
 template <typename F>
@@ -132,19 +136,45 @@ void trigonometric(void* out, const void* a, const void*, const void*, int64_t n
 }
 
 // The rare ones: libm's f64 rounded to f32.
-struct Asin { HEDDLE_INLINE float apply(float x) { return static_cast<float>(asin(static_cast<double>(x))); } };
-struct Acos { HEDDLE_INLINE float apply(float x) { return static_cast<float>(acos(static_cast<double>(x))); } };
-struct Atan { HEDDLE_INLINE float apply(float x) { return static_cast<float>(atan(static_cast<double>(x))); } };
-struct Sinh { HEDDLE_INLINE float apply(float x) { return static_cast<float>(sinh(static_cast<double>(x))); } };
-struct Cosh { HEDDLE_INLINE float apply(float x) { return static_cast<float>(cosh(static_cast<double>(x))); } };
-struct Asinh { HEDDLE_INLINE float apply(float x) { return static_cast<float>(asinh(static_cast<double>(x))); } };
-struct Acosh { HEDDLE_INLINE float apply(float x) { return static_cast<float>(acosh(static_cast<double>(x))); } };
-struct Atanh { HEDDLE_INLINE float apply(float x) { return static_cast<float>(atanh(static_cast<double>(x))); } };
-struct Erfc { HEDDLE_INLINE float apply(float x) { return static_cast<float>(erfc(static_cast<double>(x))); } };
-struct Erfinv { HEDDLE_INLINE float apply(float x) { return static_cast<float>(inverseErf(static_cast<double>(x))); } };
-struct Lgamma { HEDDLE_INLINE float apply(float x) { return static_cast<float>(logGamma(static_cast<double>(x))); } };
-struct Digamma { HEDDLE_INLINE float apply(float x) { return static_cast<float>(digamma(static_cast<double>(x))); } };
-struct Pow { HEDDLE_INLINE float apply(float a, float b) { return powf(a, b); } };
+struct Asin {
+  HEDDLE_INLINE float apply(float x) { return static_cast<float>(asin(static_cast<double>(x))); }
+};
+struct Acos {
+  HEDDLE_INLINE float apply(float x) { return static_cast<float>(acos(static_cast<double>(x))); }
+};
+struct Atan {
+  HEDDLE_INLINE float apply(float x) { return static_cast<float>(atan(static_cast<double>(x))); }
+};
+struct Sinh {
+  HEDDLE_INLINE float apply(float x) { return static_cast<float>(sinh(static_cast<double>(x))); }
+};
+struct Cosh {
+  HEDDLE_INLINE float apply(float x) { return static_cast<float>(cosh(static_cast<double>(x))); }
+};
+struct Asinh {
+  HEDDLE_INLINE float apply(float x) { return static_cast<float>(asinh(static_cast<double>(x))); }
+};
+struct Acosh {
+  HEDDLE_INLINE float apply(float x) { return static_cast<float>(acosh(static_cast<double>(x))); }
+};
+struct Atanh {
+  HEDDLE_INLINE float apply(float x) { return static_cast<float>(atanh(static_cast<double>(x))); }
+};
+struct Erfc {
+  HEDDLE_INLINE float apply(float x) { return static_cast<float>(erfc(static_cast<double>(x))); }
+};
+struct Erfinv {
+  HEDDLE_INLINE float apply(float x) { return static_cast<float>(inverseErf(static_cast<double>(x))); }
+};
+struct Lgamma {
+  HEDDLE_INLINE float apply(float x) { return static_cast<float>(logGamma(static_cast<double>(x))); }
+};
+struct Digamma {
+  HEDDLE_INLINE float apply(float x) { return static_cast<float>(digamma(static_cast<double>(x))); }
+};
+struct Pow {
+  HEDDLE_INLINE float apply(float a, float b) { return powf(a, b); }
+};
 struct Atan2 {
   HEDDLE_INLINE float apply(float a, float b) {
     return static_cast<float>(atan2(static_cast<double>(a), static_cast<double>(b)));

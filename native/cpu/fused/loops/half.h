@@ -5,7 +5,9 @@
 
 namespace heddle::fused::HEDDLE_LEVEL {
 
-HEDDLE_INLINE float bf16ToFloat(uint16_t bits) { return floatOf(static_cast<int32_t>(static_cast<uint32_t>(bits) << 16)); }
+HEDDLE_INLINE float bf16ToFloat(uint16_t bits) {
+  return floatOf(static_cast<int32_t>(static_cast<uint32_t>(bits) << 16));
+}
 
 HEDDLE_INLINE uint16_t floatToBf16(float x) {
   const uint32_t bits = static_cast<uint32_t>(bitsOf(x));

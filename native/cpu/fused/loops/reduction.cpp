@@ -8,20 +8,32 @@ namespace heddle::fused::HEDDLE_LEVEL {
 namespace {
 
 struct Sum {
-  template <typename T> HEDDLE_INLINE T combine(T a, T b) { return a + b; }
+  template <typename T>
+  HEDDLE_INLINE T combine(T a, T b) {
+    return a + b;
+  }
   static constexpr double kIdentity = 0.0;
 };
 struct Prod {
-  template <typename T> HEDDLE_INLINE T combine(T a, T b) { return a * b; }
+  template <typename T>
+  HEDDLE_INLINE T combine(T a, T b) {
+    return a * b;
+  }
   static constexpr double kIdentity = 1.0;
 };
 // A NaN on either side stays: `b` is taken when it is one, and nothing compares above or below an `a` that is one.
 struct Max {
-  template <typename T> HEDDLE_INLINE T combine(T a, T b) { return (b > a) | (b != b) ? b : a; }
+  template <typename T>
+  HEDDLE_INLINE T combine(T a, T b) {
+    return (b > a) | (b != b) ? b : a;
+  }
   static constexpr double kIdentity = -__builtin_inf();
 };
 struct Min {
-  template <typename T> HEDDLE_INLINE T combine(T a, T b) { return (b < a) | (b != b) ? b : a; }
+  template <typename T>
+  HEDDLE_INLINE T combine(T a, T b) {
+    return (b < a) | (b != b) ? b : a;
+  }
   static constexpr double kIdentity = __builtin_inf();
 };
 
@@ -100,16 +112,19 @@ void floatColumns(void* accumulators, const void* values, int64_t rows, int64_t 
     if (columns <= 64 && 64 % columns == 0 && rows > 1) return narrowColumns<F>(total, x, rows * columns, columns);
   }
   for (int64_t r = 0; r < rows; r++)
-    for (int64_t c = 0; c < columns; c++)
-      total[c] = F::combine(total[c], static_cast<double>(x[r * columns + c]));
+    for (int64_t c = 0; c < columns; c++) total[c] = F::combine(total[c], static_cast<double>(x[r * columns + c]));
 }
 
 // Integers: unsigned where they wrap, since i64 accumulators cut to the result's width wrap like the width itself.
 struct IntegerSum {
-  HEDDLE_INLINE int64_t combine(int64_t a, int64_t b) { return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b)); }
+  HEDDLE_INLINE int64_t combine(int64_t a, int64_t b) {
+    return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
+  }
 };
 struct IntegerProd {
-  HEDDLE_INLINE int64_t combine(int64_t a, int64_t b) { return static_cast<int64_t>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b)); }
+  HEDDLE_INLINE int64_t combine(int64_t a, int64_t b) {
+    return static_cast<int64_t>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
+  }
 };
 struct IntegerMax {
   HEDDLE_INLINE int64_t combine(int64_t a, int64_t b) { return a > b ? a : b; }

@@ -38,26 +38,30 @@ struct Bool {
   HEDDLE_INLINE uint8_t store(int32_t x) { return static_cast<uint8_t>(x); }
 };
 
-/// Reads along the strided axis of `in` in blocks of 8 by 8, so that both sides use whole cache lines.
+/// Reads whole cache lines along the strided axis of `in`, eight neighbouring lines of it at a time: each of them lies
+/// in a page of its own where the stride is large, and is asked for once.
 template <typename F>
 void loadTransposed(typename F::Register* out, int64_t outRowStride, const typename F::Memory* in, int64_t columnStride,
                     int64_t rows, int64_t columns) {
   using M = typename F::Memory;
   using R = typename F::Register;
+  constexpr int64_t kLine = 64 / sizeof(M);
   int64_t c = 0;
   for (; c + 8 <= columns; c += 8) {
     int64_t r = 0;
-    for (; r + 8 <= rows; r += 8) {
-      R tile[8][8];
-      for (int i = 0; i < 8; i++) {
-        const M* from = in + (c + i) * columnStride + r;
-        for (int j = 0; j < 8; j++) tile[j][i] = F::load(from[j]);
-      }
-      for (int j = 0; j < 8; j++)
-        for (int i = 0; i < 8; i++) out[(r + j) * outRowStride + c + i] = tile[j][i];
+    for (; r + kLine <= rows; r += kLine) {
+      R tile[8][kLine];
+      // No processor foresees lines that lie this far apart. (Past the last column a prefetch is ignored.)
+      for (int64_t i = 8; i < 16; i++)
+        __builtin_prefetch(reinterpret_cast<const void*>(
+            reinterpret_cast<uintptr_t>(in) + static_cast<uintptr_t>((c + i) * columnStride + r) * sizeof(M)));
+      for (int64_t i = 0; i < 8; i++)
+        for (int64_t j = 0; j < kLine; j++) tile[i][j] = F::load(in[(c + i) * columnStride + r + j]);
+      for (int64_t j = 0; j < kLine; j++)
+        for (int64_t i = 0; i < 8; i++) out[(r + j) * outRowStride + c + i] = tile[i][j];
     }
     for (; r < rows; r++)
-      for (int i = 0; i < 8; i++) out[r * outRowStride + c + i] = F::load(in[(c + i) * columnStride + r]);
+      for (int64_t i = 0; i < 8; i++) out[r * outRowStride + c + i] = F::load(in[(c + i) * columnStride + r]);
   }
   for (; c < columns; c++)
     for (int64_t r = 0; r < rows; r++) out[r * outRowStride + c] = F::load(in[c * columnStride + r]);
