@@ -1,6 +1,21 @@
 // Modules: names, modes, guards, freezing, state dicts.
 import { describe, expect, it } from 'vitest'
-import { ArgumentError, compile, functional as F, GradientError, grad, nn, ones, optim, type Parameter, randomNormal, StateDictError, seed, type Tensor, tensor } from '../../lib/index.js'
+import {
+  ArgumentError,
+  compile,
+  functional as F,
+  GradientError,
+  grad,
+  nn,
+  ones,
+  optim,
+  type Parameter,
+  randomNormal,
+  StateDictError,
+  seed,
+  type Tensor,
+  tensor,
+} from '../../lib/index.js'
 
 class Tied extends nn.Module {
   readonly embedding = new nn.Embedding(5, 3)
@@ -99,7 +114,9 @@ describe('guards', () => {
     expect(free.every((name) => name.startsWith('blocks.2.') || name.startsWith('norm.'))).toBe(true)
     expect(free).toHaveLength(14)
     expect(() => model.freeze('block.*')).toThrow(ArgumentError)
-    expect(() => model.freeze('block.*')).toThrow(/no parameter's name fits block\.\*; the first names are tokenEmbedding\.weight/)
+    expect(() => model.freeze('block.*')).toThrow(
+      /no parameter's name fits block\.\*; the first names are tokenEmbedding\.weight/,
+    )
   })
 })
 
@@ -110,7 +127,14 @@ describe('state dicts', () => {
     const [from, to] = [make(), make()]
     from.forward(randomNormal([8, 2]))
     const state = await from.stateDict()
-    expect(Object.keys(state)).toEqual(['0.weight', '0.bias', '1.weight', '1.bias', '1.runningMean', '1.runningVariance'])
+    expect(Object.keys(state)).toEqual([
+      '0.weight',
+      '0.bias',
+      '1.weight',
+      '1.bias',
+      '1.runningMean',
+      '1.runningVariance',
+    ])
     to.loadStateDict(state)
     expect(await to.stateDict()).toEqual(state)
   })
@@ -118,12 +142,17 @@ describe('state dicts', () => {
   it('are checked as a whole before anything is written', async () => {
     const model = make()
     const before = await model.stateDict()
-    const state: Record<string, nn.TensorState> = { ...(await make().stateDict()), extra: { data: Float32Array.of(1), shape: [1], dtype: 'f32' } }
+    const state: Record<string, nn.TensorState> = {
+      ...(await make().stateDict()),
+      extra: { data: Float32Array.of(1), shape: [1], dtype: 'f32' },
+    }
     delete state['0.bias']
     state['1.weight'] = { data: new Float32Array(4), shape: [4], dtype: 'f32' }
     const load = (): void => model.loadStateDict(state)
     expect(load).toThrow(StateDictError)
-    expect(load).toThrow(/missing:\n {4}0\.bias\n {2}unexpected:\n {4}extra\n {2}of another shape or dtype:\n {4}1\.weight: \[4\], expected \[3\]/)
+    expect(load).toThrow(
+      /missing:\n {4}0\.bias\n {2}unexpected:\n {4}extra\n {2}of another shape or dtype:\n {4}1\.weight: \[4\], expected \[3\]/,
+    )
     expect(await model.stateDict()).toEqual(before)
     expect(() => model.loadStateDict(state, { strict: false })).toThrow(/1\.weight/)
     delete state['1.weight']
@@ -144,7 +173,10 @@ describe('state dicts', () => {
 
   it('convert floats', async () => {
     const [narrow, wide] = [new nn.Linear(1, 1, { dtype: 'bf16' }), new nn.Linear(1, 1)]
-    narrow.loadStateDict({ weight: { data: Float64Array.of(1.00390625), shape: [1, 1], dtype: 'f64' }, bias: { data: Float32Array.of(3), shape: [1], dtype: 'f32' } })
+    narrow.loadStateDict({
+      weight: { data: Float64Array.of(1.00390625), shape: [1, 1], dtype: 'f64' },
+      bias: { data: Float32Array.of(3), shape: [1], dtype: 'f32' },
+    })
     wide.loadStateDict(await narrow.stateDict())
     expect(await numbers(wide.weight)).toEqual([1])
     expect(await numbers(wide.bias as Parameter)).toEqual([3])
@@ -156,8 +188,13 @@ describe('initial values', () => {
     seed(5)
     const deviation = async (x: Tensor): Promise<number> => Number(await x.mul(x).mean().sqrt().item())
     const shape = [200, 300]
-    expect(await deviation(nn.initialize.kaimingNormal(shape, { nonlinearity: 'relu' }))).toBeCloseTo(Math.sqrt(2 / 300), 3)
-    expect(await deviation(nn.initialize.kaimingUniform(shape, { mode: 'fanOut', nonlinearity: 'linear' }))).toBeCloseTo(Math.sqrt(1 / 200), 3)
+    expect(await deviation(nn.initialize.kaimingNormal(shape, { nonlinearity: 'relu' }))).toBeCloseTo(
+      Math.sqrt(2 / 300),
+      3,
+    )
+    expect(
+      await deviation(nn.initialize.kaimingUniform(shape, { mode: 'fanOut', nonlinearity: 'linear' })),
+    ).toBeCloseTo(Math.sqrt(1 / 200), 3)
     expect(await deviation(nn.initialize.xavierUniform(shape))).toBeCloseTo(Math.sqrt(2 / 500), 3)
     expect(await deviation(nn.initialize.xavierNormal(shape, { gain: 2 }))).toBeCloseTo(2 * Math.sqrt(2 / 500), 3)
     expect(await deviation(new nn.Linear(300, 200).weight)).toBeCloseTo(1 / Math.sqrt(3 * 300), 3)
@@ -188,8 +225,14 @@ describe('initial values', () => {
 describe('batch norm', () => {
   it('normalises by the batch, moves its statistics, and uses them in eval mode', async () => {
     const norm = new nn.BatchNorm1d(2, { momentum: 0.5, eps: 0 })
-    const x = tensor([[1, 10], [3, 30]])
-    expect(await norm.forward(x).array()).toEqual([[-1, -1], [1, 1]])
+    const x = tensor([
+      [1, 10],
+      [3, 30],
+    ])
+    expect(await norm.forward(x).array()).toEqual([
+      [-1, -1],
+      [1, 1],
+    ])
     expect(await numbers(norm.runningMean)).toEqual([1, 10])
     // Unbiased variances 2 and 200, from 1.
     expect(await numbers(norm.runningVariance)).toEqual([1.5, 100.5])
@@ -232,7 +275,10 @@ describe('learning', () => {
     seed(2)
     const model = new nn.GPT({ vocabSize: 11, layers: 2, heads: 4, keyHeads: 2, width: 16, context: 8, dropout: 0.05 })
     const tokens = Int32Array.from({ length: 18 }, (_, i) => (i * 7) % 11)
-    const cut = (from: number): Tensor => tensor(Int32Array.from([...tokens.slice(from, from + 8), ...tokens.slice(from + 8, from + 16)]), { shape: [2, 8] })
+    const cut = (from: number): Tensor =>
+      tensor(Int32Array.from([...tokens.slice(from, from + 8), ...tokens.slice(from + 8, from + 16)]), {
+        shape: [2, 8],
+      })
     const losses = await train(model, cut(0), cut(1), 60)
     expect(losses[0]).toBeGreaterThan(2)
     expect(losses.at(-1)).toBeLessThan(0.2)

@@ -1,6 +1,17 @@
 // Optimizers as people use them: rates and schedules, groups, clipping, state, errors.
 import { describe, expect, it } from 'vitest'
-import { ArgumentError, compile, GradientError, grad, optim, Parameter, schedule, StateDictError, type Tensor, tensor } from '../../lib/index.js'
+import {
+  ArgumentError,
+  compile,
+  GradientError,
+  grad,
+  optim,
+  Parameter,
+  StateDictError,
+  schedule,
+  type Tensor,
+  tensor,
+} from '../../lib/index.js'
 
 const numbers = async (x: Tensor): Promise<number[]> => Array.from((await x.data()) as ArrayLike<number>)
 const loss = (...parameters: readonly Tensor[]): Tensor => parameters.map((p) => p.sum()).reduce((a, b) => a.add(b))
@@ -44,7 +55,8 @@ describe('learning rates', () => {
     Promise.all(steps.map(async (step) => Number(await rate(tensor(step), total).item())))
 
   it('have the values of their formulas', async () => {
-    const close = (found: readonly number[], wanted: readonly number[]): void => found.forEach((x, i) => expect(x).toBeCloseTo(wanted[i] as number, 6))
+    const close = (found: readonly number[], wanted: readonly number[]): void =>
+      found.forEach((x, i) => expect(x).toBeCloseTo(wanted[i] as number, 6))
     close(await at(schedule.constant(0.3), [0, 100]), [0.3, 0.3])
     close(await at(schedule.cosine({ peak: 2, end: 1, total: 10 }), [0, 5, 10, 20]), [2, 1.5, 1, 1])
     close(await at(schedule.warmupCosine({ peak: 1, warmup: 4 }), [0, 1, 3, 4, 8, 12], 12), [0.25, 0.5, 1, 1, 0.5, 0])
