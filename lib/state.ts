@@ -20,9 +20,12 @@ type Named = readonly (readonly [string, Cell])[]
 
 /** The contents of the cells, all as of now, once the device has delivered them. */
 export async function readState(cells: Named): Promise<Record<string, TensorState>> {
-  if (currentTrace()) throw new TraceError('stateDict: state can not be read inside a compiled function; read it after the call')
+  if (currentTrace())
+    throw new TraceError('stateDict: state can not be read inside a compiled function; read it after the call')
   const entries = await Promise.all(
-    cells.map(async ([name, cell]) => [name, { data: await cell.data(), shape: [...cell.shape], dtype: cell.dtype }] as const),
+    cells.map(
+      async ([name, cell]) => [name, { data: await cell.data(), shape: [...cell.shape], dtype: cell.dtype }] as const,
+    ),
   )
   return Object.fromEntries(entries)
 }
@@ -36,8 +39,18 @@ interface Problems {
 
 function describe({ missing, unexpected, misfits }: Problems): string {
   const section = (title: string, names: readonly string[]): string[] =>
-    names.length === 0 ? [] : [`  ${title}:`, ...names.slice(0, 20).map((name) => `    ${name}`), ...(names.length > 20 ? [`    and ${names.length - 20} more`] : [])]
-  const lines = [...section('missing', missing), ...section('unexpected', unexpected), ...section('of another shape or dtype', misfits)]
+    names.length === 0
+      ? []
+      : [
+          `  ${title}:`,
+          ...names.slice(0, 20).map((name) => `    ${name}`),
+          ...(names.length > 20 ? [`    and ${names.length - 20} more`] : []),
+        ]
+  const lines = [
+    ...section('missing', missing),
+    ...section('unexpected', unexpected),
+    ...section('of another shape or dtype', misfits),
+  ]
   return `loadStateDict: the state does not fit; nothing was loaded\n${lines.join('\n')}`
 }
 
@@ -47,18 +60,24 @@ function memoryFor(cell: Cell, { data, shape, dtype }: TensorState): ArrayBuffer
   if (!sameShape(shape, cell.shape)) return `${formatShape(shape)}, expected ${formatShape(cell.shape)}`
   if (dtype !== cell.dtype && !(isFloat(dtype) && isFloat(cell.dtype))) return `${dtype}, expected ${cell.dtype}`
   const { bytes } = encode(data, cell.dtype, (message) => new ArgumentError(`loadStateDict: ${message}`))
-  if (bytes.byteLength !== cell.state.buffer.bytes) return `${bytes.byteLength} bytes, expected ${cell.state.buffer.bytes}`
+  if (bytes.byteLength !== cell.state.buffer.bytes)
+    return `${bytes.byteLength} bytes, expected ${cell.state.buffer.bytes}`
   return bytes
 }
 
 /** Writes a state to cells; a cell may have several names, of which one has to be there. Checks everything first. */
 export function loadInto(cells: Named, state: StateDict, strict: boolean): void {
   if (currentTrace()) throw new TraceError('loadStateDict: state can not be loaded inside a compiled function')
-  if (state === null || typeof state !== 'object') throw new ArgumentError(`loadStateDict: the state must be an object of tensors by name, not ${String(state)}`)
+  if (state === null || typeof state !== 'object')
+    throw new ArgumentError(`loadStateDict: the state must be an object of tensors by name, not ${String(state)}`)
   const names = new Map<Cell, string[]>()
   for (const [name, cell] of cells) names.set(cell, [...(names.get(cell) ?? []), name])
   const known = new Set(cells.map(([name]) => name))
-  const problems: Problems = { missing: [], unexpected: strict ? Object.keys(state).filter((name) => !known.has(name)) : [], misfits: [] }
+  const problems: Problems = {
+    missing: [],
+    unexpected: strict ? Object.keys(state).filter((name) => !known.has(name)) : [],
+    misfits: [],
+  }
   const writes: [Cell, ArrayBufferView][] = []
   for (const [cell, aliases] of names) {
     const name = aliases.find((alias) => Object.hasOwn(state, alias))
@@ -70,6 +89,7 @@ export function loadInto(cells: Named, state: StateDict, strict: boolean): void 
     if (typeof memory === 'string') problems.misfits.push(`${name}: ${memory}`)
     else writes.push([cell, memory])
   }
-  if (problems.missing.length + problems.unexpected.length + problems.misfits.length > 0) throw new StateDictError(describe(problems))
+  if (problems.missing.length + problems.unexpected.length + problems.misfits.length > 0)
+    throw new StateDictError(describe(problems))
   for (const [cell, memory] of writes) cell.write(memory)
 }

@@ -1,9 +1,9 @@
 // Convolution layers over one and two spatial axes.
 import { Parameter } from '../cell.js'
-import { ArgumentError } from '../runtime/errors.js'
 import { integerFrom } from '../ops/arguments.js'
 import { conv1d, conv2d } from '../ops/conv.js'
 import { type PerAxis, perAxis, type SlidingOptions } from '../ops/window.js'
+import { ArgumentError } from '../runtime/errors.js'
 import { sizeOf } from '../schema/shape.js'
 import type { Tensor } from '../tensor.js'
 import { uniformByFan } from './initialize.js'
@@ -33,7 +33,9 @@ abstract class Conv extends Module {
     const { bias = true, dtype = 'f32', groups = 1, ...sliding } = options
     for (const [what, value] of Object.entries({ inChannels, outChannels, groups })) integerFrom(name, what, value, 1)
     if (inChannels % groups !== 0 || outChannels % groups !== 0) {
-      throw new ArgumentError(`${name}: ${groups} groups do not divide ${inChannels} input and ${outChannels} output channels`)
+      throw new ArgumentError(
+        `${name}: ${groups} groups do not divide ${inChannels} input and ${outChannels} output channels`,
+      )
     }
     const extents = perAxis(name, 'the kernel', kernel, spatial, 1)
     const shape = [outChannels, inChannels / groups, ...extents]

@@ -1,9 +1,9 @@
 // Embedding: a learned table whose rows are looked up by index.
 import { Parameter } from '../cell.js'
 import { integerFrom } from '../ops/arguments.js'
+import { arange } from '../ops/create.js'
 import { ne, where } from '../ops/element.js'
 import { embedding } from '../ops/gather.js'
-import { arange } from '../ops/create.js'
 import { unsqueeze } from '../ops/view.js'
 import { ArgumentError } from '../runtime/errors.js'
 import type { FloatDType } from '../schema/dtype.js'

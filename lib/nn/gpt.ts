@@ -53,8 +53,20 @@ export class GPT extends Module {
 
   constructor(options: GPTOptions) {
     super()
-    const { vocabSize, layers, heads, width, context, keyHeads = heads, dropout = 0, tieWeights = true, bias = true, dtype = 'f32' } = options
-    for (const [name, value] of Object.entries({ vocabSize, layers, heads, width, context })) integerFrom('GPT', name, value, 1)
+    const {
+      vocabSize,
+      layers,
+      heads,
+      width,
+      context,
+      keyHeads = heads,
+      dropout = 0,
+      tieWeights = true,
+      bias = true,
+      dtype = 'f32',
+    } = options
+    for (const [name, value] of Object.entries({ vocabSize, layers, heads, width, context }))
+      integerFrom('GPT', name, value, 1)
     this.context = context
     this.tokenEmbedding = new Embedding(vocabSize, width, { std: STD, dtype })
     this.positionEmbedding = new Embedding(context, width, { std: STD, dtype })

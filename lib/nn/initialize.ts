@@ -1,8 +1,9 @@
 // Initial values of parameters, drawn from the default generator unless another is given.
-import { ArgumentError, ShapeError } from '../runtime/errors.js'
-import { formatShape, type Shape, sizeOf } from '../schema/shape.js'
+
 import { numberIn } from '../ops/arguments.js'
 import { type RandomOptions, randomNormal, randomUniform } from '../ops/random.js'
+import { ArgumentError, ShapeError } from '../runtime/errors.js'
+import { formatShape, type Shape, sizeOf } from '../schema/shape.js'
 import type { Tensor } from '../tensor.js'
 
 export { full as constant, ones, zeros } from '../ops/create.js'
@@ -12,7 +13,8 @@ export { full as constant, ones, zeros } from '../ops/create.js'
  * Throws `ShapeError` for fewer than two axes.
  */
 export function fans(shape: Shape): { readonly fanIn: number; readonly fanOut: number } {
-  if (shape.length < 2) throw new ShapeError(`initialize: a weight [out, in, ...] is needed for its fans, not ${formatShape(shape)}`)
+  if (shape.length < 2)
+    throw new ShapeError(`initialize: a weight [out, in, ...] is needed for its fans, not ${formatShape(shape)}`)
   const [out, inputs, ...kernel] = shape as [number, number, ...number[]]
   return { fanIn: inputs * sizeOf(kernel), fanOut: out * sizeOf(kernel) }
 }
@@ -58,7 +60,8 @@ function kaimingStd(shape: Shape, { mode = 'fanIn', nonlinearity = 'leakyRelu', 
   return gain(nonlinearity, slope) / Math.sqrt(Math.max(1, fan))
 }
 
-const symmetric = (shape: Shape, bound: number, options: RandomOptions): Tensor => randomUniform(shape, { ...options, low: -bound, high: bound })
+const symmetric = (shape: Shape, bound: number, options: RandomOptions): Tensor =>
+  randomUniform(shape, { ...options, low: -bound, high: bound })
 
 /** Uniform with the standard deviation gain / sqrt(fan) (He et al. 2015). */
 export const kaimingUniform = (shape: Shape, options: KaimingOptions = {}): Tensor =>

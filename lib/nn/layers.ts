@@ -1,8 +1,16 @@
 // Layers without parameters: activations, dropout, pooling, reshaping.
-import { elu, gelu, type GeluOptions, hardswish, leakyRelu, mish, relu, silu, softplus } from '../ops/activation.js'
+import { elu, type GeluOptions, gelu, hardswish, leakyRelu, mish, relu, silu, softplus } from '../ops/activation.js'
 import { numberIn } from '../ops/arguments.js'
 import { sigmoid, tanh } from '../ops/element.js'
-import { adaptiveAvgPool, avgPool1d, avgPool2d, type AvgPoolOptions, maxPool1d, maxPool2d, type PoolOptions } from '../ops/pool.js'
+import {
+  type AvgPoolOptions,
+  adaptiveAvgPool,
+  avgPool1d,
+  avgPool2d,
+  maxPool1d,
+  maxPool2d,
+  type PoolOptions,
+} from '../ops/pool.js'
 import { dropout } from '../ops/random.js'
 import { logSoftmax, softmax } from '../ops/softmax.js'
 import { flatten } from '../ops/view.js'

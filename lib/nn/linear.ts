@@ -33,8 +33,12 @@ export class Linear extends Module {
     integerFrom('Linear', 'inFeatures', inFeatures, 1)
     integerFrom('Linear', 'outFeatures', outFeatures, 1)
     const { bias = true, dtype = 'f32' } = options
-    this.weight = new Parameter(uniformByFan([outFeatures, inFeatures], inFeatures, { dtype }), { name: 'Linear weight' })
-    this.bias = bias ? new Parameter(uniformByFan([outFeatures], inFeatures, { dtype }), { name: 'Linear bias' }) : undefined
+    this.weight = new Parameter(uniformByFan([outFeatures, inFeatures], inFeatures, { dtype }), {
+      name: 'Linear weight',
+    })
+    this.bias = bias
+      ? new Parameter(uniformByFan([outFeatures], inFeatures, { dtype }), { name: 'Linear bias' })
+      : undefined
   }
 
   forward(x: Tensor): Tensor {

@@ -2,9 +2,9 @@
 import { Cell, Parameter } from '../cell.js'
 import { currentTrace } from '../graph/trace.js'
 import { ArgumentError } from '../runtime/errors.js'
+import { loadInto, readState, type StateDict } from '../state.js'
 import type { Tensor } from '../tensor.js'
 import { matcher, type Pattern } from './pattern.js'
-import { loadInto, readState, type StateDict } from '../state.js'
 
 /**
  * Inside a trace, every own property that is read is a fact the compiled function relies on: mode, probabilities, which
@@ -83,7 +83,9 @@ export abstract class Module {
 
   /** Parameters by name, in the order of the properties; a tied one under its first name only. */
   namedParameters({ trainable }: ParameterFilter = {}): (readonly [string, Parameter])[] {
-    const found = once(namedCells(this, '', [this])).filter((entry): entry is readonly [string, Parameter] => entry[1] instanceof Parameter)
+    const found = once(namedCells(this, '', [this])).filter(
+      (entry): entry is readonly [string, Parameter] => entry[1] instanceof Parameter,
+    )
     return trainable === undefined ? found : found.filter(([, parameter]) => parameter.trainable === trainable)
   }
 
@@ -108,7 +110,8 @@ export abstract class Module {
 
   /** Sets the mode of the module and of all below it. */
   train(training = true): this {
-    if (typeof training !== 'boolean') throw new ArgumentError(`train: the mode is true or false, not ${String(training)}`)
+    if (typeof training !== 'boolean')
+      throw new ArgumentError(`train: the mode is true or false, not ${String(training)}`)
     this.training = training
     for (const [, module] of this.namedModules()) module.training = training
     return this
@@ -153,7 +156,9 @@ function setTrainable<M extends Module>(op: string, module: M, pattern: Pattern,
   const chosen = named.filter(([name]) => fits(name))
   if (chosen.length === 0) {
     const some = named.slice(0, 5).map(([name]) => name)
-    throw new ArgumentError(`${op}: no parameter's name fits ${String(pattern)}; the first names are ${some.join(', ') || '(none)'}`)
+    throw new ArgumentError(
+      `${op}: no parameter's name fits ${String(pattern)}; the first names are ${some.join(', ') || '(none)'}`,
+    )
   }
   for (const [, parameter] of chosen) parameter.trainable = trainable
   return module

@@ -102,7 +102,9 @@ abstract class BatchNorm extends Module {
 
   forward(x: Tensor): Tensor {
     if (!this.ranks.includes(x.rank)) {
-      throw new ShapeError(`${this.name}: it takes a tensor of ${this.ranks.join(' or ')} axes, not ${formatShape(x.shape)}`)
+      throw new ShapeError(
+        `${this.name}: it takes a tensor of ${this.ranks.join(' or ')} axes, not ${formatShape(x.shape)}`,
+      )
     }
     const { weight, bias, eps } = this
     if (!this.training) return batchNorm(x, this.runningMean, this.runningVariance, { weight, bias, eps })

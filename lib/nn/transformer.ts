@@ -1,11 +1,12 @@
 // Multi-head attention and the pre-norm transformer block around it.
-import { ArgumentError, ShapeError } from '../runtime/errors.js'
+
+import { gelu, relu, silu } from '../ops/activation.js'
 import { integerFrom, numberIn, oneOf } from '../ops/arguments.js'
 import { scaledDotProductAttention } from '../ops/attention.js'
 import { split } from '../ops/concat.js'
-import { gelu, relu, silu } from '../ops/activation.js'
 import { add } from '../ops/element.js'
 import { permute, reshape } from '../ops/view.js'
+import { ArgumentError, ShapeError } from '../runtime/errors.js'
 import type { FloatDType } from '../schema/dtype.js'
 import { formatShape } from '../schema/shape.js'
 import type { Tensor } from '../tensor.js'
@@ -46,7 +47,8 @@ export class MultiHeadAttention extends Module {
     const { keyHeads = heads, causal = false, dropout = 0, bias = true, dtype = 'f32' } = options
     for (const [name, value] of Object.entries({ width, heads, keyHeads })) integerFrom(op, name, value, 1)
     if (width % heads !== 0) throw new ArgumentError(`${op}: the width ${width} is no multiple of ${heads} heads`)
-    if (heads % keyHeads !== 0) throw new ArgumentError(`${op}: ${heads} heads are no multiple of ${keyHeads} key heads`)
+    if (heads % keyHeads !== 0)
+      throw new ArgumentError(`${op}: ${heads} heads are no multiple of ${keyHeads} key heads`)
     this.keyHeads = keyHeads
     this.causal = causal
     this.dropout = numberIn(op, 'dropout', dropout, 0, 1)
@@ -64,7 +66,11 @@ export class MultiHeadAttention extends Module {
     const head = width / heads
     const parts = split(this.qkv.forward(x), [heads * head, keyHeads * head, keyHeads * head], -1)
     // Views of the projection's memory, and back: attention keeps its result in the order of q.
-    const [q, k, v] = parts.map((part) => permute(reshape(part, [batch, length, -1, head]), [0, 2, 1, 3])) as [Tensor, Tensor, Tensor]
+    const [q, k, v] = parts.map((part) => permute(reshape(part, [batch, length, -1, head]), [0, 2, 1, 3])) as [
+      Tensor,
+      Tensor,
+      Tensor,
+    ]
     const dropout = this.training ? this.dropout : 0
     const mixed = scaledDotProductAttention(q, k, v, { causal: this.causal, mask: options.mask, dropout })
     return this.projection.forward(reshape(permute(mixed, [0, 2, 1, 3]), [batch, length, width]))
@@ -103,7 +109,12 @@ export class TransformerBlock extends Module {
   constructor(width: number, heads: number, options: TransformerBlockOptions = {}) {
     super()
     const { hidden = 4 * width, activation = 'gelu', eps = 1e-5, dropout = 0, bias = true, dtype = 'f32' } = options
-    this.activation = oneOf('TransformerBlock', 'activation', activation, Object.keys(ACTIVATIONS) as (keyof typeof ACTIVATIONS)[])
+    this.activation = oneOf(
+      'TransformerBlock',
+      'activation',
+      activation,
+      Object.keys(ACTIVATIONS) as (keyof typeof ACTIVATIONS)[],
+    )
     this.norm1 = new LayerNorm(width, { eps, dtype, bias })
     this.attention = new MultiHeadAttention(width, heads, options)
     this.norm2 = new LayerNorm(width, { eps, dtype, bias })

@@ -1,8 +1,8 @@
 // Adam and AdamW.
 import type { Parameter } from '../cell.js'
-import { ArgumentError } from '../runtime/errors.js'
 import { numberIn } from '../ops/arguments.js'
 import { adamStep, type StepScalars, type StepTensors, type Updated } from '../ops/optimizer.js'
+import { ArgumentError } from '../runtime/errors.js'
 import { Optimizer, type OptimizerOptions, type ParameterGroup } from './optimizer.js'
 
 export interface AdamOptions extends Omit<OptimizerOptions, 'lr'> {

@@ -1,10 +1,11 @@
 // Gradient clipping by the global norm; optimizers take the factor into their kernel.
-import { ArgumentError } from '../runtime/errors.js'
+
 import { numberIn } from '../ops/arguments.js'
+import { full } from '../ops/create.js'
 import { add, cast, div, minimum, mul } from '../ops/element.js'
 import { Gradients } from '../ops/gradient.js'
 import { globalNorm } from '../ops/optimizer.js'
-import { full } from '../ops/create.js'
+import { ArgumentError } from '../runtime/errors.js'
 import type { Tensor } from '../tensor.js'
 
 /** Gradients with one factor for all of them. They are multiplied where one is asked for; an optimizer does it in passing. */
@@ -56,7 +57,8 @@ export class ClippedGradients extends ScaledGradients {
  * `ArgumentError` unless maxNorm is above 0.
  */
 export function clipGradients(gradients: Gradients, options: { readonly maxNorm: number }): ClippedGradients {
-  if (!(gradients instanceof Gradients)) throw new ArgumentError(`clipGradients: it takes what grad gives, not ${String(gradients)}`)
+  if (!(gradients instanceof Gradients))
+    throw new ArgumentError(`clipGradients: it takes what grad gives, not ${String(gradients)}`)
   const maxNorm = numberIn('clipGradients', 'maxNorm', options.maxNorm, Number.MIN_VALUE)
   if (gradients.size === 0) throw new ArgumentError('clipGradients: there are no gradients to clip')
   const norm = globalNorm([...gradients].map(([, gradient]) => gradient))

@@ -1,13 +1,13 @@
 // What all optimizers share: groups of parameters, their state, the learning rate, and one step as one assignment.
 import { assign, Cell, Parameter } from '../cell.js'
 import { currentTrace } from '../graph/trace.js'
-import { ArgumentError, GradientError } from '../runtime/errors.js'
 import { numberIn } from '../ops/arguments.js'
 import { full, zeros } from '../ops/create.js'
 import { add, cast, mul } from '../ops/element.js'
 import { Gradients } from '../ops/gradient.js'
 import { statisticOf } from '../ops/norm.js'
 import type { StepScalars, StepTensors, Updated } from '../ops/optimizer.js'
+import { ArgumentError, GradientError } from '../runtime/errors.js'
 import { loadInto, readState, type StateDict } from '../state.js'
 import type { Tensor } from '../tensor.js'
 import { ScaledGradients } from './clip.js'
@@ -96,8 +96,10 @@ export abstract class Optimizer {
    * nothing changes. Throws `GradientError` where a gradient is missing or of a parameter the optimizer does not have.
    */
   step(gradients: Gradients): void {
-    if (!(gradients instanceof Gradients)) throw new ArgumentError(`${this.name}: step takes what grad gives, not ${String(gradients)}`)
-    const [source, gradScale] = gradients instanceof ScaledGradients ? [gradients.unscaled, gradients.scale] : [gradients, undefined]
+    if (!(gradients instanceof Gradients))
+      throw new ArgumentError(`${this.name}: step takes what grad gives, not ${String(gradients)}`)
+    const [source, gradScale] =
+      gradients instanceof ScaledGradients ? [gradients.unscaled, gradients.scale] : [gradients, undefined]
     this.checkKnown(source)
     const lr = this.presentRate()
     const step = add(this.done, 1)
@@ -112,7 +114,9 @@ export abstract class Optimizer {
       const tensors = { parameters, gradients: parameters.map((parameter) => source.get(parameter)), states }
       const updated = this.update(scalars, tensors, group.weightDecay)
       parameters.forEach((parameter, i) => pairs.push([parameter, updated.parameters[i] as Tensor]))
-      states.forEach((cells, kind) => cells.forEach((cell, i) => pairs.push([cell, updated.states[kind]?.[i] as Tensor])))
+      states.forEach((cells, kind) =>
+        cells.forEach((cell, i) => pairs.push([cell, updated.states[kind]?.[i] as Tensor])),
+      )
     }
     assign(pairs)
   }
@@ -131,13 +135,17 @@ export abstract class Optimizer {
     for (const [target] of gradients) {
       if (known.has(target)) continue
       const what = target instanceof Parameter ? target.state.label : String(target)
-      throw new GradientError(`${this.name}: there is a gradient of ${what}, which is none of its ${known.size} parameters`)
+      throw new GradientError(
+        `${this.name}: there is a gradient of ${what}, which is none of its ${known.size} parameters`,
+      )
     }
   }
 
   private cells(): (readonly [string, Cell])[] {
     const states = this.stateNames.flatMap((name, kind) =>
-      this.groups.flatMap((group) => group.states[kind] as readonly Cell[]).map((cell, i) => [`${name}.${i}`, cell] as const),
+      this.groups
+        .flatMap((group) => group.states[kind] as readonly Cell[])
+        .map((cell, i) => [`${name}.${i}`, cell] as const),
     )
     return [['step', this.done], ['lr', this.rate], ...states]
   }
@@ -167,7 +175,8 @@ function groupsOf(
   const made = groups.map((group): Group => {
     const parameters = [...(group.parameters ?? [])]
     for (const parameter of parameters) {
-      if (!(parameter instanceof Parameter)) throw new ArgumentError(`${name}: it takes parameters or groups { parameters }, not ${String(parameter)}`)
+      if (!(parameter instanceof Parameter))
+        throw new ArgumentError(`${name}: it takes parameters or groups { parameters }, not ${String(parameter)}`)
       if (seen.has(parameter)) throw new ArgumentError(`${name}: ${parameter.state.label} is in its groups twice`)
       seen.add(parameter)
     }
@@ -176,7 +185,10 @@ function groupsOf(
       lrFactor: numberIn(name, 'lrFactor', group.lrFactor ?? 1, 0),
       weightDecay: numberIn(name, 'weightDecay', group.weightDecay ?? weightDecay, 0),
       states: stateNames.map((kind) =>
-        parameters.map(({ shape, dtype, state }) => new Cell(zeros(shape, { dtype: statisticOf(dtype) }), { name: `${kind} of ${state.label}` })),
+        parameters.map(
+          ({ shape, dtype, state }) =>
+            new Cell(zeros(shape, { dtype: statisticOf(dtype) }), { name: `${kind} of ${state.label}` }),
+        ),
       ),
     }
   })

@@ -1,7 +1,8 @@
 // Penalties on the size of parameters, to be added to a loss.
-import { ArgumentError } from '../runtime/errors.js'
+
 import { abs, add, mul } from '../ops/element.js'
 import { sum } from '../ops/reduce.js'
+import { ArgumentError } from '../runtime/errors.js'
 import type { Tensor } from '../tensor.js'
 
 function penalty(op: string, size: (x: Tensor) => Tensor) {

@@ -1,8 +1,9 @@
 // Learning rate schedules: functions of the step as tensors, so that a compiled step follows them without being traced again.
-import { ArgumentError } from '../runtime/errors.js'
+
 import { integerFrom, numberIn } from '../ops/arguments.js'
-import { add, cos, floor, lt, minimum, mul, pow, sub, where } from '../ops/element.js'
 import { full } from '../ops/create.js'
+import { add, cos, floor, lt, minimum, mul, pow, sub, where } from '../ops/element.js'
+import { ArgumentError } from '../runtime/errors.js'
 import type { Tensor } from '../tensor.js'
 
 /**
@@ -15,7 +16,9 @@ export type Schedule = (step: Tensor, total?: number) => Tensor
 function totalOf(name: string, own: number | undefined, given: number | undefined): number {
   const total = own ?? given
   if (total === undefined) {
-    throw new ArgumentError(`schedule.${name}: it needs the number of steps: give 'total' here or 'totalSteps' to the optimizer`)
+    throw new ArgumentError(
+      `schedule.${name}: it needs the number of steps: give 'total' here or 'totalSteps' to the optimizer`,
+    )
   }
   return integerFrom(`schedule.${name}`, 'total', total, 1)
 }
@@ -114,10 +117,17 @@ export interface OneCycleOptions {
 }
 
 /** Up to the peak and far down again, along two half cosines (Smith and Topin 2017). */
-export function oneCycle({ peak, total, warmupShare = 0.3, initialDivisor = 25, finalDivisor = 1e4 }: OneCycleOptions): Schedule {
+export function oneCycle({
+  peak,
+  total,
+  warmupShare = 0.3,
+  initialDivisor = 25,
+  finalDivisor = 1e4,
+}: OneCycleOptions): Schedule {
   rate('oneCycle', 'peak', peak)
   numberIn('schedule.oneCycle', 'warmupShare', warmupShare, 0, 1)
-  for (const [name, value] of Object.entries({ initialDivisor, finalDivisor })) numberIn('schedule.oneCycle', name, value, Number.MIN_VALUE)
+  for (const [name, value] of Object.entries({ initialDivisor, finalDivisor }))
+    numberIn('schedule.oneCycle', name, value, Number.MIN_VALUE)
   return (at, given) => {
     const steps = totalOf('oneCycle', total, given)
     const top = warmupShare * steps - 1

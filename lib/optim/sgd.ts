@@ -1,8 +1,8 @@
 // Stochastic gradient descent, with momentum if wanted.
 import type { Parameter } from '../cell.js'
-import { ArgumentError } from '../runtime/errors.js'
 import { numberIn } from '../ops/arguments.js'
-import { sgdStep, type StepScalars, type StepTensors, type Updated } from '../ops/optimizer.js'
+import { type StepScalars, type StepTensors, sgdStep, type Updated } from '../ops/optimizer.js'
+import { ArgumentError } from '../runtime/errors.js'
 import { Optimizer, type OptimizerOptions, type ParameterGroup } from './optimizer.js'
 
 export interface SGDOptions extends OptimizerOptions {
