@@ -2,7 +2,7 @@
 import type { DType } from '../schema/dtype.js'
 import type { Opcode, Reduction } from '../schema/program.js'
 import type { Shape } from '../schema/shape.js'
-import { type Place, placeNumber } from './place.js'
+import type { Place } from './place.js'
 
 /** Strides and start of a load or an iota over the axes of the expression it is part of. */
 interface Walk {
@@ -21,7 +21,6 @@ export type Expression =
 /** What inlining an expression once more costs, and what it touches. */
 export interface Weight {
   readonly work: number
-  /** Distinct operands that are read element by element. */
   readonly loads: number
   readonly reduces: boolean
 }
@@ -32,53 +31,41 @@ const HEAVY: Partial<Record<Opcode, number>> = {
   atanh: 20, atan2: 24, div: 2, sqrt: 2, uniform: 16, normal: 40,
 }
 
-interface Measured {
-  readonly work: number
-  /** Distinct loads that touch more than one element, by what they read. */
-  readonly loads: ReadonlySet<string>
-  readonly reduces: boolean
-}
+const weights = new WeakMap<Expression, Weight>()
 
-const measured = new WeakMap<Expression, Measured>()
-
-/** The weight of the whole expression; the work of shared parts counts once per use, as an upper bound. */
+/** The weight of the whole expression; a part that is used more than once is computed once, and counted so. */
 export function weigh(expression: Expression): Weight {
-  const { work, loads, reduces } = measure(expression)
-  return { work, loads: loads.size, reduces }
+  const known = weights.get(expression)
+  if (known) return known
+  const weight = compute(expression)
+  weights.set(expression, weight)
+  return weight
 }
 
-function measure(expression: Expression): Measured {
-  let known = measured.get(expression)
-  if (!known) measured.set(expression, (known = compute(expression)))
-  return known
-}
-
-const NO_LOADS: ReadonlySet<string> = new Set()
-
-function compute(expression: Expression): Measured {
-  switch (expression.kind) {
-    case 'constant':
-    case 'iota':
-      return { work: 0, loads: NO_LOADS, reduces: false }
-    case 'load': {
-      const { place, offset, strides } = expression
-      const touches = strides.some((stride) => stride !== 0)
-      const key = `${placeNumber(place)} ${offset} ${strides.join()}`
-      return { work: 0, loads: touches ? new Set([key]) : NO_LOADS, reduces: false }
-    }
-    case 'reduce': {
-      const { work, loads } = measure(expression.argument)
-      return { work: work + 1, loads, reduces: true }
-    }
-    case 'apply': {
-      const parts = expression.args.map(measure)
-      return {
-        work: parts.reduce((sum, part) => sum + part.work, HEAVY[expression.op] ?? 1),
-        loads: new Set(parts.flatMap((part) => [...part.loads])),
-        reduces: parts.some((part) => part.reduces),
-      }
+function compute(expression: Expression): Weight {
+  const seen = new Set<Expression>()
+  const operands = new Map<Place, Set<string>>()
+  let [work, loads, reduces] = [0, 0, false]
+  const visit = (part: Expression): void => {
+    if (seen.has(part)) return
+    seen.add(part)
+    if (part.kind === 'apply') {
+      work += HEAVY[part.op] ?? 1
+      part.args.forEach(visit)
+    } else if (part.kind === 'reduce') {
+      work += 1
+      reduces = true
+      visit(part.argument)
+    } else if (part.kind === 'load' && part.strides.some((stride) => stride !== 0)) {
+      const walks = operands.get(part.place) ?? new Set()
+      operands.set(part.place, walks)
+      const walk = `${part.offset} ${part.strides.join()}`
+      if (!walks.has(walk)) loads++
+      walks.add(walk)
     }
   }
+  visit(expression)
+  return { work, loads, reduces }
 }
 
 /** The expression seen through a view: `change` maps the walk of each load, or says that this one can not be mapped. */

@@ -4,6 +4,7 @@ import type { Spec } from '../schema/op.js'
 import { sizeOf } from '../schema/shape.js'
 import type { CellState } from './cell.js'
 import { type Expression, throughView, weigh } from './expression.js'
+import { type Destination, destinationsOf } from './fusion.js'
 import { accepts, contiguous, isContiguous, isDense, memoryOrder, orderedStrides } from './layout.js'
 import { type Node, reachable, type Value } from './node.js'
 import type { Layout } from './op.js'
@@ -23,7 +24,7 @@ const CHEAP_WORK = 4
  * Instructions that are cheaper to repeat in further consumers than to store and load; a tanh about breaks even in time
  * and saves the memory, which is what an activation kept for the backward pass costs.
  */
-const REPEATED_WORK = 48
+const REPEATED_WORK = 24
 /** Bounds of one fused program, so that its registers stay in the nearest cache. */
 const PROGRAM_WORK = 600
 const PROGRAM_LOADS = 16
@@ -38,6 +39,7 @@ class Lowering {
   private readonly copies = new Map<string, Stored>()
   private readonly outputPlaces = new Map<Value, Place>()
   private readonly kept: ReadonlySet<Value>
+  private destinations: ReadonlyMap<Value, Destination | undefined> = new Map()
 
   constructor(
     private readonly graph: Graph,
@@ -59,6 +61,7 @@ class Lowering {
       const place: Place = { kind: 'output', bytes: bytes(value), position }
       if (!this.outputPlaces.has(value)) this.outputPlaces.set(value, place)
     })
+    this.destinations = destinationsOf(nodes, this.consumers, this.kept)
     for (const node of schedule(nodes, this.consumers)) this.lower(node)
     return this.finish()
   }
@@ -135,36 +138,19 @@ class Lowering {
   }
 
   private inlinable(value: Value, expression: Expression): boolean {
-    const uses = this.programUses(value)
-    if (uses === undefined) {
+    const destination = this.destinations.get(value)
+    if (destination === 'memory') {
       const consumers = this.consumersOf(value)
       return consumers.length === 1 && consumers[0]?.op.kind === 'view'
     }
     const { work, loads, reduces } = weigh(expression)
-    if (uses <= 1) return true
-    if (reduces) return false
-    return loads === 0 || (loads === 1 && work * (uses - 1) <= REPEATED_WORK)
+    // A program has one reduction, so uses that meet again can not share this one.
+    if (reduces) return this.consumersOf(value).length <= 1
+    if (destination !== 'several') return true
+    return loads === 0 || (loads === 1 && work <= REPEATED_WORK)
   }
 
   private consumersOf = (value: Value): readonly Node[] => this.consumers.get(value) ?? []
-
-  /** How many fused programs would inline this value; undefined where a kernel needs it in memory. */
-  private programUses(value: Value): number | undefined {
-    let uses = 0
-    for (const consumer of this.consumersOf(value)) {
-      if (consumer.op.kind === 'kernel') return undefined
-      if (consumer.op.kind === 'view') {
-        const position = consumer.inputs.indexOf(value)
-        const output = consumer.outputs[position]
-        if (!output) continue
-        if (this.kept.has(output)) uses++
-        const through = this.programUses(output)
-        if (through === undefined) return undefined
-        uses += through
-      } else uses++
-    }
-    return uses
-  }
 
   /** What a value became; what was computed before is there from the start. */
   private at(value: Value): Stored | Expression {
