@@ -41,16 +41,11 @@ const MATMUL = defineOp('matmul', {
 
 const product = (a: Tensor, b: Tensor): Tensor => MATMUL([a, b], { hasBias: false, activation: 'none' })
 
-/**
- * The gradient of `b`. Where `b` is one matrix for the whole batch, the batch is rows of one long product. Where `b` is a
- * transposed view, so is its gradient: the gradient of what it is a view of then lies in memory as its kernel wants it.
- */
+/** The gradient of `b`. Where `b` is one matrix for the whole batch, the batch is rows of one long product. */
 function rightGradient(a: Tensor, b: Tensor, dy: Tensor): Tensor {
-  const turned = b.value.node.op.name === 'permute'
-  const between = (x: Tensor, y: Tensor): Tensor => (turned ? swapped(product(swapped(y), x)) : product(swapped(x), y))
-  if (b.shape.length > 2 || a.shape.length === 2) return sumTo(between(a, dy), b.shape)
+  if (b.shape.length > 2 || a.shape.length === 2) return sumTo(product(swapped(a), dy), b.shape)
   const rows = (x: Tensor): Tensor => reshaped(x, [batchOf(x.shape).reduce((n, extent) => n * extent, 1) * (x.shape.at(-2) as number), x.shape.at(-1) as number])
-  return between(rows(a), rows(dy))
+  return product(swapped(rows(a)), rows(dy))
 }
 
 /** Dot product over the last axis of `a` and the first-but-one of `b` for vectors and matrices of any rank. */
