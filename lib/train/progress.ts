@@ -33,11 +33,13 @@ export class Progress {
   private readonly start: number
   private drawn = Number.NEGATIVE_INFINITY
   private done = 0
+  private total: number
 
-  constructor(private readonly options: ProgressOptions) {
+  constructor(options: ProgressOptions) {
     if (!(Number.isInteger(options.total) && options.total > 0)) {
       throw new ArgumentError(`progress: the total ${options.total} is no integer above 0`)
     }
+    this.total = options.total
     this.stream = options.stream ?? process.stderr
     this.terminal = this.stream.isTTY === true
     this.interval = options.intervalMs ?? (this.terminal ? 100 : 10_000)
@@ -45,11 +47,15 @@ export class Progress {
     this.start = this.now()
   }
 
-  /** Tells how far the job is; `facts` (a loss, a rate) stand beside the bar. Draws only when it is time to. */
-  update(done: number, facts: Readonly<Record<string, string>> = {}): void {
+  /**
+   * Tells how far the job is; `facts` (a loss, a rate) stand beside the bar, `total` is how many steps there are by what is
+   * known now. Draws only when it is time to.
+   */
+  update(done: number, facts: Readonly<Record<string, string>> = {}, total = this.total): void {
     this.done = done
+    this.total = total
     const now = this.now()
-    if (now - this.drawn < this.interval && done < this.options.total) return
+    if (now - this.drawn < this.interval && done < total) return
     this.drawn = now
     const line = this.line(facts)
     this.stream.write(this.terminal ? `\r\x1b[2K${line}` : `${line}\n`)
@@ -61,7 +67,7 @@ export class Progress {
   }
 
   private line(facts: Readonly<Record<string, string>>): string {
-    const { total } = this.options
+    const { total } = this
     const seconds = (this.now() - this.start) / 1000
     const left = this.done > 0 ? (seconds / this.done) * (total - this.done) : Number.POSITIVE_INFINITY
     const parts = [
@@ -76,7 +82,7 @@ export class Progress {
   }
 
   private bar(width: number): string {
-    const eighths = Math.round((Math.min(1, this.done / this.options.total) || 0) * width * 8)
+    const eighths = Math.round((Math.min(1, this.done / this.total) || 0) * width * 8)
     const full = '█'.repeat(Math.floor(eighths / 8)) + (EIGHTHS[eighths % 8] as string)
     return `▕${full.padEnd(width)}▏`
   }
