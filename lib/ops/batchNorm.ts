@@ -127,5 +127,6 @@ export function batchNorm<D extends DType, S extends Shape>(
   const scale = weight ? mul(rstd, cast(weight, wide)) : rstd
   const offset = mul(cast(mean, wide), scale)
   const shift = bias ? sub(cast(bias, wide), offset) : mul(offset, -1)
-  return add(mul(x, beside(scale, x)), beside(shift, x)) as Tensor<D, S>
+  const values = cast(x, wide)
+  return cast(add(mul(values, beside(scale, values)), beside(shift, values)), x.dtype) as Tensor<D, S>
 }

@@ -6,8 +6,6 @@ import { formatShape, type Shape } from '../schema/shape.js'
 import type { Tensor } from '../tensor.js'
 import { expectShape, floatOperand, integerFrom, sameDType } from './arguments.js'
 import { defineOp } from './define.js'
-import { add } from './element.js'
-import { reshaped } from './linear.js'
 import { ACTIVATIONS } from './matmul.js'
 import { sum } from './reduce.js'
 import { channelsLast, slidExtents, slidingOver, type SlidingOptions } from './window.js'
@@ -99,12 +97,13 @@ function convolution<D extends DType>(op: string, spatial: number, x: Tensor<D>,
   if (kernel.some((extent) => extent === 0)) throw new ShapeError(`${op}: the kernel is empty: ${text}`)
   const window = slidingOver(op, input.shape, kernel, options)
   slidExtents(op, input.shape.slice(2), window)
-  const y = convolved(x, w, { ...window, groups })
-  if (!bias) return y as Tensor<D>
-  const given = floatOperand(op, bias)
-  expectShape(op, 'the bias', given, [outputs])
-  sameDType(op, ['x', 'the bias'], [input, given])
-  return add(y, reshaped(bias, [outputs, ...kernel.map(() => 1)])) as Tensor<D>
+  if (bias) {
+    const given = floatOperand(op, bias)
+    expectShape(op, 'the bias', given, [outputs])
+    sameDType(op, ['x', 'the bias'], [input, given])
+  }
+  const params = { ...geometry({ ...window, groups }), hasBias: bias !== undefined, activation: 'none' } as const
+  return CONV([x, w, bias], params) as Tensor<D>
 }
 
 /**

@@ -10,9 +10,9 @@ int64_t TensorSpec::size() const {
 }
 
 bool TensorSpec::contiguous() const {
+  if (size() == 0) return true;
   int64_t expected = 1;
   for (size_t axis = shape.size(); axis-- > 0;) {
-    if (shape[axis] == 0) return true;
     if (shape[axis] != 1 && strides[axis] != expected) return false;
     expected *= shape[axis];
   }

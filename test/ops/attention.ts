@@ -1,0 +1,161 @@
+// Cases of scaled dot-product attention.
+import * as h from '../../lib/index.js'
+import { Dense, type ErrorCase, type OpCase, type OperandSpec } from './case.js'
+import { softmaxOf } from './softmax.js'
+
+interface Options {
+  readonly causal?: boolean
+  readonly scale?: number
+}
+
+/** q [B,H,T,D], k [B,Hkv,S,D], v [B,Hkv,S,Dv]; `bias(b, h, i, j)` is added to the scores, -Infinity hides a key. */
+function attend(q: Dense, k: Dense, v: Dense, { causal = false, scale }: Options, bias?: (...index: number[]) => number): Dense {
+  const [batch, heads, queries, width] = q.shape as [number, number, number, number]
+  const [own, keys] = k.shape.slice(1) as [number, number]
+  const factor = scale ?? 1 / Math.sqrt(width)
+  const result = new Dense([batch, heads, queries, v.shape[3] as number])
+  let position = 0
+  for (let b = 0; b < batch; b++) {
+    for (let head = 0; head < heads; head++) {
+      const group = Math.floor(head / (heads / own))
+      for (let i = 0; i < queries; i++) {
+        const scores = Array.from({ length: keys }, (_, j) => {
+          if (causal && j > i + keys - queries) return Number.NEGATIVE_INFINITY
+          let sum = 0
+          for (let d = 0; d < width; d++) sum += q.at(b, head, i, d) * k.at(b, group, j, d)
+          return sum * factor + (bias?.(b, head, i, j) ?? 0)
+        })
+        // A query that sees nothing gives zeros.
+        const weights = scores.some(Number.isFinite) ? softmaxOf(scores) : scores.map(() => 0)
+        for (let d = 0; d < (v.shape[3] as number); d++) {
+          result.data[position++] = weights.reduce((sum, weight, j) => sum + weight * v.at(b, group, j, d), 0)
+        }
+      }
+    }
+  }
+  return result
+}
+
+/** The element of a mask of fewer or unit axes beside [b, h, i, j]. */
+const broadcast = (mask: Dense) => (...index: number[]): number =>
+  mask.at(...index.slice(4 - mask.shape.length).map((coordinate, axis) => (mask.shape[axis] === 1 ? 0 : coordinate)))
+
+const shapes = (b: number, heads: number, own: number, t: number, s: number, d: number, dv = d): OperandSpec[] => [
+  { shape: [b, heads, t, d] },
+  { shape: [b, own, s, d] },
+  { shape: [b, own, s, dv] },
+]
+
+type Row = readonly [name: string, operands: readonly OperandSpec[], options?: Options]
+
+const PLAIN: readonly Row[] = [
+  ['attention', shapes(2, 3, 3, 4, 4, 5)],
+  ['with another width of values', shapes(1, 2, 2, 3, 5, 4, 7)],
+  ['causal', shapes(2, 2, 2, 5, 5, 4), { causal: true }],
+  ['causal with more keys than queries', shapes(1, 2, 2, 3, 6, 4), { causal: true }],
+  ['causal with queries that see nothing', shapes(1, 2, 2, 6, 4, 4), { causal: true }],
+  ['grouped heads', shapes(2, 6, 2, 3, 4, 4)],
+  ['one head of keys for all, causal', shapes(1, 4, 1, 4, 4, 3), { causal: true }],
+  ['its own scale', shapes(1, 2, 2, 3, 3, 4), { scale: 0.3 }],
+  ['one query', shapes(2, 2, 2, 1, 6, 4), { causal: true }],
+]
+
+const bool = (shape: readonly number[]): OperandSpec => ({ shape, low: 0, high: 2, integers: true, dtype: 'bool' })
+
+const MASKED: readonly (readonly [shape: readonly number[], options?: Options])[] = [
+  [[2, 2, 4, 5]],
+  [[4, 5]],
+  [[2, 1, 1, 5]],
+  [[4, 1]],
+  [[1, 2, 4, 5], { causal: true }],
+]
+
+const masks: OpCase[] = MASKED.flatMap(([shape, options = {}]): OpCase[] => [
+  {
+    name: `a bool mask [${shape}]${options.causal ? ', causal' : ''}`,
+    operands: [...shapes(2, 2, 1, 4, 5, 3), bool(shape)],
+    run: (q, k, v, mask) => h.scaledDotProductAttention(q, k as h.Tensor, v as h.Tensor, { ...options, mask }),
+    reference: (q, k, v, mask) => attend(q, k as Dense, v as Dense, options, (...index) => (broadcast(mask as Dense)(...index) ? 0 : Number.NEGATIVE_INFINITY)),
+  },
+  {
+    name: `a float mask [${shape}]${options.causal ? ', causal' : ''}`,
+    operands: [...shapes(2, 2, 1, 4, 5, 3), { shape }],
+    run: (q, k, v, mask) => h.scaledDotProductAttention(q, k as h.Tensor, v as h.Tensor, { ...options, mask }),
+    reference: (q, k, v, mask) => attend(q, k as Dense, v as Dense, options, broadcast(mask as Dense)),
+  },
+])
+
+/** Heads of one matrix [B,T,3C], as a transformer block makes them. */
+const heads = (x: h.Tensor, count: number): h.Tensor[] =>
+  h.split(x, (x.shape[2] as number) / 3, 2).map((part) => part.reshape(x.shape[0] as number, x.shape[1] as number, count, -1).permute(0, 2, 1, 3))
+
+const headsOf = (x: Dense, count: number): Dense[] => {
+  const [batch, length, wide] = x.shape as [number, number, number]
+  const width = wide / 3 / count
+  return [0, 1, 2].map((part) =>
+    Dense.from([batch, count, length, width], ([b, head, t, d]) =>
+      x.at(b as number, t as number, (part * wide) / 3 + (head as number) * width + (d as number))),
+  )
+}
+
+export const CASES: readonly OpCase[] = [
+  ...PLAIN.map(([name, operands, options = {}]): OpCase => ({
+    name,
+    operands,
+    run: (q, k, v) => h.scaledDotProductAttention(q, k as h.Tensor, v as h.Tensor, options),
+    reference: (q, k, v) => attend(q, k as Dense, v as Dense, options),
+  })),
+  ...masks,
+  {
+    name: 'heads that are views of one [B,T,3C] matrix',
+    operands: [{ shape: [2, 5, 3 * 2 * 4] }],
+    run: (x) => {
+      const [q, k, v] = heads(x, 2) as [h.Tensor, h.Tensor, h.Tensor]
+      return h.scaledDotProductAttention(q, k, v, { causal: true }).permute(0, 2, 1, 3).reshape(2, 5, 8)
+    },
+    reference: (x) => {
+      const [q, k, v] = headsOf(x, 2) as [Dense, Dense, Dense]
+      const out = attend(q, k, v, { causal: true })
+      return Dense.from([2, 5, 8], ([b, t, c]) => out.at(b as number, Math.floor((c as number) / 4), t as number, (c as number) % 4))
+    },
+  },
+  {
+    name: 'several blocks of queries and keys',
+    operands: shapes(1, 2, 1, 150, 210, 16),
+    run: (q, k, v) => h.scaledDotProductAttention(q, k as h.Tensor, v as h.Tensor, { causal: true }),
+    reference: (q, k, v) => attend(q, k as Dense, v as Dense, { causal: true }),
+    order: 0,
+  },
+  {
+    name: 'no keys',
+    operands: shapes(1, 2, 2, 3, 0, 4),
+    run: (q, k, v) => h.scaledDotProductAttention(q, k as h.Tensor, v as h.Tensor),
+    reference: () => new Dense([1, 2, 3, 4]),
+    order: 0,
+  },
+  {
+    name: 'dropout of probability 0 drops nothing',
+    operands: shapes(1, 2, 2, 3, 4, 4),
+    run: (q, k, v) => h.scaledDotProductAttention(q, k as h.Tensor, v as h.Tensor, { dropout: 0 }),
+    reference: (q, k, v) => attend(q, k as Dense, v as Dense, {}),
+    dtypes: ['f32'],
+    order: 0,
+  },
+]
+
+const zeros = (...shape: number[]): h.Tensor => h.zeros(shape)
+const call = (q: h.Tensor, k: h.Tensor, v: h.Tensor, options?: h.AttentionOptions) => (): h.Tensor => h.scaledDotProductAttention(q, k, v, options)
+const square = (): [h.Tensor, h.Tensor, h.Tensor] => [zeros(1, 2, 3, 4), zeros(1, 2, 3, 4), zeros(1, 2, 3, 4)]
+
+export const ERRORS: readonly ErrorCase[] = [
+  { name: 'too few axes', call: call(zeros(2, 3, 4), zeros(2, 3, 4), zeros(2, 3, 4)), error: h.ShapeError, message: /scaledDotProductAttention: it takes q \[B,H,T,D\].*not q \[2,3,4\]/ },
+  { name: 'other lengths of keys and values', call: call(zeros(1, 2, 3, 4), zeros(1, 2, 5, 4), zeros(1, 2, 3, 4)), error: h.ShapeError, message: /lengths of k and v must be equal.*k \[1,2,5,4\], v \[1,2,3,4\]/ },
+  { name: 'other widths', call: call(zeros(1, 2, 3, 4), zeros(1, 2, 3, 5), zeros(1, 2, 3, 4)), error: h.ShapeError, message: /heads of one width/ },
+  { name: 'heads that are no multiple', call: call(zeros(1, 3, 3, 4), zeros(1, 2, 3, 4), zeros(1, 2, 3, 4)), error: h.ShapeError, message: /must be a multiple/ },
+  { name: 'heads of no width', call: call(zeros(1, 1, 3, 0), zeros(1, 1, 3, 0), zeros(1, 1, 3, 4)), error: h.ArgumentError, message: /heads have no width/ },
+  { name: 'other dtypes', call: () => h.scaledDotProductAttention(h.zeros([1, 1, 1, 1]), h.zeros([1, 1, 1, 1], { dtype: 'f64' }), h.zeros([1, 1, 1, 1])), error: h.DTypeError, message: /q is f32, k is f64/ },
+  { name: 'an integer mask', call: call(...square(), { mask: h.zeros([3, 3], { dtype: 'i32' }) }), error: h.DTypeError, message: /the mask is bool .* not i32/ },
+  { name: 'a mask of another shape', call: call(...square(), { mask: zeros(3, 4) }), error: h.ShapeError, message: /the mask \[3,4\] does not broadcast to \[1,2,3,3\]/ },
+  { name: 'a scale that is NaN', call: call(...square(), { scale: Number.NaN }), error: h.ArgumentError, message: /scale must be a number finite, not NaN/ },
+  { name: 'a dropout of 2', call: call(...square(), { dropout: 2 }), error: h.ArgumentError, message: /dropout must be a number from 0 to 1, not 2/ },
+]

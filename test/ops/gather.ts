@@ -1,0 +1,193 @@
+// Cases of selection by index: take, embedding, gather, scatterAdd, oneHot, argmax, argmin.
+import * as h from '../../lib/index.js'
+import { Dense, type ErrorCase, forEachIndex, type OpCase, type OperandSpec } from './case.js'
+
+const EVERY = ['f32', 'f64', 'bf16', 'f16', 'i8', 'i32', 'i64'] as const
+type Index = 'i32' | 'i64'
+
+const indices = (shape: readonly number[], high: number, dtype: Index = 'i32'): OperandSpec => ({ shape, low: 0, high, integers: true, dtype })
+const values = (shape: readonly number[]): OperandSpec => ({ shape, low: -9, high: 10, integers: true })
+
+/** NumPy's take along `axis`: the axes of the index stand where it was. */
+function take(x: Dense, index: Dense, axis: number): Dense {
+  const rank = index.shape.length
+  return Dense.from([...x.shape.slice(0, axis), ...index.shape, ...x.shape.slice(axis + 1)], (at) =>
+    x.at(...at.slice(0, axis), index.at(...at.slice(axis, axis + rank)), ...at.slice(axis + rank)))
+}
+
+const gather = (x: Dense, index: Dense, axis: number): Dense =>
+  Dense.from(index.shape, (at) => x.at(...at.map((coordinate, k) => (k === axis ? index.at(...at) : coordinate))))
+
+function scatterAdd(x: Dense, index: Dense, source: Dense, axis: number): Dense {
+  const sums = new Map<string, number>()
+  forEachIndex(index.shape, (at, position) => {
+    const key = at.map((coordinate, k) => (k === axis ? (index.data[position] as number) : coordinate)).join()
+    sums.set(key, (sums.get(key) ?? 0) + (source.data[position] as number))
+  })
+  return Dense.from(x.shape, (at) => x.at(...at) + (sums.get(at.join()) ?? 0))
+}
+
+/** The index of the first extreme along `axis`; NaN is one. */
+function extremeOf(x: Dense, axis: number, better: (a: number, b: number) => boolean): Dense {
+  return Dense.from(x.shape.filter((_, k) => k !== axis), (rest) => {
+    const at = (i: number): number => x.at(...rest.slice(0, axis), i, ...rest.slice(axis))
+    let best = 0
+    for (let i = 1; i < (x.shape[axis] as number); i++) {
+      if (!Number.isNaN(at(best)) && (better(at(i), at(best)) || Number.isNaN(at(i)))) best = i
+    }
+    return best
+  })
+}
+
+const EXTREMES = [
+  ['argmax', h.argmax, (a: number, b: number) => a > b],
+  ['argmin', h.argmin, (a: number, b: number) => a < b],
+] as const
+
+const TAKES: readonly (readonly [x: readonly number[], index: readonly number[], axis: number, dtype: Index])[] = [
+  [[5, 3], [4], 0, 'i32'],
+  [[5], [2, 3], 0, 'i64'],
+  [[4, 3, 2], [2, 2], 1, 'i32'],
+  [[2, 3, 6], [3], -1, 'i64'],
+  [[3, 2], [], 0, 'i32'],
+  [[3, 4], [0], 0, 'i32'],
+]
+
+const GATHERS: readonly (readonly [x: readonly number[], index: readonly number[], axis: number, dtype: Index])[] = [
+  [[4, 3], [6, 3], 0, 'i32'],
+  [[4, 5], [4, 2], 1, 'i64'],
+  [[2, 4, 3], [2, 5, 2], 1, 'i32'],
+  [[7], [3], -1, 'i32'],
+]
+
+const axisFrom = (axis: number, rank: number): number => (axis < 0 ? axis + rank : axis)
+
+export const CASES: readonly OpCase[] = [
+  ...TAKES.map(([x, index, axis, dtype]): OpCase => ({
+    name: `take [${index}] of [${x}] along axis ${axis}, ${dtype}`,
+    operands: [values(x), indices(index, x.at(axis) as number, dtype)],
+    run: (a, i) => h.take(a, i as h.Tensor, { axis }),
+    reference: (a, i) => take(a, i as Dense, axisFrom(axis, x.length)),
+    dtypes: EVERY,
+    exact: true,
+  })),
+  {
+    name: 'take of many rows',
+    operands: [values([50, 33]), indices([400], 50)],
+    run: (x, i) => h.take(x, i as h.Tensor),
+    reference: (x, i) => take(x, i as Dense, 0),
+    exact: true,
+    order: 0,
+  },
+  {
+    name: 'the gradient of take adds up equal rows',
+    operands: [values([6, 5]), indices([40], 6), values([40, 5])],
+    run: (x, i, dy) => h.vjp([h.take(x, i as h.Tensor)], [dy as h.Tensor], [x]).get(x),
+    reference: (x, i, dy) =>
+      Dense.from(x.shape, ([row, column]) =>
+        [...(i as Dense).data].reduce((sum, at, k) => (at === row ? sum + (dy as Dense).at(k, column as number) : sum), 0)),
+    dtypes: ['f32', 'f64', 'f16'],
+    exact: true,
+    order: 0,
+  },
+  {
+    name: 'embedding',
+    operands: [{ shape: [7, 4] }, indices([2, 3], 7)],
+    run: (x, i) => h.embedding(x, i as h.Tensor),
+    reference: (x, i) => take(x, i as Dense, 0),
+  },
+  ...GATHERS.flatMap(([x, index, axis, dtype]): OpCase[] => [
+    {
+      name: `gather [${index}] of [${x}] along axis ${axis}, ${dtype}`,
+      operands: [values(x), indices(index, x.at(axis) as number, dtype)],
+      run: (a, i) => h.gather(a, i as h.Tensor, { axis }),
+      reference: (a, i) => gather(a, i as Dense, axisFrom(axis, x.length)),
+      dtypes: EVERY,
+      exact: true,
+    },
+    {
+      name: `scatterAdd [${index}] into [${x}] along axis ${axis}, ${dtype}`,
+      operands: [values(x), indices(index, x.at(axis) as number, dtype), values(index)],
+      run: (a, i, source) => h.scatterAdd(a, i as h.Tensor, source as h.Tensor, { axis }),
+      reference: (a, i, source) => scatterAdd(a, i as Dense, source as Dense, axisFrom(axis, x.length)),
+      dtypes: EVERY,
+      exact: true,
+    },
+  ]),
+  {
+    name: 'oneHot, an index out of range giving zeros',
+    operands: [{ shape: [3, 4], low: -2, high: 7, integers: true, dtype: 'i32' }],
+    run: (i) => h.oneHot(i, 5),
+    reference: (i) => Dense.from([3, 4, 5], ([a, b, k]) => Number(i.at(a as number, b as number) === k)),
+    dtypes: ['f32'],
+    exact: true,
+    order: 0,
+  },
+  {
+    name: 'oneHot of no classes',
+    operands: [indices([3], 1)],
+    run: (i) => h.oneHot(i, 0, { dtype: 'bool' }),
+    reference: () => new Dense([3, 0]),
+    dtypes: ['i32'],
+    order: 0,
+  },
+  ...EXTREMES.flatMap(([name, run, better]): OpCase[] => [
+    ...[0, 1, -1].map((axis): OpCase => ({
+      name: `${name} along axis ${axis}, with ties`,
+      operands: [{ shape: [4, 5, 6], low: -2, high: 3, integers: true }],
+      run: (x) => run(x, { axis }),
+      reference: (x) => extremeOf(x, axisFrom(axis, 3), better),
+      dtypes: EVERY,
+      order: 0,
+    })),
+    {
+      name: `${name} of everything, keeping the axes`,
+      operands: [{ shape: [3, 4] }],
+      run: (x) => run(x, { keepDims: true }),
+      reference: (x) => new Dense([1, 1], extremeOf(new Dense([12], x.data), 0, better).data),
+      order: 0,
+    },
+    {
+      name: `${name} of long rows`,
+      operands: [{ shape: [3, 1029] }],
+      run: (x) => run(x, { axis: 1, keepDims: true }),
+      reference: (x) => new Dense([3, 1], extremeOf(x, 1, better).data),
+      order: 0,
+    },
+    {
+      name: `${name} where NaN wins`,
+      operands: [{ shape: [6, 17], low: -2, high: 3, integers: true }],
+      run: (x) => run(h.where(h.eq(x, 1), Number.NaN, x), { axis: 1 }),
+      reference: (x) => extremeOf(x.map((v) => (v === 1 ? Number.NaN : v)), 1, better),
+      dtypes: ['f32', 'f64', 'bf16', 'f16'],
+      order: 0,
+    },
+    {
+      name: `${name} of infinities`,
+      operands: [{ shape: [4, 9], apart: 0.5 }],
+      run: (x) => run(h.mul(h.sign(x), Number.POSITIVE_INFINITY), { axis: 1 }),
+      reference: (x) => extremeOf(x.map((v) => Math.sign(v) * Number.POSITIVE_INFINITY), 1, better),
+      order: 0,
+    },
+  ]),
+]
+
+const x = (): h.Tensor => h.zeros([3, 4])
+const i = (...shape: number[]): h.Tensor => h.zeros(shape, { dtype: 'i32' })
+
+export const ERRORS: readonly ErrorCase[] = [
+  { name: 'take of a scalar', call: () => h.take(h.tensor(1), i(2)), error: h.ShapeError, message: /take: a scalar has no axis/ },
+  { name: 'take by floats', call: () => h.take(x(), h.zeros([2])), error: h.DTypeError, message: /take: indices are i32 or i64, not f32/ },
+  { name: 'take along no axis', call: () => h.take(x(), i(2), { axis: 2 }), error: h.ShapeError, message: /take: there is no axis 2/ },
+  { name: 'a table of three axes', call: () => h.embedding(h.zeros([2, 3, 4]), i(2)), error: h.ShapeError, message: /embedding: the table must be \[V,C\], not \[2,3,4\]/ },
+  { name: 'a paddingIndex that is no row', call: () => h.embedding(x(), i(2), { paddingIndex: 3 }), error: h.ArgumentError, message: /paddingIndex 3 is no row of a table \[3,4\]/ },
+  { name: 'a negative paddingIndex', call: () => h.embedding(x(), i(2), { paddingIndex: -1 }), error: h.ArgumentError, message: /paddingIndex must be an integer from 0 up, not -1/ },
+  { name: 'gather with another rank', call: () => h.gather(x(), i(3), { axis: 0 }), error: h.ShapeError, message: /gather: x \[3,4\] and the index \[3\] must have the same number of axes/ },
+  { name: 'gather with a larger index', call: () => h.gather(x(), i(3, 5), { axis: 0 }), error: h.ShapeError, message: /gather: the index \[3,5\] is larger than x \[3,4\] along axis 1/ },
+  { name: 'scatterAdd of another dtype', call: () => h.scatterAdd(x(), i(3, 4), h.zeros([3, 4], { dtype: 'f64' }), { axis: 0 }), error: h.DTypeError, message: /scatterAdd: x is f32, the source is f64/ },
+  { name: 'scatterAdd of another shape', call: () => h.scatterAdd(x(), i(3, 4), h.zeros([3, 3]), { axis: 0 }), error: h.ShapeError, message: /scatterAdd: the source \[3,3\] must have the shape of the index, \[3,4\]/ },
+  { name: 'a fractional number of classes', call: () => h.oneHot(i(2), 1.5), error: h.ArgumentError, message: /oneHot: classes must be an integer from 0 up, not 1.5/ },
+  { name: 'oneHot of an unknown dtype', call: () => h.oneHot(i(2), 2, { dtype: 'u16' as never }), error: h.DTypeError, message: /oneHot: there is no dtype 'u16'/ },
+  { name: 'argmax of nothing', call: () => h.argmax(h.zeros([2, 0]), { axis: 1 }), error: h.ShapeError, message: /argmax: there is no extreme of no elements; \[2,0\] is empty along axis 1/ },
+  { name: 'argmin along no axis', call: () => h.argmin(x(), { axis: -3 }), error: h.ShapeError, message: /argmin: there is no axis -3/ },
+]

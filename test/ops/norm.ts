@@ -1,0 +1,157 @@
+// Cases of layer norm, RMS norm and batch norm.
+import * as h from '../../lib/index.js'
+import { Dense, type ErrorCase, type OpCase, type OperandSpec } from './case.js'
+import { fold } from './reduce.js'
+
+const average = (elements: readonly number[]): number => elements.reduce((a, b) => a + b, 0) / elements.length
+
+/** Statistics of `x` over `axes`, beside it: extents of 1 there. */
+const meanOf = (x: Dense, axes: readonly number[]): Dense => fold(x, axes, average, true)
+const varianceOf = (x: Dense, axes: readonly number[]): Dense =>
+  fold(x, axes, (elements) => average(elements.map((v) => (v - average(elements)) ** 2)), true)
+const meanSquareOf = (x: Dense, axes: readonly number[]): Dense => fold(x, axes, (elements) => average(elements.map((v) => v * v)), true)
+
+/** The element of `small` that stands beside `index`: axes of extent 1 repeat, missing ones lead. */
+const beside = (small: Dense, index: readonly number[]): number =>
+  small.at(...index.slice(index.length - small.shape.length).map((coordinate, axis) => (small.shape[axis] === 1 ? 0 : coordinate)))
+
+interface Affine {
+  readonly weight?: Dense | undefined
+  readonly bias?: Dense | undefined
+  readonly eps: number
+}
+
+function normalised(x: Dense, mean: Dense, variance: Dense, { weight, bias, eps }: Affine): Dense {
+  return Dense.from(x.shape, (index) => {
+    const normal = (x.at(...index) - beside(mean, index)) / Math.sqrt(beside(variance, index) + eps)
+    return normal * (weight ? beside(weight, index) : 1) + (bias ? beside(bias, index) : 0)
+  })
+}
+
+const layerNorm = (x: Dense, axes: readonly number[], affine: Affine): Dense =>
+  normalised(x, meanOf(x, axes), varianceOf(x, axes), affine)
+
+const rmsNorm = (x: Dense, axes: readonly number[], affine: Affine): Dense =>
+  normalised(x, new Dense(x.shape.map(() => 1)), meanSquareOf(x, axes), affine)
+
+const acrossBatch = (x: Dense): number[] => x.shape.flatMap((_, axis) => (axis === 1 ? [] : [axis]))
+
+/** A vector over the channels as a tensor with further unit axes. */
+const channels = (vector: Dense, rank: number): Dense => new Dense([...vector.shape, ...new Array<number>(rank - 2).fill(1)], vector.data)
+
+/** As `norm` gives it, with the vectors of an affine transformation over the channels. */
+function batchNorm(x: Dense, mean: Dense, variance: Dense, { weight, bias, eps }: Affine): Dense {
+  const rank = x.shape.length
+  return normalised(x, mean, variance, { weight: weight && channels(weight, rank), bias: bias && channels(bias, rank), eps })
+}
+
+const positive: Pick<OperandSpec, 'low' | 'high'> = { low: 0.2, high: 2 }
+
+const LAYERS: OpCase[] = [
+  ...[[[4, 6], 1], [[2, 3, 8], 1], [[2, 3, 4], 2], [[3, 2, 2, 2], 4], [[5, 1], 1]].flatMap(([shape, axes]): OpCase[] => {
+    const [extents, count] = [shape as number[], axes as number]
+    const over = extents.map((_, axis) => axis).slice(-count)
+    const end = extents.slice(-count)
+    return [
+      {
+        name: `layerNorm of [${extents}] over ${count} axes`,
+        operands: [{ shape: extents }, { shape: end, ...positive }, { shape: end }],
+        run: (x, weight, bias) => h.layerNorm(x, end, { weight, bias }),
+        reference: (x, weight, bias) => layerNorm(x, over, { weight, bias, eps: 1e-5 }),
+      },
+      {
+        name: `rmsNorm of [${extents}] over ${count} axes`,
+        operands: [{ shape: extents }, { shape: end, ...positive }],
+        run: (x, weight) => h.rmsNorm(x, end, { weight }),
+        reference: (x, weight) => rmsNorm(x, over, { weight, eps: 1e-6 }),
+      },
+    ]
+  }),
+  {
+    name: 'layerNorm without weights, with its own eps',
+    operands: [{ shape: [3, 5] }],
+    run: (x) => h.layerNorm(x, [5], { eps: 0.1 }),
+    reference: (x) => layerNorm(x, [1], { eps: 0.1 }),
+  },
+  {
+    name: 'rmsNorm without weight, with its own eps',
+    operands: [{ shape: [3, 5] }],
+    run: (x) => h.rmsNorm(x, [5], { eps: 0.1 }),
+    reference: (x) => rmsNorm(x, [1], { eps: 0.1 }),
+  },
+  {
+    name: 'layerNorm of wide rows far from zero',
+    operands: [{ shape: [3, 517], low: 99, high: 101 }],
+    run: (x) => h.layerNorm(x, [517]),
+    reference: (x) => layerNorm(x, [1], { eps: 1e-5 }),
+    dtypes: ['f64', 'bf16', 'f16'],
+    order: 0,
+  },
+  {
+    name: 'layerNorm of no rows',
+    operands: [{ shape: [0, 4] }],
+    run: (x) => h.layerNorm(x, [4]),
+    reference: () => new Dense([0, 4]),
+    order: 0,
+  },
+]
+
+const BATCHES: OpCase[] = [[6, 3], [4, 3, 5], [2, 3, 4, 2]].flatMap((shape): OpCase[] => [
+  {
+    name: `batchNormTraining of [${shape}]`,
+    operands: [{ shape }, { shape: [3], ...positive }, { shape: [3] }],
+    run: (x, weight, bias) => h.batchNormTraining(x, { weight, bias }).y,
+    reference: (x, weight, bias) =>
+      batchNorm(x, meanOf(x, acrossBatch(x)), varianceOf(x, acrossBatch(x)), { weight, bias, eps: 1e-5 }),
+  },
+  {
+    name: `batchNormTraining's mean of [${shape}]`,
+    operands: [{ shape }],
+    run: (x) => h.batchNormTraining(x).mean,
+    reference: (x) => new Dense([3], meanOf(x, acrossBatch(x)).data),
+    dtypes: ['f32', 'f64'],
+  },
+  {
+    name: `batchNormTraining's variance of [${shape}]`,
+    operands: [{ shape }],
+    run: (x) => h.batchNormTraining(x).variance,
+    reference: (x) => new Dense([3], varianceOf(x, acrossBatch(x)).data),
+    dtypes: ['f32', 'f64'],
+  },
+  {
+    name: `batchNorm of [${shape}] with given statistics`,
+    operands: [{ shape }, { shape: [3] }, { shape: [3], ...positive }, { shape: [3] }, { shape: [3] }],
+    run: (x, mean, variance, weight, bias) => h.batchNorm(x, mean, variance, { weight, bias, eps: 1e-3 }),
+    reference: (x, mean, variance, weight, bias) =>
+      batchNorm(x, channels(mean as Dense, x.shape.length), channels(variance as Dense, x.shape.length), { weight, bias, eps: 1e-3 }),
+  },
+])
+
+export const CASES: readonly OpCase[] = [
+  ...LAYERS,
+  ...BATCHES,
+  {
+    name: 'batchNormTraining in channels-last memory',
+    operands: [{ shape: [2, 4, 3, 3] }, { shape: [3], ...positive }],
+    run: (x, weight) => h.batchNormTraining(h.permute(x, [0, 3, 1, 2]), { weight }).y,
+    reference: (x, weight) => {
+      const moved = Dense.from([2, 3, 4, 3], ([n, c, i, j]) => x.at(n as number, i as number, j as number, c as number))
+      return batchNorm(moved, meanOf(moved, [0, 2, 3]), varianceOf(moved, [0, 2, 3]), { weight, eps: 1e-5 })
+    },
+  },
+]
+
+const x = (): h.Tensor => h.zeros([2, 3])
+
+export const ERRORS: readonly ErrorCase[] = [
+  { name: 'a shape that is not the end', call: () => h.layerNorm(x(), [2]), error: h.ShapeError, message: /layerNorm: the normalised shape \[2\] is not the end of \[2,3\]/ },
+  { name: 'no axes', call: () => h.rmsNorm(x(), []), error: h.ShapeError, message: /rmsNorm: the normalised shape \[\]/ },
+  { name: 'a weight of another shape', call: () => h.layerNorm(x(), [3], { weight: h.zeros([2]) }), error: h.ShapeError, message: /layerNorm: weight must have shape \[3\], not \[2\]/ },
+  { name: 'a weight of another dtype', call: () => h.rmsNorm(x(), [3], { weight: h.zeros([3], { dtype: 'f64' }) }), error: h.DTypeError, message: /rmsNorm: x is f32, weight is f64/ },
+  { name: 'integers', call: () => h.layerNorm(h.zeros([2, 3], { dtype: 'i32' }), [3]), error: h.DTypeError, message: /layerNorm: it takes floats, not i32/ },
+  { name: 'a negative eps', call: () => h.layerNorm(x(), [3], { eps: -1 }), error: h.ArgumentError, message: /layerNorm: eps must be a number from 0 up, not -1/ },
+  { name: 'an eps that is NaN', call: () => h.rmsNorm(x(), [3], { eps: Number.NaN }), error: h.ArgumentError, message: /rmsNorm: eps must be a number from 0 up, not NaN/ },
+  { name: 'one value per channel', call: () => h.batchNormTraining(h.zeros([1, 3])), error: h.ShapeError, message: /batchNorm/ },
+  { name: 'a batch norm of a vector', call: () => h.batchNormTraining(h.zeros([3])), error: h.ShapeError, message: /batchNorm\w*: it takes \[N,C\] or \[N,C,...\], not \[3\]/ },
+  { name: 'statistics of other channels', call: () => h.batchNorm(x(), h.zeros([2]), h.zeros([3])), error: h.ShapeError, message: /batchNorm: mean must have shape \[3\], not \[2\]/ },
+]

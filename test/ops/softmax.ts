@@ -1,0 +1,92 @@
+// Cases of softmax and log-softmax.
+import * as h from '../../lib/index.js'
+import { Dense, type ErrorCase, forEachIndex, type OpCase } from './case.js'
+
+/** Replaces every row along `axis` by what `change` makes of it, of any length. */
+export function alongAxis(x: Dense, axis: number, change: (row: readonly number[]) => readonly number[]): Dense {
+  const extent = x.shape[axis] as number
+  const rows = new Map<string, readonly number[]>()
+  forEachIndex(x.shape.map((own, k) => (k === axis ? 1 : own)), (index) => {
+    const row = Array.from({ length: extent }, (_, i) => x.at(...index.map((coordinate, k) => (k === axis ? i : coordinate))))
+    rows.set(index.join(), change(row))
+  })
+  const length = [...rows.values()][0]?.length ?? extent
+  return Dense.from(
+    x.shape.map((own, k) => (k === axis ? length : own)),
+    (index) => rows.get(index.map((coordinate, k) => (k === axis ? 0 : coordinate)).join())?.[index[axis] as number] as number,
+  )
+}
+
+export function softmaxOf(row: readonly number[]): number[] {
+  const peak = Math.max(...row)
+  const powers = row.map((x) => Math.exp(x - peak))
+  const total = powers.reduce((a, b) => a + b, 0)
+  return powers.map((x) => x / total)
+}
+
+export function logSoftmaxOf(row: readonly number[]): number[] {
+  const peak = Math.max(...row)
+  const total = row.reduce((sum, x) => sum + Math.exp(x - peak), 0)
+  return row.map((x) => x - peak - Math.log(total))
+}
+
+const FAMILY = [
+  ['softmax', h.softmax, softmaxOf],
+  ['logSoftmax', h.logSoftmax, logSoftmaxOf],
+] as const
+
+export const CASES: readonly OpCase[] = FAMILY.flatMap(([name, run, rule]): OpCase[] => [
+  ...[0, 1, -1].map((axis): OpCase => ({
+    name: `${name} along axis ${axis}`,
+    operands: [{ shape: [3, 4, 5] }],
+    run: (x) => run(x, { axis }),
+    reference: (x) => alongAxis(x, axis < 0 ? axis + 3 : axis, rule),
+  })),
+  {
+    name: `${name} of a vector`,
+    operands: [{ shape: [7] }],
+    run: (x) => run(x),
+    reference: (x) => alongAxis(x, 0, rule),
+  },
+  {
+    name: `${name} of long rows`,
+    operands: [{ shape: [3, 1031], low: -10, high: 10 }],
+    run: (x) => run(x),
+    reference: (x) => alongAxis(x, 1, rule),
+    order: 0,
+  },
+  {
+    name: `${name} where the exponentials alone would overflow`,
+    operands: [{ shape: [4, 6], low: -2000, high: 2000 }],
+    run: (x) => run(x),
+    reference: (x) => alongAxis(x, 1, rule),
+    order: 0,
+  },
+  {
+    name: `${name} of one class`,
+    operands: [{ shape: [4, 1] }],
+    run: (x) => run(x),
+    reference: (x) => alongAxis(x, 1, rule),
+  },
+  {
+    name: `${name} of infinities`,
+    operands: [{ shape: [5, 9], apart: 0.25 }],
+    run: (x) => run(h.where(h.gt(x, 0), x, Number.NEGATIVE_INFINITY)),
+    reference: (x) => alongAxis(x.map((v) => (v > 0 ? v : Number.NEGATIVE_INFINITY)), 1, rule),
+    order: 0,
+  },
+  {
+    name: `${name} of no rows`,
+    operands: [{ shape: [0, 4] }],
+    run: (x) => run(x),
+    reference: () => new Dense([0, 4]),
+    order: 0,
+  },
+])
+
+export const ERRORS: readonly ErrorCase[] = [
+  { name: 'integers', call: () => h.softmax(h.tensor([1, 2], { dtype: 'i32' })), error: h.DTypeError, message: /softmax: it takes floats, not i32/ },
+  { name: 'a scalar', call: () => h.logSoftmax(h.tensor(1)), error: h.ShapeError, message: /logSoftmax: a scalar has no axis/ },
+  { name: 'an axis that is not there', call: () => h.softmax(h.tensor([1]), { axis: 1 }), error: h.ShapeError, message: /softmax: there is no axis 1/ },
+  { name: 'a fractional axis', call: () => h.softmax(h.tensor([1]), { axis: 0.5 }), error: h.ShapeError, message: /softmax: there is no axis 0.5/ },
+]
