@@ -1,0 +1,94 @@
+// What heddle costs the host: a run's crossing, compilation, the event loop, the arena, memory over many steps.
+import { execFileSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { setTimeout as pause } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { compile, defaultDevice, type Tensor, tensor } from '../lib/index.js'
+import { library } from '../lib/runtime/device.js'
+import { DelayMeter } from '../examples/demo/delay.js'
+import { benchmark, trainingStep } from './models.js'
+
+export interface HostFigures {
+  /** One call into the native library that enqueues a run of the MLP's training step, median. */
+  readonly crossingUs: number
+  /** The first call of the GPT's training step: trace, compile, plan, prepare (with the timing of kernels). */
+  readonly compileMs: number
+  readonly eventLoopDelayP99Ms: number
+  readonly idleDelayP99Ms: number
+  /** Of the GPT's training step. */
+  readonly arenaBytes: number
+  readonly maxLiveBytes: number
+  /** Growth of resident memory per step of the MLP, finalizers off, over the last four fifths of the steps. */
+  readonly rssBytesPerStep: number
+}
+
+const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] as number
+
+/** Times the native call alone, by standing in front of it. */
+async function crossing(): Promise<number> {
+  const subject = benchmark('mlp')
+  const step = trainingStep(subject, 'sgd')
+  await step(subject.x, subject.y)
+  const native = library()
+  const run = native.run.bind(native)
+  const times: number[] = []
+  native.run = (plan, handles) => {
+    const start = performance.now()
+    const ticket = run(plan, handles)
+    times.push((performance.now() - start) * 1000)
+    return ticket
+  }
+  for (let i = 0; i < 300; i++) await step(subject.x, subject.y)
+  await defaultDevice().synchronize()
+  native.run = run
+  return median(times)
+}
+
+async function compilation(): Promise<Pick<HostFigures, 'compileMs' | 'arenaBytes' | 'maxLiveBytes'>> {
+  const subject = benchmark('gpt')
+  const step = trainingStep(subject, 'adamw')
+  await defaultDevice().synchronize()
+  const start = performance.now()
+  await step(subject.x, subject.y)
+  const compileMs = performance.now() - start
+  const memory = step.plan?.memory
+  await defaultDevice().synchronize()
+  return { compileMs, arenaBytes: memory?.arena ?? 0, maxLiveBytes: memory?.live ?? 0 }
+}
+
+/** Idle and training in turns, so that both meet the same machine. */
+async function delays(): Promise<Pick<HostFigures, 'eventLoopDelayP99Ms' | 'idleDelayP99Ms'>> {
+  const subject = benchmark('gpt')
+  const step = trainingStep(subject, 'adamw')
+  for (let i = 0; i < 3; i++) await step(subject.x, subject.y)
+  const meter = new DelayMeter()
+  for (let turn = 0; turn < 8; turn++) {
+    await defaultDevice().synchronize()
+    meter.enter('idle')
+    await pause(1000)
+    meter.enter('busy')
+    const end = performance.now() + 1000
+    while (performance.now() < end) await (await step(subject.x, subject.y)).item()
+  }
+  meter.enter(undefined)
+  return { eventLoopDelayP99Ms: meter.p99('busy'), idleDelayP99Ms: meter.p99('idle') }
+}
+
+/** In a process of its own, with the collector at hand and finalizers off. */
+function growth(steps: number): number {
+  const child = fileURLToPath(new URL('./growth.js', import.meta.url))
+  return Number(execFileSync(process.execPath, ['--expose-gc', child, String(steps)], { encoding: 'utf8' }))
+}
+
+const { values } = parseArgs({ options: { json: { type: 'string' }, steps: { type: 'string', default: '10000' } } })
+const small = compile((x: Tensor) => x.add(1))
+await (await small(tensor(1))).item()
+const figures: HostFigures = {
+  crossingUs: await crossing(),
+  ...(await compilation()),
+  ...(await delays()),
+  rssBytesPerStep: growth(Number(values.steps)),
+}
+console.table(figures)
+if (values.json) writeFileSync(values.json, `${JSON.stringify(figures, null, 2)}\n`)
