@@ -8,6 +8,7 @@ import type { Buffer } from './runtime/buffer.js'
 import { type Device, defaultDevice } from './runtime/device.js'
 import { ArgumentError, TraceError } from './runtime/errors.js'
 import { dataLeaf } from './graph/node.js'
+import { describe } from './schema/describe.js'
 import type { Spec } from './schema/op.js'
 import { Tensor } from './tensor.js'
 
@@ -205,7 +206,10 @@ class CompiledFunction<A extends unknown[], R> {
  * or `data()`. Cells it assigns change together when the run has succeeded.
  */
 export function compile<A extends unknown[], R>(fn: (...args: A) => R, options: CompileOptions = {}): Compiled<A, R> {
-  if (typeof fn !== 'function') throw new ArgumentError(`compile: it takes a function, not ${typeof fn}`)
+  if (typeof fn !== 'function') throw new ArgumentError(`compile: it takes a function, not ${describe(fn)}`)
+  if (typeof options !== 'object' || options === null) {
+    throw new ArgumentError(`compile: the options must be an object, not ${describe(options)}`)
+  }
   const compiled = new CompiledFunction(fn, options.name ?? (fn.name || 'a compiled function'), options)
   const call = (...args: A): Promise<R> => compiled.call(args)
   return Object.defineProperties(call as Compiled<A, R>, {

@@ -1,5 +1,6 @@
 // Devices: finding them, the default one, their memory, and the queue of work each one executes in order.
 import { type Binding, binding, type DeviceStatistics, type Failure } from './binding.js'
+import { describe } from '../schema/describe.js'
 import { DeviceError, errorOfCode, type HeddleError, native } from './errors.js'
 
 interface Pending {
@@ -132,7 +133,7 @@ export function device(name: string): Device {
   const found = listDevices().find((candidate) => candidate.name === name)
   if (found) return found
   const names = listDevices().map((candidate) => candidate.name)
-  throw new DeviceError(`device: there is no device '${name}' here; this build has ${names.join(', ')}`)
+  throw new DeviceError(`device: there is no device ${typeof name === 'string' ? `'${name}'` : describe(name)} here; this build has ${names.join(', ')}`)
 }
 
 let chosen: Device | undefined
@@ -142,5 +143,5 @@ export const defaultDevice = (): Device => (chosen ??= device('cpu'))
 
 /** Sets the device new tensors are made on. */
 export function setDefaultDevice(target: Device | string): void {
-  chosen = typeof target === 'string' ? device(target) : target
+  chosen = target instanceof Device ? target : device(target)
 }

@@ -1,4 +1,5 @@
-// Elements between JavaScript and memory: typed arrays, half-precision bits, nested arrays. Imports only dtypes.
+// Elements between JavaScript and memory: typed arrays, half-precision bits, nested arrays.
+import { describe } from './describe.js'
 import type { DType, StorageArrays } from './dtype.js'
 
 /** What reading a tensor of dtype D gives. */
@@ -77,6 +78,13 @@ const ARRAYS = {
   i64: BigInt64Array,
   bool: Uint8Array,
 } as const
+
+/** Whether `data` may be memory of `dtype`: its typed array (bf16 and f16 as Uint16 bits), or raw bytes. */
+export const holds = (dtype: DType, data: unknown): boolean =>
+  data instanceof ARRAYS[dtype] || data instanceof Uint8Array || data instanceof DataView
+
+/** The typed array that carries `dtype`. */
+export const storageName = (dtype: DType): string => ARRAYS[dtype].name
 
 type Fail = (message: string) => Error
 
@@ -160,6 +168,3 @@ export function flattenNested(data: unknown, fail: Fail): (number | bigint | boo
   visit(data)
   return flat
 }
-
-const describe = (part: unknown): string =>
-  part === null ? 'null' : typeof part === 'object' ? `a ${part.constructor?.name ?? 'object'}` : `${typeof part} ${String(part)}`
