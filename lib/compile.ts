@@ -124,8 +124,11 @@ class CompiledFunction<A extends unknown[], R> {
     for (const value of values) value.pendingUsers++
     try {
       const device = values.find(({ node }) => node.device)?.node.device ?? defaultDevice()
-      if (this.queue || device.vacancy()) await this.turn(device)
-      return this.enqueue(flat, values)
+      if (!this.queue && !device.vacancy()) return this.enqueue(flat, values)
+      // After waiting, the stack no longer has the caller's line, which errors of the run are to show.
+      const site = new Error()
+      await this.turn(device)
+      return this.enqueue(flat, values, site)
     } finally {
       for (const value of values) {
         value.pendingUsers--
@@ -145,11 +148,11 @@ class CompiledFunction<A extends unknown[], R> {
     if (this.queue === turn) this.queue = undefined
   }
 
-  private enqueue(flat: Flat, values: readonly Value[]): R {
+  private enqueue(flat: Flat, values: readonly Value[], site?: Error): R {
     realize(values.filter(({ node }) => node.leaf?.kind !== 'cell'))
     const entry = this.entryFor(flat, values)
     this.plan = entry.recorded.plan
-    const buffers = entry.recorded.run(values.map(({ buffer }) => buffer as Buffer))
+    const buffers = entry.recorded.run(values.map(({ buffer }) => buffer as Buffer), site)
     return entry.rebuild(entry.outputs.map((spec, i) => new Tensor(dataLeaf(buffers[i] as Buffer, spec)))) as R
   }
 
