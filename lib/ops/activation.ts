@@ -1,5 +1,6 @@
 // Activations: composites of elementwise ops, which fuse with what is around them.
 import { ArgumentError, ShapeError } from '../runtime/errors.js'
+import { describe } from '../schema/describe.js'
 import type { DType } from '../schema/dtype.js'
 import { formatShape, type Shape } from '../schema/shape.js'
 import type { Tensor } from '../tensor.js'
@@ -107,7 +108,10 @@ export const softsign = activation('softsign', (x) => div(x, add(abs(x), 1)))
 /** `x` limited to [low, high]; outside its derivative is 0, NaN stays. Throws `ArgumentError` unless low <= high. */
 export function clamp<D extends DType, S extends Shape>(x: Tensor<D, S>, low: number, high: number): Tensor<D, S> {
   operand('clamp', x)
-  if (!(low <= high)) throw new ArgumentError(`clamp: low must be at most high, not ${low} and ${high}`)
+  if (!(typeof low === 'number' && typeof high === 'number' && low <= high)) {
+    const [first, second] = [low, high].map((limit) => (typeof limit === 'number' ? limit : describe(limit)))
+    throw new ArgumentError(`clamp: low must be at most high, not ${first} and ${second}`)
+  }
   return where(lt(x, low), low, where(gt(x, high), high, x)) as Tensor<D, S>
 }
 

@@ -125,7 +125,9 @@ function convert(elements: readonly (number | bigint | boolean)[], dtype: DType,
     const element = elements[i] as number | bigint | boolean
     if (dtype === 'i64') {
       if (typeof element === 'number' && !Number.isInteger(element)) throw fail(`${element} at position ${i} is no i64`)
-      ;(target as BigInt64Array)[i] = BigInt(element)
+      const whole = BigInt(element)
+      if (BigInt.asIntN(64, whole) !== whole) throw fail(`${element} at position ${i} does not fit i64`)
+      ;(target as BigInt64Array)[i] = whole
       continue
     }
     const number = Number(element)
