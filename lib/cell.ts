@@ -4,8 +4,10 @@ import { CellState } from './graph/cell.js'
 import type { Value } from './graph/node.js'
 import { copyOf } from './graph/recording.js'
 import { currentTrace } from './graph/trace.js'
-import { ArgumentError, TraceError } from './runtime/errors.js'
+import { ArgumentError, DTypeError, TraceError } from './runtime/errors.js'
+import { describe } from './schema/describe.js'
 import type { DType } from './schema/dtype.js'
+import { holds, storageName } from './schema/elements.js'
 import type { Shape } from './schema/shape.js'
 import { Tensor } from './tensor.js'
 
@@ -26,6 +28,7 @@ export class Cell<D extends DType = DType, S extends Shape = Shape> extends Tens
   constructor(initial: Tensor<D, S>, options: CellOptions = {}) {
     super(undefined)
     if (currentTrace()) throw new TraceError('cell: state can not be made inside a compiled function; make it before')
+    if (!(initial instanceof Tensor)) throw new ArgumentError(`cell: it starts from a tensor, not ${describe(initial)}`)
     const { dtype, shape } = initial
     const buffer = copyOf(initial.value)
     this.state = new CellState(buffer, dtype, shape, options.name ?? `cell ${dtype}[${shape}]`)
@@ -50,14 +53,18 @@ export class Cell<D extends DType = DType, S extends Shape = Shape> extends Tens
 
   /** Sets the next value: at once outside a compiled function, with the run inside one. */
   assign(next: Tensor<D>): void {
-    assignAll([[this.state, next.value]])
+    assignAll([[this.state, valueOf(next)]])
   }
 
   /** Overwrites the contents with elements of the same dtype in row-major order. */
   write(data: ArrayBufferView): void {
     if (currentTrace()) throw new TraceError('write: data can not be written inside a compiled function; assign a tensor')
+    const { dtype, label } = this.state
+    if (!holds(dtype, data)) {
+      throw new DTypeError(`write: ${label} takes a ${storageName(dtype)} or raw bytes, not ${describe(data)}`)
+    }
     if (data.byteLength !== this.state.buffer.bytes) {
-      throw new ArgumentError(`write: ${this.state.label} takes ${this.state.buffer.bytes} bytes, not ${data.byteLength}`)
+      throw new ArgumentError(`write: ${label} takes ${this.state.buffer.bytes} bytes, not ${data.byteLength}`)
     }
     this.state.write(data, copyOf)
   }
@@ -70,7 +77,21 @@ export class Cell<D extends DType = DType, S extends Shape = Shape> extends Tens
 
 /** Assigns several cells at once: in one run, and all or none. */
 export function assign(pairs: Iterable<readonly [Cell, Tensor]>): void {
-  assignAll([...pairs].map(([cell, next]) => [cell.state, next.value] as const))
+  if (typeof (pairs as Iterable<unknown> | undefined)?.[Symbol.iterator] !== 'function') {
+    throw new ArgumentError(`assign: it takes a list of [cell, tensor], not ${describe(pairs)}`)
+  }
+  const list = [...pairs].map((pair) => {
+    if (!Array.isArray(pair) || !(pair[0] instanceof Cell)) {
+      throw new ArgumentError(`assign: one of the pairs is ${describe(pair)}, not [cell, tensor]`)
+    }
+    return [pair[0].state, valueOf(pair[1])] as const
+  })
+  assignAll(list)
+}
+
+function valueOf(next: unknown): Value {
+  if (next instanceof Tensor) return next.value
+  throw new ArgumentError(`assign: the next value is ${describe(next)}, not a tensor`)
 }
 
 /** A cell that gradients are asked of. */

@@ -8,6 +8,7 @@ import type { Buffer } from './runtime/buffer.js'
 import { type Device, defaultDevice } from './runtime/device.js'
 import { ArgumentError, TraceError } from './runtime/errors.js'
 import { dataLeaf } from './graph/node.js'
+import { describe } from './schema/describe.js'
 import type { Spec } from './schema/op.js'
 import { Tensor } from './tensor.js'
 
@@ -123,8 +124,11 @@ class CompiledFunction<A extends unknown[], R> {
     for (const value of values) value.pendingUsers++
     try {
       const device = values.find(({ node }) => node.device)?.node.device ?? defaultDevice()
-      if (this.queue || device.vacancy()) await this.turn(device)
-      return this.enqueue(flat, values)
+      if (!this.queue && !device.vacancy()) return this.enqueue(flat, values)
+      // After waiting, the stack no longer has the caller's line, which errors of the run are to show.
+      const site = new Error()
+      await this.turn(device)
+      return this.enqueue(flat, values, site)
     } finally {
       for (const value of values) {
         value.pendingUsers--
@@ -144,11 +148,11 @@ class CompiledFunction<A extends unknown[], R> {
     if (this.queue === turn) this.queue = undefined
   }
 
-  private enqueue(flat: Flat, values: readonly Value[]): R {
+  private enqueue(flat: Flat, values: readonly Value[], site?: Error): R {
     realize(values.filter(({ node }) => node.leaf?.kind !== 'cell'))
     const entry = this.entryFor(flat, values)
     this.plan = entry.recorded.plan
-    const buffers = entry.recorded.run(values.map(({ buffer }) => buffer as Buffer))
+    const buffers = entry.recorded.run(values.map(({ buffer }) => buffer as Buffer), site)
     return entry.rebuild(entry.outputs.map((spec, i) => new Tensor(dataLeaf(buffers[i] as Buffer, spec)))) as R
   }
 
@@ -205,7 +209,10 @@ class CompiledFunction<A extends unknown[], R> {
  * or `data()`. Cells it assigns change together when the run has succeeded.
  */
 export function compile<A extends unknown[], R>(fn: (...args: A) => R, options: CompileOptions = {}): Compiled<A, R> {
-  if (typeof fn !== 'function') throw new ArgumentError(`compile: it takes a function, not ${typeof fn}`)
+  if (typeof fn !== 'function') throw new ArgumentError(`compile: it takes a function, not ${describe(fn)}`)
+  if (typeof options !== 'object' || options === null) {
+    throw new ArgumentError(`compile: the options must be an object, not ${describe(options)}`)
+  }
   const compiled = new CompiledFunction(fn, options.name ?? (fn.name || 'a compiled function'), options)
   const call = (...args: A): Promise<R> => compiled.call(args)
   return Object.defineProperties(call as Compiled<A, R>, {

@@ -13,7 +13,12 @@ export { concat, split, stack } from './ops/concat.js'
 export { conv1d, conv2d, type ConvOptions } from './ops/conv.js'
 export { arange, eye, full, ones, onesLike, zeros, zerosLike } from './ops/create.js'
 export { crossEntropy, type CrossEntropyOptions, type LossReduction } from './ops/crossEntropy.js'
-export * from './ops/element.js'
+export {
+  abs, acos, acosh, add, asin, asinh, atan, atan2, atanh, cast, ceil, cos, cosh, digamma, div, eq, erf, erfc, erfinv,
+  exp, exp2, expm1, floor, floorDiv, ge, gt, isFinite, isNaN, le, lgamma, log, log1p, log2, logicalAnd, logicalNot,
+  logicalOr, logicalXor, lt, maximum, minimum, mod, mul, ne, neg, pow, reciprocal, round, rsqrt, sigmoid, sign, sin,
+  sinh, sqrt, sub, tan, tanh, trunc, where, type Operand,
+} from './ops/element.js'
 export { argmax, argmin, embedding, gather, oneHot, scatterAdd, take } from './ops/gather.js'
 export { checkpoint, customGradient, Gradients, grad, vjp } from './ops/gradient.js'
 export * from './ops/loss.js'
@@ -25,12 +30,17 @@ export * from './ops/pool.js'
 export { bernoulli, categorical, defaultGenerator, dropout, Generator, randomNormal, randomUniform, seed } from './ops/random.js'
 export * from './ops/reduce.js'
 export { logSoftmax, softmax } from './ops/softmax.js'
-export * from './ops/view.js'
+export {
+  broadcastTo, flatten, flip, permute, reshape, slice, squeeze, stopGradient, transpose, unsqueeze, type Range,
+} from './ops/view.js'
 export * as optim from './optim.js'
 export * as schedule from './optim/schedule.js'
 export type { DeviceStatistics } from './runtime/binding.js'
 export { Device, defaultDevice, device, listDevices, setDefaultDevice } from './runtime/device.js'
-export * from './runtime/errors.js'
+export {
+  ArgumentError, DeviceError, DeviceLostError, DisposedError, DTypeError, GradientError, HeddleError, InternalError,
+  OutOfMemoryError, ShapeError, StateLostError, TraceError,
+} from './runtime/errors.js'
 export type { DType, FloatDType, IntDType } from './schema/dtype.js'
 export type { Elements, Nested, Scalar } from './schema/elements.js'
 export type { Shape } from './schema/shape.js'

@@ -3,8 +3,9 @@ import { currentTrace } from './graph/trace.js'
 import { dataLeaf, type Value } from './graph/node.js'
 import { realize } from './graph/realize.js'
 import { Buffer } from './runtime/buffer.js'
-import { type Device, defaultDevice, device as deviceNamed } from './runtime/device.js'
+import { Device, defaultDevice, device as deviceNamed } from './runtime/device.js'
 import { ArgumentError, DisposedError, DTypeError, ShapeError, TraceError } from './runtime/errors.js'
+import { describe } from './schema/describe.js'
 import { type DType, isDType } from './schema/dtype.js'
 import { formatShape, type Shape, sizeOf } from './schema/shape.js'
 import { decode, encode, type Elements, type Nested, nestedShape, flattenNested, type Scalar } from './schema/elements.js'
@@ -144,15 +145,22 @@ export type TensorData = Nested<number | bigint | boolean> | ArrayBufferView
 
 /** Throws unless every extent is an integer from 0 to 2^53 - 1 and so is their product. */
 export function checkShape(op: string, shape: Shape): void {
-  if (!Array.isArray(shape)) throw new ShapeError(`${op}: the shape must be a list of extents, not ${String(shape)}`)
+  if (!Array.isArray(shape)) throw new ShapeError(`${op}: the shape must be a list of extents, not ${describe(shape)}`)
   for (const extent of shape) {
     if (!Number.isSafeInteger(extent) || extent < 0) {
-      throw new ShapeError(`${op}: the shape ${formatShape(shape)} has the extent ${extent}; extents are integers from 0 up`)
+      const list = shape.map((other) => (typeof other === 'number' ? other : describe(other)))
+      throw new ShapeError(`${op}: the shape [${list}] has the extent ${typeof extent === 'number' ? extent : describe(extent)}; extents are integers from 0 up`)
     }
   }
   if (!Number.isSafeInteger(sizeOf(shape) * 8)) {
     throw new ShapeError(`${op}: the shape ${formatShape(shape)} has more elements than can be addressed`)
   }
+}
+
+/** Throws unless `dtype` is one. */
+export function checkDType(op: string, dtype: unknown): void {
+  if (isDType(dtype)) return
+  throw new DTypeError(`${op}: there is no dtype ${typeof dtype === 'string' ? `'${dtype}'` : describe(dtype)}`)
 }
 
 /**
@@ -163,8 +171,11 @@ export function checkShape(op: string, shape: Shape): void {
  * @example tensor(new Int32Array(6), { shape: [2, 3] })
  */
 export function tensor<D extends DType = 'f32'>(data: TensorData, options: TensorOptions<D> = {}): Tensor<D> {
+  if (typeof options !== 'object' || options === null) {
+    throw new ArgumentError(`tensor: the options must be an object, not ${describe(options)}`)
+  }
   const { dtype } = options
-  if (dtype !== undefined && !isDType(dtype)) throw new DTypeError(`tensor: there is no dtype '${String(dtype)}'`)
+  if (dtype !== undefined) checkDType('tensor', dtype)
   if (currentTrace()) {
     throw new TraceError('tensor: data inside a compiled function would be frozen into it; make it outside and pass it in')
   }
@@ -182,4 +193,4 @@ export function tensor<D extends DType = 'f32'>(data: TensorData, options: Tenso
   return new Tensor<D>(dataLeaf(buffer, { dtype: found, shape: [...shape] }))
 }
 
-export const toDevice = (target: Device | string): Device => (typeof target === 'string' ? deviceNamed(target) : target)
+export const toDevice = (target: Device | string): Device => (target instanceof Device ? target : deviceNamed(target))

@@ -8,13 +8,25 @@ import { formatShape, type Shape, sameShape } from '../schema/shape.js'
 import { cellLeaf, type Value } from './node.js'
 import { currentTrace } from './trace.js'
 
+/** A buffer that is being computed, and what the cell held before, for whom it was read. */
+interface Replacement {
+  readonly buffer: Buffer
+  previous: Buffer
+  reader: Value | undefined
+  lost: Error | undefined
+}
+
 export class CellState implements Spec {
   version = 0
   /** Whether gradients reach it; a frozen parameter is not trainable. */
   trainable = false
   /** The error of the run that had already written here when it failed. */
   lost: Error | undefined
+  /** How often all contents were replaced from outside a run. */
+  mended = 0
   private leaf: WeakRef<Value> | undefined
+  /** Replacements whose runs have not settled, oldest first. */
+  private readonly replacements: Replacement[] = []
 
   constructor(
     public buffer: Buffer,
@@ -64,30 +76,49 @@ export class CellState implements Spec {
    * computes it fail, the present one comes back.
    */
   replace(buffer: Buffer, done: Promise<void>): void {
-    const previous = this.buffer
-    const reader = this.leaf?.deref()
+    const replacement: Replacement = { buffer, previous: this.buffer, reader: this.leaf?.deref(), lost: this.lost }
+    this.replacements.push(replacement)
     this.buffer = buffer
-    this.lost = undefined
-    this.advance()
-    const version = this.version
+    this.mend()
     done.then(
       () => {
-        if (!reader) previous.free()
+        this.settle(replacement)
+        if (!replacement.reader) replacement.previous.free()
       },
-      () => {
-        if (this.buffer !== buffer || this.version !== version) return
-        this.buffer = previous
-        this.advance()
-      },
+      () => this.takeBack(replacement),
     )
+  }
+
+  /** Forgets a replacement; gives its place among them, -1 where a write has ended it already. */
+  private settle(replacement: Replacement): number {
+    const position = this.replacements.indexOf(replacement)
+    if (position >= 0) this.replacements.splice(position, 1)
+    return position
+  }
+
+  /** Runs that used the failed buffer in between have failed with it and changed nothing. */
+  private takeBack(replacement: Replacement): void {
+    const position = this.settle(replacement)
+    if (position < 0) return
+    const { previous, reader, lost } = replacement
+    const next = this.replacements[position]
+    if (next) {
+      Object.assign(next, { previous, reader, lost })
+      return
+    }
+    this.buffer = previous
+    this.lost = lost
+    this.advance()
+    this.leaf = reader && new WeakRef(reader)
   }
 
   /** Overwrites the contents from memory, which also mends a lost state. */
   write(data: ArrayBufferView, copy: (value: Value) => Buffer): void {
     this.detachReaders(copy)
+    // What is written is not taken back with what was there before it.
+    this.replacements.length = 0
     this.buffer.write(data)
-    this.lost = undefined
-    this.advance()
+    this.mend()
   }
 
   /**
@@ -97,6 +128,13 @@ export class CellState implements Spec {
   detachReaders(copy: (value: Value) => Buffer): void {
     const reader = this.leaf?.deref()
     if (reader) reader.buffer = copy(reader)
+  }
+
+  /** All contents are new: nothing is lost any more. */
+  private mend(): void {
+    this.lost = undefined
+    this.mended++
+    this.advance()
   }
 
   /** The contents change: later reads are of the next version. */

@@ -27,9 +27,9 @@ export class Executable {
 
   /**
    * Enqueues one run. `bufferOf` gives the memory of each input and cell; the results come back by position.
-   * `done` settles when the run has; nobody has to listen to it.
+   * `done` settles when the run has; nobody has to listen to it. Its errors have the stack of `site`, or of this call.
    */
-  run(bufferOf: (place: Place) => Buffer): { results: Buffer[]; done: Promise<void> } {
+  run(bufferOf: (place: Place) => Buffer, site = new Error()): { results: Buffer[]; done: Promise<void>; ticket: number } {
     const { external } = this.plan
     const { storages } = this.plan.layout
     external.forEach((place, i) => {
@@ -37,7 +37,7 @@ export class Executable {
       this.handles[i] = place.kind === 'output' ? 0 : written ? bufferOf(place).handleToWrite : bufferOf(place).handle
     })
     const ticket = native(() => library().run(this.id, this.handles))
-    const done = settled(ticket, new Error())
+    const done = settled(ticket, site)
     done.catch(() => undefined)
     this.device.track(done)
     const results: Buffer[] = []
@@ -45,6 +45,6 @@ export class Executable {
       if (place.kind !== 'output') return
       results[place.position] = Buffer.adopt(this.device, place.bytes, this.handles[i] as number, `result of ${this.label}`)
     })
-    return { results, done }
+    return { results, done, ticket }
   }
 }

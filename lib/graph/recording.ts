@@ -65,8 +65,8 @@ export class Recording {
     return fact && `${fact.owner.constructor.name}.${fact.key} was ${String(fact.value)} and is ${String(fact.read())}`
   }
 
-  /** Enqueues one run on these arguments and gives the memory of its results. */
-  run(inputs: readonly Buffer[]): Buffer[] {
+  /** Enqueues one run on these arguments and gives the memory of its results; `site` is where it was called. */
+  run(inputs: readonly Buffer[], site?: Error): Buffer[] {
     const lost = this.cells.find((cell) => cell.lost)
     if (lost) {
       throw new StateLostError(
@@ -75,15 +75,19 @@ export class Recording {
       )
     }
     for (const cell of this.written) cell.detachReaders(copyOf)
-    const { results, done } = this.executable.run((place) => {
+    const { results, done, ticket } = this.executable.run((place) => {
       if (place.kind === 'cell') return place.cell.buffer
       const { position } = place as { position: number }
       return position < this.inputCount
         ? (inputs[position] as Buffer)
         : ((this.captured[position - this.inputCount] as Value).buffer as Buffer)
-    })
+    }, site)
+    const mended = this.written.map((cell) => cell.mended)
     done.catch((error) => {
-      if (hasLostState(error)) for (const cell of this.written) cell.lost = error
+      if (!hasLostState(error, ticket)) return
+      this.written.forEach((cell, i) => {
+        if (cell.mended === mended[i]) cell.lost = error
+      })
     })
     for (const cell of this.written) cell.advance()
     return results

@@ -1,9 +1,10 @@
 // Activations: composites of elementwise ops, which fuse with what is around them.
 import { ArgumentError, ShapeError } from '../runtime/errors.js'
+import { describe } from '../schema/describe.js'
 import type { DType } from '../schema/dtype.js'
 import { formatShape, type Shape } from '../schema/shape.js'
 import type { Tensor } from '../tensor.js'
-import { floatOperand, numberIn, oneOf } from './arguments.js'
+import { floatOperand, numberIn, oneOf, optionsOf } from './arguments.js'
 import { split } from './concat.js'
 import { operand } from './define.js'
 import { abs, add, div, erf, exp, expm1, ge, gt, le, log1p, lt, maximum, mul, neg, sigmoid, sub, tanh, where } from './element.js'
@@ -37,7 +38,7 @@ export const relu6 = activation('relu6', (x) => where(ge(x, 6), 6, where(le(x, 0
 
 /** x where x > 0, else slope x. `slope` defaults to 0.01. */
 export function leakyRelu<D extends DType, S extends Shape>(x: Tensor<D, S>, options: { readonly slope?: number } = {}): Tensor<D, S> {
-  const { slope = 0.01 } = options
+  const { slope = 0.01 } = optionsOf('leakyRelu', options)
   floatOperand('leakyRelu', x)
   numberIn('leakyRelu', 'slope', slope, Number.NEGATIVE_INFINITY)
   return where(gt(x, 0), x, mul(x, slope)) as Tensor<D, S>
@@ -45,7 +46,7 @@ export function leakyRelu<D extends DType, S extends Shape>(x: Tensor<D, S>, opt
 
 /** x where x > 0, else alpha (e^x - 1) (Clevert et al. 2015). `alpha` defaults to 1. */
 export function elu<D extends DType, S extends Shape>(x: Tensor<D, S>, options: { readonly alpha?: number } = {}): Tensor<D, S> {
-  const { alpha = 1 } = options
+  const { alpha = 1 } = optionsOf('elu', options)
   floatOperand('elu', x)
   numberIn('elu', 'alpha', alpha, Number.NEGATIVE_INFINITY)
   const positive = gt(x, 0)
@@ -63,7 +64,7 @@ export interface GeluOptions {
 
 /** x times the standard normal distribution function of x (Hendrycks and Gimpel 2016). */
 export function gelu<D extends DType, S extends Shape>(x: Tensor<D, S>, options: GeluOptions = {}): Tensor<D, S> {
-  const { approximate = 'none' } = options
+  const { approximate = 'none' } = optionsOf('gelu', options)
   floatOperand('gelu', x)
   oneOf('gelu', 'approximate', approximate, ['none', 'tanh'])
   return (approximate === 'none' ? GELU : GELU_TANH)(x) as Tensor<D, S>
@@ -114,7 +115,7 @@ const SOFTPLUS = customGradient(
 
 /** log(1 + e^(beta x)) / beta, without overflow. `beta` (above 0) defaults to 1. */
 export function softplus<D extends DType, S extends Shape>(x: Tensor<D, S>, options: { readonly beta?: number } = {}): Tensor<D, S> {
-  const { beta = 1 } = options
+  const { beta = 1 } = optionsOf('softplus', options)
   floatOperand('softplus', x)
   numberIn('softplus', 'beta', beta, Number.MIN_VALUE)
   return mul(SOFTPLUS(mul(x, beta)), 1 / beta) as Tensor<D, S>
@@ -138,7 +139,10 @@ export const softsign = activation('softsign', (x) => div(x, add(abs(x), 1)))
 /** `x` limited to [low, high]; outside its derivative is 0, NaN stays. Throws `ArgumentError` unless low <= high. */
 export function clamp<D extends DType, S extends Shape>(x: Tensor<D, S>, low: number, high: number): Tensor<D, S> {
   operand('clamp', x)
-  if (!(low <= high)) throw new ArgumentError(`clamp: low must be at most high, not ${low} and ${high}`)
+  if (!(typeof low === 'number' && typeof high === 'number' && low <= high)) {
+    const [first, second] = [low, high].map((limit) => (typeof limit === 'number' ? limit : describe(limit)))
+    throw new ArgumentError(`clamp: low must be at most high, not ${first} and ${second}`)
+  }
   return where(lt(x, low), low, where(gt(x, high), high, x)) as Tensor<D, S>
 }
 
@@ -148,7 +152,7 @@ export function clamp<D extends DType, S extends Shape>(x: Tensor<D, S>, low: nu
  */
 export function glu<D extends DType>(x: Tensor<D>, options: { readonly axis?: number } = {}): Tensor<D> {
   const { shape } = floatOperand('glu', x)
-  const axis = axisOf('glu', options.axis ?? -1, shape.length)
+  const axis = axisOf('glu', optionsOf('glu', options).axis ?? -1, shape.length)
   const extent = shape[axis] as number
   if (extent % 2 !== 0) throw new ShapeError(`glu: the extent ${extent} of ${formatShape(shape)} along axis ${axis} is odd`)
   if (extent === 0) return x

@@ -1,6 +1,7 @@
 // What ops ask of their arguments beyond shapes: floats, integers and numbers in range, said in sentences.
 import type { Value } from '../graph/node.js'
 import { ArgumentError, DTypeError, ShapeError } from '../runtime/errors.js'
+import { describe } from '../schema/describe.js'
 import { isFloat } from '../schema/dtype.js'
 import { formatShape } from '../schema/shape.js'
 import type { Tensor } from '../tensor.js'
@@ -43,17 +44,32 @@ export function expectShape(op: string, name: string, value: Value, shape: reado
 export function numberIn(op: string, name: string, value: number, low: number, high = Number.POSITIVE_INFINITY): number {
   if (typeof value === 'number' && value >= low && value <= high && Number.isFinite(value)) return value
   const range = Number.isFinite(high) ? `from ${low} to ${high}` : Number.isFinite(low) ? `from ${low} up` : 'finite'
-  throw new ArgumentError(`${op}: ${name} must be a number ${range}, not ${String(value)}`)
+  throw new ArgumentError(`${op}: ${name} must be a number ${range}, not ${plain(value)}`)
 }
 
 /** Throws `ArgumentError` unless `value` is an integer of at least `low`. */
 export function integerFrom(op: string, name: string, value: number, low: number): number {
   if (Number.isSafeInteger(value) && value >= low) return value
-  throw new ArgumentError(`${op}: ${name} must be an integer from ${low} up, not ${String(value)}`)
+  throw new ArgumentError(`${op}: ${name} must be an integer from ${low} up, not ${plain(value)}`)
 }
 
 /** Throws `ArgumentError` unless `value` is one of `names`. */
 export function oneOf<N extends string>(op: string, name: string, value: N, names: readonly N[]): N {
   if (names.includes(value)) return value
-  throw new ArgumentError(`${op}: ${name} must be one of ${names.map((known) => `'${known}'`).join(', ')}, not '${String(value)}'`)
+  throw new ArgumentError(`${op}: ${name} must be one of ${names.map((known) => `'${known}'`).join(', ')}, not ${typeof value === 'string' ? `'${value}'` : describe(value)}`)
 }
+
+/** What stands for the options: those given, or none. Throws `ArgumentError` for anything but an object. */
+export function optionsOf<O extends object>(op: string, options: O | undefined): O {
+  if (options === undefined) return {} as O
+  if (typeof options === 'object' && options !== null && !Array.isArray(options)) return options
+  throw new ArgumentError(`${op}: the options must be an object, not ${describe(options)}`)
+}
+
+/** Throws `ArgumentError` unless `value` is an array. */
+export function listOf<T>(op: string, name: string, value: readonly T[]): readonly T[] {
+  if (Array.isArray(value)) return value
+  throw new ArgumentError(`${op}: ${name} must be a list, not ${describe(value)}`)
+}
+
+const plain = (value: unknown): string => (typeof value === 'number' ? String(value) : describe(value))

@@ -4,7 +4,7 @@ import { type DType, isFloat } from '../schema/dtype.js'
 import type { Spec } from '../schema/op.js'
 import { broadcastShapes, formatShape, type Shape, sameShape } from '../schema/shape.js'
 import type { Tensor } from '../tensor.js'
-import { floatOperand, numberIn, sameDType } from './arguments.js'
+import { floatOperand, numberIn, optionsOf, sameDType } from './arguments.js'
 import { defineOp, operand } from './define.js'
 import { add, cast, ge, iota, logicalAnd, mul, sub, where } from './element.js'
 import { throughComposite } from './gradient.js'
@@ -150,7 +150,7 @@ export function scaledDotProductAttention<D extends DType>(q: Tensor<D>, k: Tens
   const shapes = values.map(({ shape }) => shape) as [Shape, Shape, Shape]
   sameDType(op, ['q', 'k', 'v'], values)
   checkShapes(op, ...shapes)
-  const { mask, causal = false, dropout = 0 } = options
+  const { mask, causal = false, dropout = 0 } = optionsOf(op, options)
   const scale = numberIn(op, 'scale', options.scale ?? 1 / Math.sqrt(shapes[0][3] as number), Number.NEGATIVE_INFINITY)
   numberIn(op, 'dropout', dropout, 0, 1)
   if (mask) checkMask(op, mask, shapes)

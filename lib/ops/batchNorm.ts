@@ -4,7 +4,7 @@ import type { DType } from '../schema/dtype.js'
 import type { Spec } from '../schema/op.js'
 import { formatShape, type Shape, sizeOf } from '../schema/shape.js'
 import type { Tensor } from '../tensor.js'
-import { expectShape, floatOperand, numberIn, sameDType } from './arguments.js'
+import { expectShape, floatOperand, numberIn, optionsOf, sameDType } from './arguments.js'
 import { defineOp } from './define.js'
 import { add, cast, constant, mul, rsqrt, sub } from './element.js'
 import { throughComposite } from './gradient.js'
@@ -97,11 +97,12 @@ export function batchNormTraining<D extends DType, S extends Shape>(
   x: Tensor<D, S>,
   options: BatchNormOptions = {},
 ): { y: Tensor<D, S>; mean: Tensor; variance: Tensor } {
-  const { weight, bias, eps = 1e-5 } = options
-  const shape = [channelsOf('batchNorm', x, { weight, bias })]
-  numberIn('batchNorm', 'eps', eps, 0)
+  const op = 'batchNormTraining'
+  const { weight, bias, eps = 1e-5 } = optionsOf(op, options)
+  const shape = [channelsOf(op, x, { weight, bias })]
+  numberIn(op, 'eps', eps, 0)
   if (countOf(x) <= 1) {
-    throw new ShapeError(`batchNorm: training takes more than one value per channel, ${formatShape(x.shape)} has ${countOf(x)}`)
+    throw new ShapeError(`${op}: it takes more than one value per channel, ${formatShape(x.shape)} has ${countOf(x)}`)
   }
   const gamma = weight ?? constant(1, { dtype: x.dtype, shape })
   const beta = bias ?? constant(0, { dtype: x.dtype, shape })
@@ -119,7 +120,7 @@ export function batchNorm<D extends DType, S extends Shape>(
   variance: Tensor,
   options: BatchNormOptions = {},
 ): Tensor<D, S> {
-  const { weight, bias, eps = 1e-5 } = options
+  const { weight, bias, eps = 1e-5 } = optionsOf('batchNorm', options)
   channelsOf('batchNorm', x, { mean, variance, weight, bias })
   numberIn('batchNorm', 'eps', eps, 0)
   const wide = statisticOf(x.dtype)

@@ -2,10 +2,12 @@
 import { withGradient } from '../graph/identity.js'
 import { constantLeaf, type Value } from '../graph/node.js'
 import { ArgumentError, ShapeError } from '../runtime/errors.js'
+import { describe } from '../schema/describe.js'
 import { type DType, promote } from '../schema/dtype.js'
 import type { Spec } from '../schema/op.js'
 import { formatShape, type Shape } from '../schema/shape.js'
 import { Tensor } from '../tensor.js'
+import { listOf, optionsOf } from './arguments.js'
 import { defineOp, operand } from './define.js'
 import { cast } from './element.js'
 import { axisOf, type Range, slice, unsqueeze } from './view.js'
@@ -24,7 +26,7 @@ const CONCAT = defineOp('concat', {
 
 function checkParts(op: string, parts: readonly Tensor[]): Value[] {
   if (!Array.isArray(parts) || parts.length === 0) {
-    throw new ArgumentError(`${op}: it takes a list of one or more tensors, not ${Array.isArray(parts) ? 'an empty one' : String(parts)}`)
+    throw new ArgumentError(`${op}: it takes a list of one or more tensors, not ${Array.isArray(parts) ? 'an empty one' : describe(parts)}`)
   }
   return parts.map((part) => operand(op, part))
 }
@@ -37,7 +39,7 @@ export function concat<D extends DType>(parts: readonly Tensor<D>[], options: { 
   const values = checkParts('concat', parts)
   const [first] = values as [Value]
   if (first.shape.length === 0) throw new ShapeError('concat: scalars have no axis to be joined along; use stack')
-  const axis = axisOf('concat', options.axis ?? 0, first.shape.length)
+  const axis = axisOf('concat', optionsOf('concat', options).axis ?? 0, first.shape.length)
   for (const { shape } of values) {
     if (shape.length === first.shape.length && shape.every((extent, k) => k === axis || extent === first.shape[k])) continue
     throw new ShapeError(`concat: ${formatShape(first.shape)} and ${formatShape(shape)} differ in more than axis ${axis}`)
@@ -55,7 +57,7 @@ export function stack<D extends DType>(parts: readonly Tensor<D>[], options: { r
     if (formatShape(shape) === formatShape(first.shape)) continue
     throw new ShapeError(`stack: the tensors must have one shape, not ${formatShape(first.shape)} and ${formatShape(shape)}`)
   }
-  const axis = axisOf('stack', options.axis ?? 0, first.shape.length + 1)
+  const axis = axisOf('stack', optionsOf('stack', options).axis ?? 0, first.shape.length + 1)
   return concat(parts.map((part) => unsqueeze(part, axis)), { axis })
 }
 
@@ -84,7 +86,7 @@ function sizesOf(shape: Shape, size: number | readonly number[], axis: number): 
     if (!(Number.isInteger(size) && size > 0)) throw new ArgumentError(`split: the size ${size} is no integer above 0`)
     return Array.from({ length: Math.ceil(extent / size) }, (_, i) => Math.min(size, extent - i * size))
   }
-  const whole = size.every((part) => Number.isInteger(part) && part >= 0)
+  const whole = listOf('split', 'the sizes', size).every((part) => Number.isInteger(part) && part >= 0)
   if (!whole || size.reduce((total, part) => total + part, 0) !== extent) {
     throw new ShapeError(`split: pieces of [${size}] do not make up axis ${axis} of ${formatShape(shape)}`)
   }

@@ -4,7 +4,7 @@ import type { DType } from '../schema/dtype.js'
 import type { Spec } from '../schema/op.js'
 import { formatShape, type Shape } from '../schema/shape.js'
 import type { Tensor } from '../tensor.js'
-import { expectShape, floatOperand, integerFrom, sameDType } from './arguments.js'
+import { expectShape, floatOperand, integerFrom, optionsOf, sameDType } from './arguments.js'
 import { defineOp } from './define.js'
 import { ACTIVATIONS } from './matmul.js'
 import { sum } from './reduce.js'
@@ -88,7 +88,7 @@ function convolution<D extends DType>(op: string, spatial: number, x: Tensor<D>,
     const axes = spatial === 1 ? 'L' : 'H,W'
     throw new ShapeError(`${op}: it takes x [N,C,${axes}] and a weight [O,C/groups,${spatial === 1 ? 'K' : 'KH,KW'}], not ${text}`)
   }
-  const { bias, groups = 1 } = options
+  const { bias, groups = 1 } = optionsOf(op, options)
   integerFrom(op, 'groups', groups, 1)
   const [outputs, perGroup, ...kernel] = weight.shape as [number, number, ...number[]]
   if (input.shape[1] !== perGroup * groups || outputs % groups !== 0) {

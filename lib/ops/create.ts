@@ -1,9 +1,10 @@
 // Tensors made from nothing: filled with one number, or counting.
-import { ArgumentError, DTypeError } from '../runtime/errors.js'
-import { type DType, isDType } from '../schema/dtype.js'
+import { ArgumentError } from '../runtime/errors.js'
+import { describe } from '../schema/describe.js'
+import type { DType } from '../schema/dtype.js'
 import type { Shape } from '../schema/shape.js'
-import { checkShape, type Tensor } from '../tensor.js'
-import { numberIn } from './arguments.js'
+import { checkDType, checkShape, type Tensor } from '../tensor.js'
+import { numberIn, optionsOf } from './arguments.js'
 import { operand } from './define.js'
 import { cast, constant, eq, iota } from './element.js'
 import { unsqueeze } from './view.js'
@@ -13,17 +14,18 @@ export interface CreateOptions<D extends DType> {
   readonly dtype?: D
 }
 
-function dtypeOf(op: string, dtype: DType | undefined, otherwise: DType): DType {
+function dtypeOf(op: string, options: CreateOptions<DType>, otherwise: DType): DType {
+  const { dtype } = optionsOf(op, options)
   if (dtype === undefined) return otherwise
-  if (!isDType(dtype)) throw new DTypeError(`${op}: there is no dtype '${String(dtype)}'`)
+  checkDType(op, dtype)
   return dtype
 }
 
 /** `value` everywhere; it takes no memory until it must. Throws `ShapeError`, `DTypeError`. */
 export function full<D extends DType = 'f32'>(shape: Shape, value: number, options: CreateOptions<D> = {}): Tensor<D> {
   checkShape('full', shape)
-  if (typeof value !== 'number') throw new ArgumentError(`full: the value must be a number, not ${String(value)}`)
-  const dtype = dtypeOf('full', options.dtype, 'f32')
+  if (typeof value !== 'number') throw new ArgumentError(`full: the value must be a number, not ${describe(value)}`)
+  const dtype = dtypeOf('full', options, 'f32')
   // Through a cast where a number is no value of the dtype by itself.
   const exact = dtype === 'f32' || dtype === 'f64' || Number.isInteger(value)
   const filled = constant(dtype === 'bool' ? Number(value !== 0) : value, { dtype: exact ? dtype : 'f32', shape: [...shape] })
@@ -56,7 +58,7 @@ export function arange<D extends DType = 'i32'>(start: number, end?: number, ste
   for (const [name, value] of Object.entries({ start: from, end: to, step })) numberIn('arange', name, value, Number.NEGATIVE_INFINITY)
   if (step === 0) throw new ArgumentError('arange: the step must not be 0')
   const integers = [from, to, step].every(Number.isInteger)
-  const dtype = dtypeOf('arange', options.dtype, integers ? 'i32' : 'f32')
+  const dtype = dtypeOf('arange', options, integers ? 'i32' : 'f32')
   const count = Math.max(0, Math.ceil((to - from) / step))
   return iota([count], dtype, from, step) as Tensor<D>
 }
@@ -64,5 +66,5 @@ export function arange<D extends DType = 'i32'>(start: number, end?: number, ste
 /** 1 on the diagonal of an n by n matrix, 0 elsewhere. Throws `ShapeError`, `DTypeError`. */
 export function eye<D extends DType = 'f32'>(n: number, options: CreateOptions<D> = {}): Tensor<D> {
   checkShape('eye', [n, n])
-  return cast(eq(unsqueeze(iota([n], 'i32'), 1), iota([n], 'i32')), dtypeOf('eye', options.dtype, 'f32')) as Tensor<D>
+  return cast(eq(unsqueeze(iota([n], 'i32'), 1), iota([n], 'i32')), dtypeOf('eye', options, 'f32')) as Tensor<D>
 }

@@ -5,7 +5,7 @@ import { isFloat } from '../schema/dtype.js'
 import type { Spec } from '../schema/op.js'
 import { formatShape, sameShape, sizeOf } from '../schema/shape.js'
 import type { Tensor } from '../tensor.js'
-import { floatOperand, indexOperand, integerFrom, numberIn, oneOf } from './arguments.js'
+import { floatOperand, indexOperand, integerFrom, numberIn, oneOf, optionsOf } from './arguments.js'
 import { defineOp, operand } from './define.js'
 import { add, cast, div, eq, iota, mul, ne, neg, sub, where } from './element.js'
 import { throughComposite } from './gradient.js'
@@ -74,7 +74,7 @@ export interface CrossEntropyOptions {
  */
 export function crossEntropy(logits: Tensor, targets: Tensor, options: CrossEntropyOptions = {}): Tensor {
   const op = 'crossEntropy'
-  const { ignoreIndex = -100, labelSmoothing = 0, reduction = 'mean' } = options
+  const { ignoreIndex = -100, labelSmoothing = 0, reduction = 'mean' } = optionsOf(op, options)
   const value = floatOperand(op, logits)
   const axis = axisOf(op, options.axis ?? -1, value.shape.length)
   numberIn(op, 'labelSmoothing', labelSmoothing, 0, 1)

@@ -2,6 +2,7 @@
 import { apply, constantLeaf, type Node, type Value } from '../graph/node.js'
 import { type Op, type OpKind, registerOp } from '../graph/op.js'
 import { ArgumentError } from '../runtime/errors.js'
+import { describe } from '../schema/describe.js'
 import type { Params, ParamSchema, Spec, Strides } from '../schema/op.js'
 import { Tensor } from '../tensor.js'
 
@@ -43,8 +44,7 @@ export interface Definition<I extends readonly string[], O extends readonly stri
 /** The value behind an operand; anything but a tensor is an error that names the op. */
 export function operand(op: string, candidate: unknown): Value {
   if (candidate instanceof Tensor) return candidate.value
-  const what = candidate === null ? 'null' : typeof candidate === 'object' ? candidate.constructor.name : typeof candidate
-  throw new ArgumentError(`${op}: an operand is ${what} (${String(candidate)}), not a tensor`)
+  throw new ArgumentError(`${op}: an operand is ${describe(candidate)}, not a tensor`)
 }
 
 const zerosLike = (spec: Spec): Tensor => new Tensor(constantLeaf(0, spec))

@@ -7,7 +7,7 @@ import { type DType, isFloat, promote } from '../schema/dtype.js'
 import type { Spec } from '../schema/op.js'
 import type { Opcode } from '../schema/program.js'
 import { broadcastShapes, formatShape, type Shape, sameShape } from '../schema/shape.js'
-import { Tensor } from '../tensor.js'
+import { checkDType, Tensor } from '../tensor.js'
 import { operand } from './define.js'
 import { broadcastTo } from './view.js'
 
@@ -76,6 +76,7 @@ const castValue = (value: Value, dtype: DType): Value =>
 /** `x` as another dtype. Floats become integers by truncation, saturating; anything but 0 becomes true. */
 export function cast<D extends DType, S extends Shape>(x: Tensor<DType, S>, dtype: D): Tensor<D, S> {
   const value = operand('cast', x)
+  checkDType('cast', dtype)
   return new Tensor(castValue(value, dtype))
 }
 

@@ -1,10 +1,10 @@
 // Selection by index: rows (take, embedding), elements (gather), their transposes, and the index of an extreme.
-import { ArgumentError, DTypeError, ShapeError } from '../runtime/errors.js'
-import { type DType, isDType } from '../schema/dtype.js'
+import { ArgumentError, ShapeError } from '../runtime/errors.js'
+import type { DType } from '../schema/dtype.js'
 import type { Spec } from '../schema/op.js'
 import { formatShape, type Shape, sizeOf } from '../schema/shape.js'
-import type { Tensor } from '../tensor.js'
-import { indexOperand, integerFrom, sameDType } from './arguments.js'
+import { checkDType, type Tensor } from '../tensor.js'
+import { indexOperand, integerFrom, optionsOf, sameDType } from './arguments.js'
 import { defineOp, operand } from './define.js'
 import { cast, constant, eq, iota, where } from './element.js'
 import { permuted, reshaped } from './linear.js'
@@ -39,7 +39,7 @@ export function take<D extends DType>(x: Tensor<D>, indices: Tensor, options: { 
   const { shape } = operand('take', x)
   const index = indexOperand('take', indices)
   if (shape.length === 0) throw new ShapeError('take: a scalar has no axis to take from')
-  const axis = axisOf('take', options.axis ?? 0, shape.length)
+  const axis = axisOf('take', optionsOf('take', options).axis ?? 0, shape.length)
   if (axis === 0) return rowsTaken(x, indices) as Tensor<D>
   const others = shape.map((_, k) => k).filter((k) => k !== axis)
   const taken = rowsTaken(permuted(x, [axis, ...others]), indices)
@@ -65,7 +65,7 @@ export function embedding<D extends DType>(
   indexOperand('embedding', indices)
   if (shape.length !== 2) throw new ShapeError(`embedding: the table must be [V,C], not ${formatShape(shape)}`)
   const rows = rowsTaken(table, indices)
-  const { paddingIndex } = options
+  const { paddingIndex } = optionsOf('embedding', options)
   if (paddingIndex === undefined) return rows as Tensor<D>
   integerFrom('embedding', 'paddingIndex', paddingIndex, 0)
   if (paddingIndex >= (shape[0] as number)) {
@@ -114,7 +114,7 @@ function indexedAxis(op: string, x: Tensor, index: Tensor, axis: number): number
  * shape of `index`. An index out of range fails the run. Throws `ShapeError`, `DTypeError`.
  */
 export function gather<D extends DType>(x: Tensor<D>, index: Tensor, options: { readonly axis: number }): Tensor<D> {
-  return elementsTaken(x, index, indexedAxis('gather', x, index, options.axis)) as Tensor<D>
+  return elementsTaken(x, index, indexedAxis('gather', x, index, optionsOf('gather', options).axis)) as Tensor<D>
 }
 
 /**
@@ -122,7 +122,7 @@ export function gather<D extends DType>(x: Tensor<D>, index: Tensor, options: { 
  * Equal positions are added in order, so results repeat bit for bit. Throws `ShapeError`, `DTypeError`.
  */
 export function scatterAdd<D extends DType>(x: Tensor<D>, index: Tensor, source: Tensor, options: { readonly axis: number }): Tensor<D> {
-  const axis = indexedAxis('scatterAdd', x, index, options.axis)
+  const axis = indexedAxis('scatterAdd', x, index, optionsOf('scatterAdd', options).axis)
   const [target, added] = [x.value, operand('scatterAdd', source)]
   sameDType('scatterAdd', ['x', 'the source'], [target, added])
   if (formatShape(added.shape) !== formatShape(index.shape)) {
@@ -135,8 +135,8 @@ export function scatterAdd<D extends DType>(x: Tensor<D>, index: Tensor, source:
 export function oneHot<D extends DType = 'f32'>(indices: Tensor, classes: number, options: { readonly dtype?: D } = {}): Tensor<D> {
   const { dtype } = indexOperand('oneHot', indices)
   integerFrom('oneHot', 'classes', classes, 0)
-  const wanted = options.dtype ?? 'f32'
-  if (!isDType(wanted)) throw new DTypeError(`oneHot: there is no dtype '${String(wanted)}'`)
+  const wanted = optionsOf('oneHot', options).dtype ?? 'f32'
+  checkDType('oneHot', wanted)
   return cast(eq(unsqueeze(indices, -1), iota([classes], dtype)), wanted) as Tensor<D>
 }
 
@@ -155,7 +155,8 @@ export interface ArgReduceOptions {
 }
 
 function argReduce(op: string, kind: 'max' | 'min') {
-  return (x: Tensor, { axis, keepDims = false }: ArgReduceOptions = {}): Tensor<'i32'> => {
+  return (x: Tensor, options: ArgReduceOptions = {}): Tensor<'i32'> => {
+    const { axis, keepDims = false } = optionsOf(op, options)
     const { shape } = operand(op, x)
     const flat = axis === undefined ? reshaped(x, [sizeOf(shape)]) : x
     const along = axis === undefined ? 0 : axisOf(op, axis, shape.length)

@@ -5,9 +5,11 @@ import { apply, constantLeaf, reachable, type Value } from '../graph/node.js'
 import { currentTrace } from '../graph/trace.js'
 import { Cell, Parameter } from '../cell.js'
 import { ArgumentError, GradientError, ShapeError } from '../runtime/errors.js'
+import { describe } from '../schema/describe.js'
 import { isFloat } from '../schema/dtype.js'
 import { formatShape, sameShape } from '../schema/shape.js'
 import { Tensor } from '../tensor.js'
+import { listOf, optionsOf } from './arguments.js'
 import { operand } from './define.js'
 import { add } from './element.js'
 
@@ -62,10 +64,13 @@ function differentiate(
   targets: Iterable<Tensor>,
   missing: 'error' | 'zero',
 ): Gradients {
+  if (typeof (targets as Iterable<Tensor> | undefined)?.[Symbol.iterator] !== 'function') {
+    throw new ArgumentError(`${op}: the targets must be a list of tensors, not ${describe(targets)}`)
+  }
   const unique = [...new Set(targets)]
   const roots = [...seeds.keys()]
   for (const target of unique) {
-    if (!(target instanceof Tensor)) throw new ArgumentError(`${op}: a target is ${String(target)}, not a tensor`)
+    if (!(target instanceof Tensor)) throw new ArgumentError(`${op}: a target is ${describe(target)}, not a tensor`)
     if (!isFloat(target.dtype)) throw new GradientError(`${op}: ${nameOf(target)} is ${target.dtype}; only floats have gradients`)
     if (target instanceof Parameter && !target.trainable) {
       throw new GradientError(`${op}: ${nameOf(target)} is frozen; leave it out or make it trainable`)
@@ -101,7 +106,7 @@ export function grad(
   }
   if (!isFloat(value.dtype)) throw new GradientError(`grad: the loss is ${value.dtype}; only floats have gradients`)
   const seed = constantLeaf(1, value)
-  return differentiate('grad', new Map([[value, seed]]), targets instanceof Tensor ? [targets] : targets, options.missing ?? 'error')
+  return differentiate('grad', new Map([[value, seed]]), targets instanceof Tensor ? [targets] : targets, optionsOf('grad', options).missing ?? 'error')
 }
 
 /** The vector-Jacobian product: gradients of `sum(output * cotangent)` over all pairs, by `targets`. */
@@ -112,7 +117,8 @@ export function vjp(
   options: { readonly missing?: 'error' | 'zero' } = {},
 ): Gradients {
   const seeds = new Map<Value, Value>()
-  outputs.forEach((output, i) => {
+  listOf('vjp', 'the cotangents', cotangents)
+  listOf('vjp', 'the outputs', outputs).forEach((output, i) => {
     const value = operand('vjp', output)
     const cotangent = operand('vjp', cotangents[i])
     if (!sameShape(value.shape, cotangent.shape) || value.dtype !== cotangent.dtype) {
@@ -123,7 +129,7 @@ export function vjp(
     const known = seeds.get(value)
     seeds.set(value, known ? sum(known, cotangent) : cotangent)
   })
-  return differentiate('vjp', seeds, targets, options.missing ?? 'error')
+  return differentiate('vjp', seeds, targets, optionsOf('vjp', options).missing ?? 'error')
 }
 
 /**

@@ -3,7 +3,7 @@ import { ShapeError } from '../runtime/errors.js'
 import { promote } from '../schema/dtype.js'
 import { formatShape, sameShape } from '../schema/shape.js'
 import type { Tensor } from '../tensor.js'
-import { floatOperand, indexOperand, integerFrom, numberIn, oneOf } from './arguments.js'
+import { floatOperand, indexOperand, integerFrom, numberIn, oneOf, optionsOf } from './arguments.js'
 import { type CrossEntropyOptions, LOSS_REDUCTIONS, type LossReduction, reduceLoss } from './crossEntropy.js'
 import { abs, add, cast, div, eq, exp, iota, le, log, log1p, maximum, mul, ne, neg, sub, where } from './element.js'
 import { statisticOf } from './norm.js'
@@ -29,7 +29,7 @@ function pair(op: string, prediction: Tensor, target: Tensor, reduction: LossRed
 
 function elementwiseLoss(op: string, rule: (prediction: Tensor, target: Tensor) => Tensor) {
   return (prediction: Tensor, target: Tensor, options: LossOptions = {}): Tensor => {
-    const { reduction = 'mean' } = options
+    const { reduction = 'mean' } = optionsOf(op, options)
     return reduceLoss(rule(...pair(op, prediction, target, reduction)), reduction)
   }
 }
@@ -51,7 +51,7 @@ export const l1Loss = elementwiseLoss('l1Loss', (x, y) => abs(sub(x, y)))
  * defaults to 1. Otherwise as `mseLoss`.
  */
 export function huberLoss(prediction: Tensor, target: Tensor, options: LossOptions & { readonly delta?: number } = {}): Tensor {
-  const { reduction = 'mean', delta = 1 } = options
+  const { reduction = 'mean', delta = 1 } = optionsOf('huberLoss', options)
   numberIn('huberLoss', 'delta', delta, Number.MIN_VALUE)
   const [x, y] = pair('huberLoss', prediction, target, reduction)
   const difference = sub(x, y)
@@ -70,7 +70,7 @@ export interface BinaryCrossEntropyOptions extends LossOptions {
  * overflow: (1 - t) x + (1 + (w - 1) t) (log(1 + e^-|x|) + max(-x, 0)). Otherwise as `mseLoss`.
  */
 export function binaryCrossEntropyWithLogits(logits: Tensor, target: Tensor, options: BinaryCrossEntropyOptions = {}): Tensor {
-  const { reduction = 'mean', positiveWeight = 1 } = options
+  const { reduction = 'mean', positiveWeight = 1 } = optionsOf('binaryCrossEntropyWithLogits', options)
   numberIn('binaryCrossEntropyWithLogits', 'positiveWeight', positiveWeight, 0)
   const [x, t] = pair('binaryCrossEntropyWithLogits', logits, target, reduction)
   // softplus(-x); the derivatives of |x| and of the maximum at 0 add up to the right one, -1/2.
@@ -91,7 +91,7 @@ export interface KlDivergenceOptions {
  * `logProbabilities` x are logarithms and t log t is 0 at t = 0. Both floats of one shape; given in f32 (f64 for f64).
  */
 export function klDivergence(logProbabilities: Tensor, target: Tensor, options: KlDivergenceOptions = {}): Tensor {
-  const { reduction = 'batchMean', logTarget = false } = options
+  const { reduction = 'batchMean', logTarget = false } = optionsOf('klDivergence', options)
   oneOf('klDivergence', 'reduction', reduction, [...LOSS_REDUCTIONS, 'batchMean'])
   const plain = reduction === 'batchMean' ? 'none' : reduction
   const [x, t] = pair('klDivergence', logProbabilities, target, plain)
@@ -110,7 +110,7 @@ export function klDivergence(logProbabilities: Tensor, target: Tensor, options: 
  */
 export function nllLoss(logProbabilities: Tensor, targets: Tensor, options: Omit<CrossEntropyOptions, 'labelSmoothing'> = {}): Tensor {
   const op = 'nllLoss'
-  const { ignoreIndex = -100, reduction = 'mean' } = options
+  const { ignoreIndex = -100, reduction = 'mean' } = optionsOf(op, options)
   const value = floatOperand(op, logProbabilities)
   const axis = axisOf(op, options.axis ?? -1, value.shape.length)
   integerFrom(op, 'ignoreIndex', ignoreIndex, Number.MIN_SAFE_INTEGER)

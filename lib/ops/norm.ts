@@ -3,8 +3,8 @@ import { ShapeError } from '../runtime/errors.js'
 import type { DType } from '../schema/dtype.js'
 import type { Spec } from '../schema/op.js'
 import { formatShape, type Shape, sizeOf } from '../schema/shape.js'
-import type { Tensor } from '../tensor.js'
-import { expectShape, floatOperand, numberIn, sameDType } from './arguments.js'
+import { checkShape, type Tensor } from '../tensor.js'
+import { expectShape, floatOperand, numberIn, optionsOf, sameDType } from './arguments.js'
 import { defineOp } from './define.js'
 import { add, cast, constant, mul, sub } from './element.js'
 import { throughComposite } from './gradient.js'
@@ -104,6 +104,7 @@ export interface NormOptions {
 /** Checks x and the weights over its trailing axes; gives how many axes those are. */
 function normalisedAxes(op: string, x: Tensor, shape: Shape, weights: Readonly<Record<string, Tensor | undefined>>): number {
   const value = floatOperand(op, x)
+  checkShape(op, shape)
   const axes = shape.length
   const fits = axes > 0 && axes <= value.shape.length && shape.every((extent, i) => extent === value.shape[value.shape.length - axes + i])
   if (!fits) {
@@ -133,7 +134,7 @@ const filled = (value: number, x: Tensor, shape: Shape): Tensor => constant(valu
  * where `shape` is not the end of the shape of `x` or a weight has another shape, `DTypeError` for other than floats.
  */
 export function layerNorm<D extends DType, S extends Shape>(x: Tensor<D, S>, shape: Shape, options: LayerNormOptions = {}): Tensor<D, S> {
-  const { weight, bias, eps = 1e-5 } = options
+  const { weight, bias, eps = 1e-5 } = optionsOf('layerNorm', options)
   const axes = normalisedAxes('layerNorm', x, shape, { weight, bias })
   numberIn('layerNorm', 'eps', eps, 0)
   const [y] = LAYER_NORM([x, weight ?? filled(1, x, shape), bias ?? filled(0, x, shape)], { axes, eps })
@@ -149,7 +150,7 @@ export function rmsNorm<D extends DType, S extends Shape>(
   shape: Shape,
   options: NormOptions & { readonly weight?: Tensor | undefined } = {},
 ): Tensor<D, S> {
-  const { weight, eps = 1e-6 } = options
+  const { weight, eps = 1e-6 } = optionsOf('rmsNorm', options)
   const axes = normalisedAxes('rmsNorm', x, shape, { weight })
   numberIn('rmsNorm', 'eps', eps, 0)
   const [y] = RMS_NORM([x, weight ?? filled(1, x, shape)], { axes, eps })

@@ -1,6 +1,7 @@
 // The optimizers' kernels: one pass over many tensors at once, in place.
 import type { Params, Spec } from '../schema/op.js'
 import type { Tensor } from '../tensor.js'
+import { listOf } from './arguments.js'
 import { defineOp } from './define.js'
 
 const ADAM_PARAMS = {
@@ -112,4 +113,4 @@ export const sgdStep = (scalars: StepScalars, tensors: StepTensors, settings: Se
   update((operands) => SGD(operands, { ...settings, count: tensors.parameters.length, hasGradScale: scalars.gradScale !== undefined }), scalars, tensors)
 
 /** The Euclidean norm of all elements of all tensors together, f32[]. It has no gradient. */
-export const globalNorm = (tensors: readonly Tensor[]): Tensor => GLOBAL_NORM(tensors, {})
+export const globalNorm = (tensors: readonly Tensor[]): Tensor => GLOBAL_NORM(listOf('globalNorm', 'the tensors', tensors), {})

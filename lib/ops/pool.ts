@@ -4,7 +4,7 @@ import type { DType } from '../schema/dtype.js'
 import type { Spec } from '../schema/op.js'
 import { formatShape, type Shape } from '../schema/shape.js'
 import type { Tensor } from '../tensor.js'
-import { floatOperand } from './arguments.js'
+import { floatOperand, optionsOf } from './arguments.js'
 import { defineOp } from './define.js'
 import { mean } from './reduce.js'
 import { channelsLast, type Padding, type PerAxis, perAxis, type Sliding, slidExtents, slidingOver } from './window.js'
@@ -98,7 +98,7 @@ function windowOf(op: string, spatial: number, x: Tensor, kernel: PerAxis, optio
     throw new ShapeError(`${op}: it takes [N,C,${spatial === 1 ? 'L' : 'H,W'}], not ${formatShape(shape)}`)
   }
   const extents = perAxis(op, 'the kernel', kernel, spatial, 1)
-  const window = slidingOver(op, shape, extents, { ...options, stride: options.stride ?? extents })
+  const window = slidingOver(op, shape, extents, { ...options, stride: optionsOf(op, options).stride ?? extents })
   window.padding.forEach((width, i) => {
     const extent = extents[i % spatial] as number
     // A window that lies in the padding alone would have no element.

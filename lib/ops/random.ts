@@ -4,11 +4,12 @@ import { apply, type Value } from '../graph/node.js'
 import type { Op } from '../graph/op.js'
 import { currentTrace, recording, type Trace } from '../graph/trace.js'
 import { ArgumentError, DTypeError, ShapeError, TraceError } from '../runtime/errors.js'
+import { describe } from '../schema/describe.js'
 import { type DType, type FloatDType, isFloat } from '../schema/dtype.js'
 import { formatShape, type Shape, sizeOf } from '../schema/shape.js'
 import { checkShape, Tensor, tensor } from '../tensor.js'
 import { argmax } from './gather.js'
-import { floatOperand, numberIn } from './arguments.js'
+import { floatOperand, numberIn, optionsOf } from './arguments.js'
 import { add, cast, iota, log, lt, maximum, mul, neg, sub, where } from './element.js'
 import { broadcastTo, slice } from './view.js'
 import { logSoftmax } from './softmax.js'
@@ -74,7 +75,7 @@ export class Generator {
 function stateOf(seed: number | bigint): BigInt64Array {
   const wide = typeof seed === 'bigint' || Number.isSafeInteger(seed) ? BigInt(seed) : -1n
   if (wide < 0n || wide >= 2n ** 64n) {
-    throw new ArgumentError(`seed: it must be an integer from 0 to 2^53 - 1, or a bigint below 2^64, not ${String(seed)}`)
+    throw new ArgumentError(`seed: it must be an integer from 0 to 2^53 - 1, or a bigint below 2^64, not ${typeof seed === 'number' ? seed : describe(seed)}`)
   }
   return BigInt64Array.of(BigInt.asIntN(64, wide), 0n)
 }
@@ -96,16 +97,17 @@ export interface RandomOptions {
   readonly generator?: Generator
 }
 
-function draw(op: string, distribution: Distribution, shape: Shape, { dtype = 'f32', generator = defaultGenerator() }: RandomOptions): Tensor {
+function draw(op: string, distribution: Distribution, shape: Shape, options: RandomOptions): Tensor {
+  const { dtype = 'f32', generator = defaultGenerator() } = optionsOf(op, options)
   checkShape(op, shape)
-  if (!isFloat(dtype)) throw new DTypeError(`${op}: it draws floats, not ${String(dtype)}; cast the result`)
-  if (!(generator instanceof Generator)) throw new ArgumentError(`${op}: the generator is ${String(generator)}, not a Generator`)
+  if (!isFloat(dtype)) throw new DTypeError(`${op}: it draws floats, not ${typeof dtype === 'string' ? dtype : describe(dtype)}; cast the result`)
+  if (!(generator instanceof Generator)) throw new ArgumentError(`${op}: the generator is ${describe(generator)}, not a Generator`)
   return cast(generator.draw(distribution, shape, dtype === 'f64' ? 'f64' : 'f32'), dtype)
 }
 
 /** Uniform draws in [low, high), default [0, 1). Throws `ShapeError`, `DTypeError`, and `ArgumentError` unless low <= high. */
 export function randomUniform(shape: Shape, options: RandomOptions & { readonly low?: number; readonly high?: number } = {}): Tensor {
-  const { low = 0, high = 1 } = options
+  const { low = 0, high = 1 } = optionsOf('randomUniform', options)
   numberIn('randomUniform', 'low', low, Number.NEGATIVE_INFINITY)
   numberIn('randomUniform', 'high', high, low)
   const unit = draw('randomUniform', 'uniform', shape, options)
@@ -114,7 +116,7 @@ export function randomUniform(shape: Shape, options: RandomOptions & { readonly 
 
 /** Normal draws (Box and Muller 1958) with the given mean (default 0) and standard deviation (default 1, from 0 up). */
 export function randomNormal(shape: Shape, options: RandomOptions & { readonly mean?: number; readonly std?: number } = {}): Tensor {
-  const { mean = 0, std = 1 } = options
+  const { mean = 0, std = 1 } = optionsOf('randomNormal', options)
   numberIn('randomNormal', 'mean', mean, Number.NEGATIVE_INFINITY)
   numberIn('randomNormal', 'std', std, 0)
   const standard = draw('randomNormal', 'normal', shape, options)
@@ -135,7 +137,7 @@ export function bernoulli(
   }
   const { shape, dtype } = floatOperand('bernoulli', p)
   const wide = dtype === 'f64' ? 'f64' : 'f32'
-  return lt(draw('bernoulli', 'uniform', shape, { ...(second as RandomOptions), dtype: wide }), cast(p, wide)) as Tensor<'bool'>
+  return lt(draw('bernoulli', 'uniform', shape, { ...optionsOf('bernoulli', second as RandomOptions), dtype: wide }), cast(p, wide)) as Tensor<'bool'>
 }
 
 /**
@@ -149,7 +151,7 @@ export function categorical(logits: Tensor, options: Omit<RandomOptions, 'dtype'
   }
   const wide = dtype === 'f64' ? 'f64' : 'f32'
   // -log(1 - u) is exponential and 0 once in 2^24 draws, whose noise would be infinite: kept above half of that.
-  const exponential = neg(log(sub(1, draw('categorical', 'uniform', shape, { ...options, dtype: wide }))))
+  const exponential = neg(log(sub(1, draw('categorical', 'uniform', shape, { ...optionsOf('categorical', options), dtype: wide }))))
   const noise = neg(log(maximum(exponential, wide === 'f64' ? 2 ** -53 : 2 ** -25)))
   return argmax(add(logSoftmax(cast(logits, wide)), noise), { axis: -1 })
 }
@@ -167,7 +169,7 @@ export interface DropoutOptions {
 export function dropout<D extends DType, S extends Shape>(x: Tensor<D, S>, p = 0.5, options: DropoutOptions = {}): Tensor<D, S> {
   const { shape } = floatOperand('dropout', x)
   numberIn('dropout', 'p', p, 0, 1)
-  if (options.training === false || p === 0) return x
+  if (optionsOf('dropout', options).training === false || p === 0) return x
   if (p === 1) return mul(x, 0) as Tensor<D, S>
   const { generator } = options
   const unit = draw('dropout', 'uniform', shape, generator ? { generator } : {})

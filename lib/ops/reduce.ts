@@ -4,6 +4,7 @@ import { DTypeError, ShapeError } from '../runtime/errors.js'
 import { type DType, isFloat, isInteger } from '../schema/dtype.js'
 import { formatShape, type Shape, sizeOf } from '../schema/shape.js'
 import type { Tensor } from '../tensor.js'
+import { listOf, optionsOf } from './arguments.js'
 import { operand } from './define.js'
 import { add, cast, div, eq, exp, isFinite, log, mul, ne, sqrt, sub, where } from './element.js'
 import { reduced, reductionOp, spread, summed, unitShape } from './linear.js'
@@ -40,10 +41,11 @@ const PROD = reductionOp('prod', (x, y, dy, axes) => {
   return mul(others, spread(dy, x.shape, axes))
 })
 
-function axesOf(op: string, x: Tensor, { axes }: ReduceOptions): number[] {
+function axesOf(op: string, x: Tensor, options: ReduceOptions): number[] {
   const rank = operand(op, x).shape.length
+  const { axes } = optionsOf(op, options)
   if (axes === undefined) return x.shape.map((_, axis) => axis)
-  const list = (typeof axes === 'number' ? [axes] : axes).map((axis) => axisOf(op, axis, rank))
+  const list = (typeof axes === 'number' ? [axes] : listOf(op, 'the axes', axes)).map((axis) => axisOf(op, axis, rank))
   if (new Set(list).size !== list.length) throw new ShapeError(`${op}: the axes [${list}] name one twice`)
   return list.sort((a, b) => a - b)
 }

@@ -4,7 +4,7 @@ import type { DType } from '../schema/dtype.js'
 import { ShapeError } from '../runtime/errors.js'
 import type { Shape } from '../schema/shape.js'
 import type { Tensor } from '../tensor.js'
-import { floatOperand } from './arguments.js'
+import { floatOperand, optionsOf } from './arguments.js'
 import { defineOp } from './define.js'
 import { exp, mul, sub } from './element.js'
 import { throughComposite } from './gradient.js'
@@ -64,7 +64,7 @@ function overAxis(name: string, kernel: (operands: readonly Tensor[], params: Re
   return <D extends DType, S extends Shape>(x: Tensor<D, S>, options: { readonly axis?: number } = {}): Tensor<D, S> => {
     const { shape } = floatOperand(name, x)
     if (shape.length === 0) throw new ShapeError(`${name}: a scalar has no axis to run along; reshape it to [1]`)
-    const { last, back } = withAxisLast(x, axisOf(name, options.axis ?? -1, shape.length))
+    const { last, back } = withAxisLast(x, axisOf(name, optionsOf(name, options).axis ?? -1, shape.length))
     return back(kernel([last], {})) as Tensor<D, S>
   }
 }

@@ -2,17 +2,19 @@
 import { apply } from '../graph/node.js'
 import type { Op } from '../graph/op.js'
 import { ArgumentError, ShapeError } from '../runtime/errors.js'
+import { describe } from '../schema/describe.js'
 import type { DType } from '../schema/dtype.js'
 import type { Spec } from '../schema/op.js'
 import { broadcastShapes, formatShape, type Shape, sameShape, sizeOf } from '../schema/shape.js'
 import { checkShape, Tensor } from '../tensor.js'
+import { listOf } from './arguments.js'
 import { operand } from './define.js'
 import { permuted, repeated, reshaped, sliced } from './linear.js'
 
 /** The axis counted from the front. Throws `ShapeError` where there is none. */
 export function axisOf(op: string, axis: number, rank: number): number {
   if (!Number.isInteger(axis) || axis < -rank || axis >= rank) {
-    throw new ShapeError(`${op}: there is no axis ${axis}; the tensor has ${rank} axes, so -${rank} to ${rank - 1} exist`)
+    throw new ShapeError(`${op}: there is no axis ${typeof axis === 'number' ? axis : describe(axis)}; the tensor has ${rank} axes, so -${rank} to ${rank - 1} exist`)
   }
   return axis < 0 ? axis + rank : axis
 }
@@ -31,7 +33,7 @@ export function reshape<D extends DType>(x: Tensor<D>, shape: Shape): Tensor<D> 
 }
 
 function inferExtent(from: Shape, to: Shape): number[] {
-  if (!Array.isArray(to)) throw new ShapeError(`reshape: the shape must be a list of extents, not ${String(to)}`)
+  if (!Array.isArray(to)) throw new ShapeError(`reshape: the shape must be a list of extents, not ${describe(to)}`)
   const open = to.indexOf(-1)
   if (open < 0) return [...to]
   const rest = sizeOf(to.filter((_, axis) => axis !== open))
@@ -46,6 +48,7 @@ function inferExtent(from: Shape, to: Shape): number[] {
 export function permute<D extends DType>(x: Tensor<D>, axes?: readonly number[]): Tensor<D> {
   const value = operand('permute', x)
   const rank = value.shape.length
+  if (axes !== undefined) listOf('permute', 'the axes', axes)
   const order = (axes ?? value.shape.map((_, axis) => rank - 1 - axis)).map((axis) => axisOf('permute', axis, rank))
   if (order.length !== rank || new Set(order).size !== rank) {
     throw new ShapeError(`permute: [${axes}] does not name each of the ${rank} axes of ${formatShape(value.shape)} once`)
@@ -101,7 +104,8 @@ function walkOf(part: number | Range | undefined, extent: number, axis: number):
     }
     return { start: part < 0 ? part + extent : part, step: 1, count: 1 }
   }
-  const [, , step = 1] = part
+  if (!Array.isArray(part)) throw new ArgumentError(`slice: a part is ${describe(part)}, not an index or [start, end, step]`)
+  const [, , step = 1] = part as Range
   if (!Number.isInteger(step) || step === 0) throw new ArgumentError(`slice: the step ${step} is no integer other than 0`)
   const [low, high] = step > 0 ? [0, extent] : [-1, extent - 1]
   const clamp = (position: number | undefined, otherwise: number): number => {
@@ -117,7 +121,7 @@ function walkOf(part: number | Range | undefined, extent: number, axis: number):
 /** Reverses the order of the elements along `axes`. */
 export function flip<D extends DType>(x: Tensor<D>, axes: number | readonly number[]): Tensor<D> {
   const rank = operand('flip', x).shape.length
-  const flipped = (typeof axes === 'number' ? [axes] : axes).map((axis) => axisOf('flip', axis, rank))
+  const flipped = (typeof axes === 'number' ? [axes] : listOf('flip', 'the axes', axes)).map((axis) => axisOf('flip', axis, rank))
   if (flipped.length === 0) return x
   return slice(x, ...x.shape.map((_, axis): Range | undefined => (flipped.includes(axis) ? [undefined, undefined, -1] : undefined)))
 }

@@ -110,5 +110,13 @@ export class Buffer {
   }
 }
 
-const isDetached = (view: ArrayBufferView): boolean =>
-  view.byteLength === 0 && view.buffer.byteLength === 0 && 'detached' in view.buffer && view.buffer.detached === true
+/** ArrayBuffer.prototype.detached is younger than Node 20; no view can be made of a detached one. */
+function isDetached(view: ArrayBufferView): boolean {
+  if (view.byteLength > 0 || view.buffer.byteLength > 0) return false
+  try {
+    new Uint8Array(view.buffer)
+    return false
+  } catch {
+    return true
+  }
+}

@@ -1,6 +1,7 @@
 // Devices: finding them, the default one, their memory, and the queue of work each one executes in order.
 import { type Binding, binding, type DeviceStatistics, type Failure } from './binding.js'
-import { DeviceError, errorOfCode, type HeddleError, native } from './errors.js'
+import { describe } from '../schema/describe.js'
+import { ArgumentError, DeviceError, errorOfCode, type HeddleError, native } from './errors.js'
 
 interface Pending {
   resolve(): void
@@ -16,11 +17,11 @@ const sites = new Map<number, Error>()
 /** Errors of runs, kept for the reads of their outputs that come later. */
 const failures = new Map<number, HeddleError>()
 const FAILURES_KEPT = 256
-/** Errors of runs that had already written to cells. */
-const lostState = new WeakSet<Error>()
+/** Errors of runs that had already written to cells, and the tickets of those runs. */
+const lostState = new WeakMap<Error, number>()
 
-/** Whether the run this error came from had written to cells before it failed. */
-export const hasLostState = (error: Error): boolean => lostState.has(error)
+/** Whether this error is of the run behind `ticket` itself, and that had written to cells before it failed. */
+export const hasLostState = (error: Error, ticket: number): boolean => lostState.get(error) === ticket
 
 let listening: Binding | undefined
 
@@ -28,7 +29,7 @@ function toError(failure: Failure): HeddleError {
   const known = failures.get(failure.origin)
   if (known) return known
   const error = errorOfCode(failure.code, failure.message)
-  if (failure.stateLost) lostState.add(error)
+  if (failure.stateLost) lostState.set(error, failure.origin)
   const site = sites.get(failure.origin)
   if (site?.stack) error.stack = `${error.name}: ${error.message}\n${site.stack.split('\n').slice(1).join('\n')}`
   failures.set(failure.origin, error)
@@ -103,12 +104,18 @@ export class Device {
 
   /** Upper bound of the bytes the device's pool may hold; `Infinity` lifts it. */
   setMemoryLimit(bytes: number): void {
+    if (bytes !== Number.POSITIVE_INFINITY && !(Number.isSafeInteger(bytes) && bytes > 0)) {
+      throw new ArgumentError(`setMemoryLimit: it takes a number of bytes above 0 or Infinity, not ${describe(bytes)}`)
+    }
     const memoryLimit = bytes === Number.POSITIVE_INFINITY ? Number.MAX_SAFE_INTEGER : bytes
     native(() => library().configure(this.index, { memoryLimit }))
   }
 
   /** Threads kernels use; the default is what affinity, cgroup quota and OMP_NUM_THREADS allow. */
   setThreads(threads: number): void {
+    if (!Number.isSafeInteger(threads) || threads < 1) {
+      throw new ArgumentError(`setThreads: it takes an integer from 1 up, not ${describe(threads)}`)
+    }
     native(() => library().configure(this.index, { threads }))
   }
 
@@ -132,7 +139,7 @@ export function device(name: string): Device {
   const found = listDevices().find((candidate) => candidate.name === name)
   if (found) return found
   const names = listDevices().map((candidate) => candidate.name)
-  throw new DeviceError(`device: there is no device '${name}' here; this build has ${names.join(', ')}`)
+  throw new DeviceError(`device: there is no device ${typeof name === 'string' ? `'${name}'` : describe(name)} here; this build has ${names.join(', ')}`)
 }
 
 let chosen: Device | undefined
@@ -142,5 +149,5 @@ export const defaultDevice = (): Device => (chosen ??= device('cpu'))
 
 /** Sets the device new tensors are made on. */
 export function setDefaultDevice(target: Device | string): void {
-  chosen = typeof target === 'string' ? device(target) : target
+  chosen = target instanceof Device ? target : device(target)
 }

@@ -1,4 +1,5 @@
-// Elements between JavaScript and memory: typed arrays, half-precision bits, nested arrays. Imports only dtypes.
+// Elements between JavaScript and memory: typed arrays, half-precision bits, nested arrays.
+import { describe } from './describe.js'
 import type { DType, StorageArrays } from './dtype.js'
 
 /** What reading a tensor of dtype D gives. */
@@ -78,6 +79,13 @@ const ARRAYS = {
   bool: Uint8Array,
 } as const
 
+/** Whether `data` may be memory of `dtype`: its typed array (bf16 and f16 as Uint16 bits), or raw bytes. */
+export const holds = (dtype: DType, data: unknown): boolean =>
+  data instanceof ARRAYS[dtype] || data instanceof Uint8Array || data instanceof DataView
+
+/** The typed array that carries `dtype`. */
+export const storageName = (dtype: DType): string => ARRAYS[dtype].name
+
 type Fail = (message: string) => Error
 
 /** Encodes elements as memory of `dtype`; a typed array of that very type is passed through. */
@@ -117,7 +125,9 @@ function convert(elements: readonly (number | bigint | boolean)[], dtype: DType,
     const element = elements[i] as number | bigint | boolean
     if (dtype === 'i64') {
       if (typeof element === 'number' && !Number.isInteger(element)) throw fail(`${element} at position ${i} is no i64`)
-      ;(target as BigInt64Array)[i] = BigInt(element)
+      const whole = BigInt(element)
+      if (BigInt.asIntN(64, whole) !== whole) throw fail(`${element} at position ${i} does not fit i64`)
+      ;(target as BigInt64Array)[i] = whole
       continue
     }
     const number = Number(element)
@@ -160,6 +170,3 @@ export function flattenNested(data: unknown, fail: Fail): (number | bigint | boo
   visit(data)
   return flat
 }
-
-const describe = (part: unknown): string =>
-  part === null ? 'null' : typeof part === 'object' ? `a ${part.constructor?.name ?? 'object'}` : `${typeof part} ${String(part)}`
