@@ -39,7 +39,7 @@ export type { DeviceStatistics } from './runtime/binding.js'
 export { Device, defaultDevice, device, listDevices, setDefaultDevice } from './runtime/device.js'
 export {
   ArgumentError, DeviceError, DeviceLostError, DisposedError, DTypeError, GradientError, HeddleError, InternalError,
-  OutOfMemoryError, ShapeError, StateLostError, TraceError,
+  OutOfMemoryError, ShapeError, StateDictError, StateLostError, TraceError,
 } from './runtime/errors.js'
 export type { DType, FloatDType, IntDType } from './schema/dtype.js'
 export type { Elements, Nested, Scalar } from './schema/elements.js'

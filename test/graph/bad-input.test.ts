@@ -228,7 +228,7 @@ describe('an index out of range', () => {
     h.take(table(), i32(5)).realize()
     const step = h.compile((index: h.Tensor) => h.take(table(), index))
     await step(i32(8))
-    new h.Cell(h.zeros([1, 2])).assign(h.take(table(), i32(4)))
+    new h.Cell<h.DType>(h.zeros([1, 2])).assign(h.take(table(), i32(4)))
     await h.defaultDevice().synchronize()
     await new Promise((resolve) => setTimeout(resolve, 20))
     process.off('unhandledRejection', listener)
