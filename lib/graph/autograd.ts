@@ -6,27 +6,39 @@ import { Node, reachable, type Value } from './node.js'
 export type Recompute = (node: Node) => Node
 
 let regions = 0
-/** Nodes whose results are to be recomputed for the backward pass, and the region they belong to. */
-const checkpointed = new WeakMap<Node, number>()
+/** Nodes whose results are to be recomputed for the backward pass, and the regions they are in, innermost first. */
+const checkpointed = new WeakMap<Node, number[]>()
 
-/** Marks everything between `inputs` and `outputs` to be recomputed when it is differentiated. */
-export function markCheckpoint(inputs: readonly Value[], outputs: readonly Value[]): void {
+/**
+ * Marks the nodes younger than `since` between `inputs` and `outputs` to be recomputed when they are differentiated.
+ * What is older, and only used there, is kept as the inputs are.
+ */
+export function markCheckpoint(since: number, inputs: readonly Value[], outputs: readonly Value[]): void {
   const region = ++regions
   const boundary = new Set(inputs)
-  for (const node of reachable(outputs, (value) => boundary.has(value))) {
-    if (!node.leaf && !checkpointed.has(node)) checkpointed.set(node, region)
+  for (const node of reachable(outputs, (value) => boundary.has(value) || value.node.id <= since)) {
+    if (node.leaf) continue
+    const known = checkpointed.get(node)
+    if (known) known.push(region)
+    else checkpointed.set(node, [region])
   }
 }
+
+const together = (a: Node, b: Node): boolean =>
+  checkpointed.get(a)?.some((region) => checkpointed.get(b)?.includes(region)) ?? false
 
 /** Gives each checkpointed node its copy, made when it is first needed; other nodes stand for themselves. */
 function recomputation(): Recompute {
   const copies = new Map<Node, Node>()
   const recompute: Recompute = (node) => {
-    const region = checkpointed.get(node)
+    const region = checkpointed.get(node)?.[0]
     if (region === undefined) return node
     const known = copies.get(node)
     if (known) return known
-    const inputs = node.inputs.map((input) => recompute(input.node).outputs[input.index] as Value)
+    // What comes from outside all its regions, another region's result for one, is kept.
+    const inputs = node.inputs.map((input) =>
+      together(node, input.node) ? (recompute(input.node).outputs[input.index] as Value) : input,
+    )
     const copy = new Node(node.op, node.params, inputs, node.outputs, node.device, node.trace, undefined, region)
     copies.set(node, copy)
     return copy

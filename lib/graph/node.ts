@@ -11,6 +11,9 @@ import { currentTrace, type Trace } from './trace.js'
 
 let created = 0
 
+/** The number of the node made last: what is made later has a larger one. */
+export const latestNode = (): number => created
+
 /** What a leaf stands for. */
 export type Leaf =
   | { readonly kind: 'data' }

@@ -1,7 +1,7 @@
 // Differentiation for people: grad, vjp, customGradient, checkpoint.
 import { backward, markCheckpoint } from '../graph/autograd.js'
 import { identityOf, withGradient } from '../graph/identity.js'
-import { apply, constantLeaf, reachable, type Value } from '../graph/node.js'
+import { apply, constantLeaf, latestNode, reachable, type Value } from '../graph/node.js'
 import { currentTrace } from '../graph/trace.js'
 import { Cell, Parameter } from '../cell.js'
 import { ArgumentError, GradientError, ShapeError } from '../runtime/errors.js'
@@ -84,7 +84,7 @@ function differentiate(
       if (parts.length > 0) return [target, new Tensor(parts.reduce(sum))]
       if (missing === 'zero') return [target, new Tensor(constantLeaf(0, target))]
       throw new GradientError(
-        `${op}: the result does not depend on ${nameOf(target)}, or only through an op without a gradient; leave it out`,
+        `${op}: the result does not depend on ${nameOf(target)}, only through an op without a gradient, or through a value whose history was let go when it was read; leave it out, or read later`,
       )
     }),
   )
@@ -162,8 +162,9 @@ export function customGradient<I extends readonly Tensor[]>(
 /** `fn` whose intermediate results are computed again for its gradient instead of being kept. */
 export function checkpoint<I extends readonly Tensor[]>(fn: (...inputs: I) => Tensor): (...inputs: I) => Tensor {
   return (...inputs) => {
+    const since = latestNode()
     const output = fn(...inputs)
-    markCheckpoint(inputs.map((input) => operand('checkpoint', input)), [output.value])
+    markCheckpoint(since, inputs.map((input) => operand('checkpoint', input)), [output.value])
     return output
   }
 }

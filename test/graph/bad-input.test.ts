@@ -174,7 +174,7 @@ async function failureOf(read: Promise<unknown>): Promise<Error> {
 }
 
 describe('an index out of range', () => {
-  const table = (): h.Tensor => h.arange(6, undefined, 1, { dtype: 'f32' }).reshape(3, 2)
+  const table = (): h.Tensor<'f32'> => h.arange(6, undefined, 1, { dtype: 'f32' }).reshape(3, 2)
   const OPS: readonly (readonly [string, (index: h.Tensor) => h.Tensor, readonly number[], wrong: number])[] = [
     ['take', (index) => h.take(table(), index), [0, 3], 3],
     ['take', (index) => h.take(table(), index), [-1, 0], -1],

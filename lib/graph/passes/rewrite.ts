@@ -33,10 +33,14 @@ export function rewrite(graph: Graph, rule: Rule): Graph {
   return recording(new Trace(true), () => {
     const replaced = new Map<Value, Value>()
     const current = (value: Value): Value => replaced.get(value) ?? value
+    let changed = false
     for (const node of nodesOf(graph)) {
       if (node.leaf) continue
       const inputs = node.inputs.map(current)
-      const outputs = rule(node, inputs) ?? rebuilt(node, inputs)
+      const ruled = rule(node, inputs)
+      changed ||= ruled !== undefined
+      // Behind a change all nodes are made anew, since their order is the order of the steps.
+      const outputs = ruled ?? (changed ? apply(node.op, node.params, inputs, node.region).outputs : node.outputs)
       node.outputs.forEach((output, i) => {
         if (!given(output)) replaced.set(output, outputs[i] as Value)
       })
@@ -46,9 +50,4 @@ export function rewrite(graph: Graph, rule: Rule): Graph {
       assignments: new Map([...graph.assignments].map(([cell, value]) => [cell, current(value)])),
     }
   })
-}
-
-function rebuilt(node: Node, inputs: readonly Value[]): readonly Value[] {
-  if (inputs.every((input, i) => input === node.inputs[i])) return node.outputs
-  return apply(node.op, node.params, inputs, node.region).outputs
 }
