@@ -1,4 +1,5 @@
 // The tensor: the handle people hold. Ops are methods of it, added by the rooms that own them.
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { currentTrace } from './graph/trace.js'
 import { dataLeaf, type Value } from './graph/node.js'
 import { realize } from './graph/realize.js'
@@ -20,14 +21,37 @@ export interface TensorOptions<D extends DType = DType> {
   readonly device?: Device | string
 }
 
-const scopes: { current(): Tensor[] | undefined } = { current: () => undefined }
+/** The tensors made in the scope around the running code, across its awaits. */
+const scopes = new AsyncLocalStorage<Tensor[]>()
 
-/** Lets `scope` learn of every tensor that is made. */
-export function collectTensors(current: () => Tensor[] | undefined): void {
-  scopes.current = current
+function tensorsIn(value: unknown, found: Set<Tensor>): Set<Tensor> {
+  if (value instanceof Tensor) found.add(value)
+  else if (Array.isArray(value)) for (const item of value) tensorsIn(item, found)
+  else if (value !== null && typeof value === 'object') for (const item of Object.values(value)) tensorsIn(item, found)
+  return found
 }
 
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: rooms above add their methods to this interface
+/**
+ * Runs `fn` and disposes every tensor that was made meanwhile, in it or in what it calls and awaits, but those in its
+ * result (a tensor, or arrays and objects of them). Cells and parameters stay. Scopes nest.
+ *
+ * @example const accuracy = await scope(async () => (await (await evaluate(x, y)).item()))
+ */
+export async function scope<T>(fn: () => T | Promise<T>): Promise<T> {
+  const outer = scopes.getStore()
+  const made: Tensor[] = []
+  try {
+    const result = await scopes.run(made, fn)
+    const kept = tensorsIn(result, new Set())
+    for (const tensor of kept) if (made.includes(tensor)) outer?.push(tensor)
+    for (const tensor of made) if (!kept.has(tensor)) tensor.dispose()
+    return result
+  } catch (error) {
+    for (const tensor of made) tensor.dispose()
+    throw error
+  }
+}
+
 export class Tensor<D extends DType = DType, S extends Shape = Shape> {
   #value: Value | undefined
   /** Carries the type parameters; never set. */
@@ -36,8 +60,9 @@ export class Tensor<D extends DType = DType, S extends Shape = Shape> {
   /** @internal Tensors come from `tensor`, from ops and from compiled functions. */
   constructor(value: Value | undefined) {
     this.#value = value
-    if (value) value.handles++
-    scopes.current()?.push(this)
+    if (!value) return
+    value.handles++
+    scopes.getStore()?.push(this)
   }
 
   /** @internal The graph value behind the handle. */

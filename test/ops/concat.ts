@@ -11,7 +11,8 @@ function concat(parts: readonly Dense[], axis: number): Dense {
     first.map((own, k) => (k === axis ? extents.reduce((a, b) => a + b, 0) : own)),
     (index) => {
       let at = index[axis] as number
-      const part = extents.findIndex((extent) => (at < extent ? true : ((at -= extent), false)))
+      let part = 0
+      while (at >= (extents[part] as number)) at -= extents[part++] as number
       return (parts[part] as Dense).at(...index.map((coordinate, k) => (k === axis ? at : coordinate)))
     },
   )
