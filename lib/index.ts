@@ -40,4 +40,4 @@ export {
 export type { DType, FloatDType, IntDType } from './schema/dtype.js'
 export type { Elements, Nested, Scalar } from './schema/elements.js'
 export type { Shape } from './schema/shape.js'
-export { Tensor, type TensorData, type TensorOptions, tensor } from './tensor.js'
+export { type NaturalDType, Tensor, type TensorData, type TensorOptions, tensor } from './tensor.js'
