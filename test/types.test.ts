@@ -33,11 +33,26 @@ describe('tensor', () => {
   })
 
   it('agrees with what is there', async () => {
-    for (const x of [h.tensor([1]), h.tensor([true]), h.tensor([1n]), h.tensor(new Int32Array(1)), h.tensor([]), h.tensor([1, true])]) {
+    for (const x of [
+      h.tensor([1]),
+      h.tensor([true]),
+      h.tensor([1n]),
+      h.tensor(new Int32Array(1)),
+      h.tensor([]),
+      h.tensor([1, true]),
+    ]) {
       expectTypeOf(x.dtype).toExtend<h.DType>()
     }
-    expect([h.tensor([1]), h.tensor([true]), h.tensor([1n]), h.tensor(new Int32Array(1)), h.tensor([]), h.tensor([1, true])].map((x: Any) => x.dtype))
-      .toEqual(['f32', 'bool', 'i64', 'i32', 'f32', 'f32'])
+    expect(
+      [
+        h.tensor([1]),
+        h.tensor([true]),
+        h.tensor([1n]),
+        h.tensor(new Int32Array(1)),
+        h.tensor([]),
+        h.tensor([1, true]),
+      ].map((x: Any) => x.dtype),
+    ).toEqual(['f32', 'bool', 'i64', 'i32', 'f32', 'f32'])
   })
 })
 
@@ -91,15 +106,25 @@ describe('state', () => {
 
 describe('compile', () => {
   it('keeps the arity and what is nested in arguments and results', async () => {
-    const step = h.compile((x: h.Tensor<'i32'>, { scale, parts }: { scale: number; parts: readonly h.Tensor<'f32'>[] }) => ({
-      sum: x.sum(),
-      pair: [x, parts[0] as h.Tensor<'f32'>] as const,
-      scale,
-    }))
-    expectTypeOf(step).parameters.toEqualTypeOf<[x: h.Tensor<'i32'>, { scale: number; parts: readonly h.Tensor<'f32'>[] }]>()
+    const step = h.compile(
+      (x: h.Tensor<'i32'>, { scale, parts }: { scale: number; parts: readonly h.Tensor<'f32'>[] }) => ({
+        sum: x.sum(),
+        pair: [x, parts[0] as h.Tensor<'f32'>] as const,
+        scale,
+      }),
+    )
+    expectTypeOf(step).parameters.toEqualTypeOf<
+      [x: h.Tensor<'i32'>, { scale: number; parts: readonly h.Tensor<'f32'>[] }]
+    >()
     const result = step(h.arange(3), { scale: 2, parts: [h.tensor([1])] })
-    expectTypeOf(result).toEqualTypeOf<Promise<{ sum: h.Tensor; pair: readonly [h.Tensor<'i32'>, h.Tensor<'f32'>]; scale: number }>>()
-    expectTypeOf(step.inline).returns.toEqualTypeOf<{ sum: h.Tensor; pair: readonly [h.Tensor<'i32'>, h.Tensor<'f32'>]; scale: number }>()
+    expectTypeOf(result).toEqualTypeOf<
+      Promise<{ sum: h.Tensor; pair: readonly [h.Tensor<'i32'>, h.Tensor<'f32'>]; scale: number }>
+    >()
+    expectTypeOf(step.inline).returns.toEqualTypeOf<{
+      sum: h.Tensor
+      pair: readonly [h.Tensor<'i32'>, h.Tensor<'f32'>]
+      scale: number
+    }>()
     expectTypeOf(step.calls).toEqualTypeOf<number>()
     expect((await result).scale).toBe(2)
     const none = h.compile(() => h.ones([1]))

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
-import { placeBlocks, largestLiveBytes } from '../../lib/graph/memory.js'
+import { largestLiveBytes, placeBlocks } from '../../lib/graph/memory.js'
 import * as h from '../../lib/index.js'
 import { generator } from '../ops/check.js'
 import { root } from '../runtime/addon.js'
@@ -23,10 +23,16 @@ function expectApart({ blocks, arena }: Memory): void {
   })
 }
 
-const random = (shape: readonly number[], seed = 1): h.Tensor => h.randomNormal(shape, { generator: new h.Generator(seed) })
+const random = (shape: readonly number[], seed = 1): h.Tensor =>
+  h.randomNormal(shape, { generator: new h.Generator(seed) })
 
 function perceptron(): h.Compiled<[h.Tensor, h.Tensor], h.Tensor> {
-  const sizes = [[64, 128], [128, 128], [128, 96], [96, 10]]
+  const sizes = [
+    [64, 128],
+    [128, 128],
+    [128, 96],
+    [96, 10],
+  ]
   const weights = sizes.map((shape, i) => new h.Parameter(random(shape, i).mul(0.1)))
   const biases = sizes.map(([, width]) => new h.Parameter(h.zeros([width as number])))
   return h.compile((x: h.Tensor, targets: h.Tensor) => {
@@ -54,8 +60,15 @@ function transformer(): h.Compiled<[h.Tensor], h.Tensor[]> {
     let y = x
     for (const { qkv, out, up, down } of layers) {
       const parts = h.split(h.layerNorm(y, [width]).matmul(qkv), width, -1)
-      const [q, k, v] = parts.map((part) => part.reshape(batch, length, heads, -1).permute(0, 2, 1, 3)) as [h.Tensor, h.Tensor, h.Tensor]
-      const attended = h.scaledDotProductAttention(q, k, v, { causal: true }).permute(0, 2, 1, 3).reshape(batch, length, width)
+      const [q, k, v] = parts.map((part) => part.reshape(batch, length, heads, -1).permute(0, 2, 1, 3)) as [
+        h.Tensor,
+        h.Tensor,
+        h.Tensor,
+      ]
+      const attended = h
+        .scaledDotProductAttention(q, k, v, { causal: true })
+        .permute(0, 2, 1, 3)
+        .reshape(batch, length, width)
       y = y.add(attended.matmul(out))
       y = y.add(h.gelu(h.rmsNorm(y, [width]).matmul(up)).matmul(down))
     }
@@ -69,7 +82,10 @@ function convolutions(): h.Compiled<[h.Tensor], h.Tensor> {
   const [first, second] = [new h.Parameter(random([8, 3, 3, 3], 1)), new h.Parameter(random([16, 8, 3, 3], 2))]
   return h.compile((x: h.Tensor) => {
     const a = h.maxPool2d(h.relu(h.batchNormTraining(h.conv2d(x, first, { padding: 1 })).y), 2)
-    const loss = h.avgPool2d(h.relu(h.conv2d(a, second, { padding: 1 })), 2).square().mean()
+    const loss = h
+      .avgPool2d(h.relu(h.conv2d(a, second, { padding: 1 })), 2)
+      .square()
+      .mean()
     const found = h.grad(loss, [first, second])
     h.assign([first, second].map((p) => [p, p.sub(found.get(p).mul(0.1))] as const))
     return loss
@@ -78,37 +94,58 @@ function convolutions(): h.Compiled<[h.Tensor], h.Tensor> {
 
 describe('a plan', () => {
   const PLANS: readonly (readonly [string, () => Promise<h.Plan | undefined>])[] = [
-    ['a perceptron', async () => {
-      const step = perceptron()
-      await step(random([32, 64]), h.zeros([32], { dtype: 'i32' }))
-      return step.plan
-    }],
-    ['a transformer', async () => {
-      const step = transformer()
-      await step(random([2, 32, 64]))
-      return step.plan
-    }],
-    ['convolutions', async () => {
-      const step = convolutions()
-      await step(random([4, 3, 16, 16]))
-      return step.plan
-    }],
-    ['a chain of products', async () => {
-      const step = h.compile((x: h.Tensor) => Array.from({ length: 20 }).reduce((y: h.Tensor) => h.softmax(y.matmul(x)), x))
-      await step(random([48, 48]))
-      return step.plan
-    }],
+    [
+      'a perceptron',
+      async () => {
+        const step = perceptron()
+        await step(random([32, 64]), h.zeros([32], { dtype: 'i32' }))
+        return step.plan
+      },
+    ],
+    [
+      'a transformer',
+      async () => {
+        const step = transformer()
+        await step(random([2, 32, 64]))
+        return step.plan
+      },
+    ],
+    [
+      'convolutions',
+      async () => {
+        const step = convolutions()
+        await step(random([4, 3, 16, 16]))
+        return step.plan
+      },
+    ],
+    [
+      'a chain of products',
+      async () => {
+        const step = h.compile((x: h.Tensor) =>
+          Array.from({ length: 20 }).reduce((y: h.Tensor) => h.softmax(y.matmul(x)), x),
+        )
+        await step(random([48, 48]))
+        return step.plan
+      },
+    ],
   ]
 
-  it.each(PLANS)('of %s needs at most 1.10 times what is alive at once, and no two live blocks share bytes', async (_, make) => {
-    const { memory } = (await make()) as h.Plan
-    expect(memory.blocks.length).toBeGreaterThan(1)
-    expect(memory.arena).toBeLessThanOrEqual(1.1 * memory.live)
-    expectApart(memory)
-  })
+  it.each(PLANS)(
+    'of %s needs at most 1.10 times what is alive at once, and no two live blocks share bytes',
+    async (_, make) => {
+      const { memory } = (await make()) as h.Plan
+      expect(memory.blocks.length).toBeGreaterThan(1)
+      expect(memory.arena).toBeLessThanOrEqual(1.1 * memory.live)
+      expectApart(memory)
+    },
+  )
 
   it('of a chain needs two blocks, however long it is', async () => {
-    const step = h.compile((x: h.Tensor) => Array.from({ length: 20 }).reduce((y: h.Tensor) => h.softmax(y), x).sum())
+    const step = h.compile((x: h.Tensor) =>
+      Array.from({ length: 20 })
+        .reduce((y: h.Tensor) => h.softmax(y), x)
+        .sum(),
+    )
     await step(random([64, 64]))
     expect(step.plan?.memory.arena).toBeLessThanOrEqual(2 * 64 * 64 * 4 + 64)
   })
@@ -153,7 +190,11 @@ describe('placeBlocks', () => {
       })
       const { offsets, bytes } = placeBlocks(blocks)
       const live = largestLiveBytes(blocks)
-      expectApart({ arena: bytes, live, blocks: blocks.map((block) => ({ ...block, offset: offsets.get(block) as number })) })
+      expectApart({
+        arena: bytes,
+        live,
+        blocks: blocks.map((block) => ({ ...block, offset: offsets.get(block) as number })),
+      })
       expect(bytes).toBeGreaterThanOrEqual(live)
       expect(bytes).toBeLessThanOrEqual(1.35 * live)
     }
@@ -190,7 +231,8 @@ describe('a loop', () => {
       const indices = h.tensor(Int32Array.from({ length: 64 }, (_, i) => (i * 7) % 10))
       const targets = h.tensor(Int32Array.from({ length: 64 }, (_, i) => i % 4))
       for (let i = 0; i < 5; i++) await step(indices, targets)
-      const bits = async (x: h.Tensor): Promise<string> => Buffer.from(((await x.data()) as Float32Array).buffer).toString('hex')
+      const bits = async (x: h.Tensor): Promise<string> =>
+        Buffer.from(((await x.data()) as Float32Array).buffer).toString('hex')
       return `${await bits(w)} ${await bits(table)}`
     }
     const first = await run()
