@@ -7,16 +7,16 @@ import { Buffer } from './runtime/buffer.js'
 import { Device, defaultDevice, device as deviceNamed } from './runtime/device.js'
 import { ArgumentError, DisposedError, DTypeError, ShapeError, TraceError } from './runtime/errors.js'
 import { describe } from './schema/describe.js'
-import { type DType, isDType } from './schema/dtype.js'
+import { type DType, isDType, type StorageArrays } from './schema/dtype.js'
 import { formatShape, type Shape, sizeOf } from './schema/shape.js'
 import { decode, encode, type Elements, type Nested, nestedShape, flattenNested, type Scalar } from './schema/elements.js'
 
 /** Where and as what a tensor is made. */
-export interface TensorOptions<D extends DType = DType> {
+export interface TensorOptions<D extends DType = DType, S extends Shape = Shape> {
   /** Default: `f32` for numbers, `bool` for booleans, `i64` for bigints, the array's own type for typed arrays. */
   readonly dtype?: D
   /** Default: that of the nested arrays, or one axis. */
-  readonly shape?: Shape
+  readonly shape?: S
   /** Default: the default device. */
   readonly device?: Device | string
 }
@@ -168,6 +168,19 @@ export class Tensor<D extends DType = DType, S extends Shape = Shape> {
 /** Numbers, booleans and bigints, alone or nested, or a typed array. */
 export type TensorData = Nested<number | bigint | boolean> | ArrayBufferView
 
+/** The dtype that data has where none is asked for: what `tensor` finds, as types. */
+export type NaturalDType<T> = [T] extends [readonly never[]]
+  ? 'f32'
+  : [T] extends [Nested<boolean>]
+    ? 'bool'
+    : [T] extends [Nested<bigint>]
+      ? 'i64'
+      : [T] extends [Nested<number | bigint | boolean>]
+        ? 'f32'
+        : { [D in NaturalArrays]: T extends StorageArrays[D] ? D : never }[NaturalArrays]
+
+type NaturalArrays = 'f32' | 'f64' | 'i8' | 'u8' | 'i32' | 'i64'
+
 /** Throws unless every extent is an integer from 0 to 2^53 - 1 and so is their product. */
 export function checkShape(op: string, shape: Shape): void {
   if (!Array.isArray(shape)) throw new ShapeError(`${op}: the shape must be a list of extents, not ${describe(shape)}`)
@@ -195,7 +208,10 @@ export function checkDType(op: string, dtype: unknown): void {
  * @example tensor([[1, 2], [3, 4]])            // f32[2,2]
  * @example tensor(new Int32Array(6), { shape: [2, 3] })
  */
-export function tensor<D extends DType = 'f32'>(data: TensorData, options: TensorOptions<D> = {}): Tensor<D> {
+export function tensor<T extends TensorData, D extends DType = NaturalDType<T>, const S extends Shape = Shape>(
+  data: T,
+  options: TensorOptions<D, S> = {},
+): Tensor<NoInfer<D>, NoInfer<S>> {
   if (typeof options !== 'object' || options === null) {
     throw new ArgumentError(`tensor: the options must be an object, not ${describe(options)}`)
   }
@@ -215,7 +231,7 @@ export function tensor<D extends DType = 'f32'>(data: TensorData, options: Tenso
   }
   const target = options.device === undefined ? defaultDevice() : toDevice(options.device)
   const buffer = Buffer.from(target, bytes, `tensor ${found}${formatShape(shape)}`)
-  return new Tensor<D>(dataLeaf(buffer, { dtype: found, shape: [...shape] }))
+  return new Tensor<D, S>(dataLeaf(buffer, { dtype: found, shape: [...shape] }))
 }
 
 export const toDevice = (target: Device | string): Device => (target instanceof Device ? target : deviceNamed(target))

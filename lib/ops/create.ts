@@ -9,6 +9,7 @@ import { operand } from './define.js'
 import { cast, constant, eq, iota } from './element.js'
 import { unsqueeze } from './view.js'
 
+// What is asked for decides the dtype, never the variable it is put in: results are `Tensor<NoInfer<D>>`.
 export interface CreateOptions<D extends DType> {
   /** Default f32. */
   readonly dtype?: D
@@ -22,7 +23,7 @@ function dtypeOf(op: string, options: CreateOptions<DType>, otherwise: DType): D
 }
 
 /** `value` everywhere; it takes no memory until it must. Throws `ShapeError`, `DTypeError`. */
-export function full<D extends DType = 'f32'>(shape: Shape, value: number, options: CreateOptions<D> = {}): Tensor<D> {
+export function full<D extends DType = 'f32'>(shape: Shape, value: number, options: CreateOptions<D> = {}): Tensor<NoInfer<D>> {
   checkShape('full', shape)
   if (typeof value !== 'number') throw new ArgumentError(`full: the value must be a number, not ${describe(value)}`)
   const dtype = dtypeOf('full', options, 'f32')
@@ -33,9 +34,9 @@ export function full<D extends DType = 'f32'>(shape: Shape, value: number, optio
 }
 
 /** 0 everywhere. */
-export const zeros = <D extends DType = 'f32'>(shape: Shape, options: CreateOptions<D> = {}): Tensor<D> => full(shape, 0, options)
+export const zeros = <D extends DType = 'f32'>(shape: Shape, options: CreateOptions<D> = {}): Tensor<NoInfer<D>> => full(shape, 0, options)
 /** 1 everywhere. */
-export const ones = <D extends DType = 'f32'>(shape: Shape, options: CreateOptions<D> = {}): Tensor<D> => full(shape, 1, options)
+export const ones = <D extends DType = 'f32'>(shape: Shape, options: CreateOptions<D> = {}): Tensor<NoInfer<D>> => full(shape, 1, options)
 
 /** 0 everywhere, in the shape and dtype of `x`. */
 export function zerosLike<D extends DType, S extends Shape>(x: Tensor<D, S>): Tensor<D, S> {
@@ -53,7 +54,7 @@ export function onesLike<D extends DType, S extends Shape>(x: Tensor<D, S>): Ten
  * start, start + step, ... up to but not including end; with one argument, 0 to it. i32 by default, f32 where one of
  * them is no integer. Throws `ArgumentError` for a step of 0 or what is no number.
  */
-export function arange<D extends DType = 'i32'>(start: number, end?: number, step = 1, options: CreateOptions<D> = {}): Tensor<D> {
+export function arange<D extends DType = 'i32'>(start: number, end?: number, step = 1, options: CreateOptions<D> = {}): Tensor<NoInfer<D>> {
   const [from, to] = end === undefined ? [0, start] : [start, end]
   for (const [name, value] of Object.entries({ start: from, end: to, step })) numberIn('arange', name, value, Number.NEGATIVE_INFINITY)
   if (step === 0) throw new ArgumentError('arange: the step must not be 0')
@@ -64,7 +65,7 @@ export function arange<D extends DType = 'i32'>(start: number, end?: number, ste
 }
 
 /** 1 on the diagonal of an n by n matrix, 0 elsewhere. Throws `ShapeError`, `DTypeError`. */
-export function eye<D extends DType = 'f32'>(n: number, options: CreateOptions<D> = {}): Tensor<D> {
+export function eye<D extends DType = 'f32'>(n: number, options: CreateOptions<D> = {}): Tensor<NoInfer<D>> {
   checkShape('eye', [n, n])
   return cast(eq(unsqueeze(iota([n], 'i32'), 1), iota([n], 'i32')), dtypeOf('eye', options, 'f32')) as Tensor<D>
 }

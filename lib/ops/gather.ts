@@ -132,7 +132,7 @@ export function scatterAdd<D extends DType>(x: Tensor<D>, index: Tensor, source:
 }
 
 /** 1 at each index and 0 elsewhere along a new last axis of extent `classes`; an index out of range gives zeros. Default f32. */
-export function oneHot<D extends DType = 'f32'>(indices: Tensor, classes: number, options: { readonly dtype?: D } = {}): Tensor<D> {
+export function oneHot<D extends DType = 'f32'>(indices: Tensor, classes: number, options: { readonly dtype?: D } = {}): Tensor<NoInfer<D>> {
   const { dtype } = indexOperand('oneHot', indices)
   integerFrom('oneHot', 'classes', classes, 0)
   const wanted = optionsOf('oneHot', options).dtype ?? 'f32'

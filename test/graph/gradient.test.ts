@@ -7,7 +7,10 @@ const vector = (): h.Tensor => h.tensor([-1.5, -0.25, 0.5, 2], { dtype: 'f64' })
 
 describe('customGradient', () => {
   it('passes gradients straight through a rounding', async () => {
-    const straight = h.customGradient((x: h.Tensor) => h.round(x), (dy) => [dy])
+    const straight = h.customGradient(
+      (x: h.Tensor) => h.round(x),
+      (dy) => [dy],
+    )
     const x = vector()
     const y = straight(x)
     const slope = h.grad(y.mul(h.tensor([1, 2, 3, 4], { dtype: 'f64' })).sum(), [x]).get(x)
@@ -16,7 +19,10 @@ describe('customGradient', () => {
   })
 
   it('has its rule differentiated for the second order', async () => {
-    const cube = h.customGradient((x: h.Tensor) => x.mul(x).mul(x), (dy, [x]) => [dy.mul((x as h.Tensor).square()).mul(3)])
+    const cube = h.customGradient(
+      (x: h.Tensor) => x.mul(x).mul(x),
+      (dy, [x]) => [dy.mul((x as h.Tensor).square()).mul(3)],
+    )
     const x = vector()
     const first = h.grad(cube(x).sum(), [x]).get(x)
     const second = h.grad(first.sum(), [x]).get(x)
@@ -44,7 +50,10 @@ describe('customGradient', () => {
   })
 
   it('may stop a gradient, which is then missing', async () => {
-    const half = h.customGradient((a: h.Tensor, b: h.Tensor) => a.add(b), (dy) => [dy, undefined])
+    const half = h.customGradient(
+      (a: h.Tensor, b: h.Tensor) => a.add(b),
+      (dy) => [dy, undefined],
+    )
     const [a, b] = [vector(), vector().mul(1)]
     const loss = half(a, b).sum()
     expect(await numbers(h.grad(loss, [a]).get(a))).toEqual([1, 1, 1, 1])
@@ -53,10 +62,15 @@ describe('customGradient', () => {
   })
 
   it('refuses a cotangent of another shape, naming both', () => {
-    const wrong = h.customGradient((x: h.Tensor) => x.mul(2), (dy) => [dy.sum()])
+    const wrong = h.customGradient(
+      (x: h.Tensor) => x.mul(2),
+      (dy) => [dy.sum()],
+    )
     const x = vector()
     expect(() => h.grad(wrong(x).sum(), [x])).toThrow(h.ShapeError)
-    expect(() => h.grad(wrong(x).sum(), [x])).toThrow(/customGradient: the cotangent of input 0 has shape \[\], the input \[4\]/)
+    expect(() => h.grad(wrong(x).sum(), [x])).toThrow(
+      /customGradient: the cotangent of input 0 has shape \[\], the input \[4\]/,
+    )
   })
 })
 
@@ -64,16 +78,21 @@ describe('checkpoint', () => {
   const block = (x: h.Tensor, w: h.Tensor): h.Tensor => h.gelu(h.matmul(x, w)).add(x)
   const operands = (size = 4): [h.Tensor, h.Tensor] => {
     const make = (offset: number): h.Tensor =>
-      h.tensor(Array.from({ length: size * size }, (_, i) => Math.sin(i * 1.7 + offset)), { shape: [size, size], dtype: 'f64' })
+      h.tensor(
+        Array.from({ length: size * size }, (_, i) => Math.sin(i * 1.7 + offset)),
+        { shape: [size, size], dtype: 'f64' },
+      )
     return [make(0), make(1)]
   }
 
-  const through = (layer: (x: h.Tensor, w: h.Tensor) => h.Tensor, depth = 3) => (x: h.Tensor, w: h.Tensor): h.Tensor[] => {
-    let y = x
-    for (let i = 0; i < depth; i++) y = layer(y, w)
-    const found = h.grad(y.square().sum(), [x, w])
-    return [found.get(x), found.get(w)]
-  }
+  const through =
+    (layer: (x: h.Tensor, w: h.Tensor) => h.Tensor, depth = 3) =>
+    (x: h.Tensor, w: h.Tensor): h.Tensor[] => {
+      let y = x
+      for (let i = 0; i < depth; i++) y = layer(y, w)
+      const found = h.grad(y.square().sum(), [x, w])
+      return [found.get(x), found.get(w)]
+    }
 
   it('gives the same bits as without, eagerly and compiled', async () => {
     const [x, w] = operands()
@@ -89,7 +108,9 @@ describe('checkpoint', () => {
       return h.grad(first.square().sum(), [w]).get(w)
     }
     const [plain, kept] = [await numbers(second(block)), await numbers(second(h.checkpoint(block)))]
-    kept.forEach((value, i) => expect(Math.abs(value - (plain[i] as number))).toBeLessThanOrEqual(1e-7 * (1 + Math.abs(plain[i] as number))))
+    kept.forEach((value, i) =>
+      expect(Math.abs(value - (plain[i] as number))).toBeLessThanOrEqual(1e-7 * (1 + Math.abs(plain[i] as number))),
+    )
   })
 
   it('drops the same elements when it computes again', async () => {
@@ -111,12 +132,20 @@ describe('checkpoint', () => {
   it('works in a loop of training', async () => {
     const w = new h.Parameter(operands()[1])
     const losses = h.compile((x: h.Tensor) => {
-      const loss = h.checkpoint((y: h.Tensor) => block(block(y, w), w))(x).square().mean()
+      const loss = h
+        .checkpoint((y: h.Tensor) => block(block(y, w), w))(x)
+        .square()
+        .mean()
       w.assign(w.sub(h.grad(loss, [w]).get(w).mul(0.05)))
       return loss
     })
     const [x] = operands()
-    const [first, last] = [Number(await (await losses(x)).item()), Number(await (await (await Promise.all(Array.from({ length: 30 }, () => losses(x)))).at(-1) as h.Tensor).item())]
+    const [first, last] = [
+      Number(await (await losses(x)).item()),
+      Number(
+        await ((await (await Promise.all(Array.from({ length: 30 }, () => losses(x)))).at(-1)) as h.Tensor).item(),
+      ),
+    ]
     expect(last).toBeLessThan(first / 2)
   })
 
@@ -139,7 +168,12 @@ describe('checkpoint', () => {
     const plain = await live(wide, 6)
     // The results of 24 softmaxes are kept, or those of 6 blocks and of the 4 in one of them.
     expect(await live(h.checkpoint(wide), 6)).toBeLessThan(0.6 * plain)
-    expect(await live(h.checkpoint((y, v) => wide(h.checkpoint(wide)(y, v), v)), 3)).toBeLessThan(0.6 * plain)
+    expect(
+      await live(
+        h.checkpoint((y, v) => wide(h.checkpoint(wide)(y, v), v)),
+        3,
+      ),
+    ).toBeLessThan(0.6 * plain)
   })
 
   it('keeps what it captures instead of computing it again', async () => {
@@ -163,8 +197,20 @@ describe('grad', () => {
   })
 
   it('goes through views, broadcasts and reuse at once', async () => {
-    const x = h.tensor([[1, 2, 3], [4, 5, 6]], { dtype: 'f64' })
-    const y = x.transpose().slice([0, 2]).reshape(4).mul(h.tensor([1, 2, 3, 4], { dtype: 'f64' })).sum().add(x.sum({ axes: 0 }).square().sum())
+    const x = h.tensor(
+      [
+        [1, 2, 3],
+        [4, 5, 6],
+      ],
+      { dtype: 'f64' },
+    )
+    const y = x
+      .transpose()
+      .slice([0, 2])
+      .reshape(4)
+      .mul(h.tensor([1, 2, 3, 4], { dtype: 'f64' }))
+      .sum()
+      .add(x.sum({ axes: 0 }).square().sum())
     expect(await numbers(h.grad(y, [x]).get(x))).toEqual([11, 17, 18, 12, 18, 18])
   })
 

@@ -1,5 +1,5 @@
 // The attention cases against their references.
-import { checkFamily } from './check.js'
 import { CASES, ERRORS } from './attention.js'
+import { checkFamily } from './check.js'
 
 checkFamily('attention', CASES, ERRORS)

@@ -9,7 +9,13 @@ interface Options {
 }
 
 /** q [B,H,T,D], k [B,Hkv,S,D], v [B,Hkv,S,Dv]; `bias(b, h, i, j)` is added to the scores, -Infinity hides a key. */
-function attend(q: Dense, k: Dense, v: Dense, { causal = false, scale }: Options, bias?: (...index: number[]) => number): Dense {
+function attend(
+  q: Dense,
+  k: Dense,
+  v: Dense,
+  { causal = false, scale }: Options,
+  bias?: (...index: number[]) => number,
+): Dense {
   const [batch, heads, queries, width] = q.shape as [number, number, number, number]
   const [own, keys] = k.shape.slice(1) as [number, number]
   const factor = scale ?? 1 / Math.sqrt(width)
@@ -37,8 +43,10 @@ function attend(q: Dense, k: Dense, v: Dense, { causal = false, scale }: Options
 }
 
 /** The element of a mask of fewer or unit axes beside [b, h, i, j]. */
-const broadcast = (mask: Dense) => (...index: number[]): number =>
-  mask.at(...index.slice(4 - mask.shape.length).map((coordinate, axis) => (mask.shape[axis] === 1 ? 0 : coordinate)))
+const broadcast =
+  (mask: Dense) =>
+  (...index: number[]): number =>
+    mask.at(...index.slice(4 - mask.shape.length).map((coordinate, axis) => (mask.shape[axis] === 1 ? 0 : coordinate)))
 
 const shapes = (b: number, heads: number, own: number, t: number, s: number, d: number, dv = d): OperandSpec[] => [
   { shape: [b, heads, t, d] },
@@ -75,7 +83,10 @@ const masks: OpCase[] = MASKED.flatMap(([shape, options = {}]): OpCase[] => [
     name: `a bool mask [${shape}]${options.causal ? ', causal' : ''}`,
     operands: [...shapes(2, 2, 1, 4, 5, 3), bool(shape)],
     run: (q, k, v, mask) => h.scaledDotProductAttention(q, k as h.Tensor, v as h.Tensor, { ...options, mask }),
-    reference: (q, k, v, mask) => attend(q, k as Dense, v as Dense, options, (...index) => (broadcast(mask as Dense)(...index) ? 0 : Number.NEGATIVE_INFINITY)),
+    reference: (q, k, v, mask) =>
+      attend(q, k as Dense, v as Dense, options, (...index) =>
+        broadcast(mask as Dense)(...index) ? 0 : Number.NEGATIVE_INFINITY,
+      ),
   },
   {
     name: `a float mask [${shape}]${options.causal ? ', causal' : ''}`,
@@ -87,24 +98,29 @@ const masks: OpCase[] = MASKED.flatMap(([shape, options = {}]): OpCase[] => [
 
 /** Heads of one matrix [B,T,3C], as a transformer block makes them. */
 const heads = (x: h.Tensor, count: number): h.Tensor[] =>
-  h.split(x, (x.shape[2] as number) / 3, 2).map((part) => part.reshape(x.shape[0] as number, x.shape[1] as number, count, -1).permute(0, 2, 1, 3))
+  h
+    .split(x, (x.shape[2] as number) / 3, 2)
+    .map((part) => part.reshape(x.shape[0] as number, x.shape[1] as number, count, -1).permute(0, 2, 1, 3))
 
 const headsOf = (x: Dense, count: number): Dense[] => {
   const [batch, length, wide] = x.shape as [number, number, number]
   const width = wide / 3 / count
   return [0, 1, 2].map((part) =>
     Dense.from([batch, count, length, width], ([b, head, t, d]) =>
-      x.at(b as number, t as number, (part * wide) / 3 + (head as number) * width + (d as number))),
+      x.at(b as number, t as number, (part * wide) / 3 + (head as number) * width + (d as number)),
+    ),
   )
 }
 
 export const CASES: readonly OpCase[] = [
-  ...PLAIN.map(([name, operands, options = {}]): OpCase => ({
-    name,
-    operands,
-    run: (q, k, v) => h.scaledDotProductAttention(q, k as h.Tensor, v as h.Tensor, options),
-    reference: (q, k, v) => attend(q, k as Dense, v as Dense, options),
-  })),
+  ...PLAIN.map(
+    ([name, operands, options = {}]): OpCase => ({
+      name,
+      operands,
+      run: (q, k, v) => h.scaledDotProductAttention(q, k as h.Tensor, v as h.Tensor, options),
+      reference: (q, k, v) => attend(q, k as Dense, v as Dense, options),
+    }),
+  ),
   ...masks,
   {
     name: 'heads that are views of one [B,T,3C] matrix',
@@ -116,7 +132,9 @@ export const CASES: readonly OpCase[] = [
     reference: (x) => {
       const [q, k, v] = headsOf(x, 2) as [Dense, Dense, Dense]
       const out = attend(q, k, v, { causal: true })
-      return Dense.from([2, 5, 8], ([b, t, c]) => out.at(b as number, Math.floor((c as number) / 4), t as number, (c as number) % 4))
+      return Dense.from([2, 5, 8], ([b, t, c]) =>
+        out.at(b as number, Math.floor((c as number) / 4), t as number, (c as number) % 4),
+      )
     },
   },
   {
@@ -144,18 +162,74 @@ export const CASES: readonly OpCase[] = [
 ]
 
 const zeros = (...shape: number[]): h.Tensor => h.zeros(shape)
-const call = (q: h.Tensor, k: h.Tensor, v: h.Tensor, options?: h.AttentionOptions) => (): h.Tensor => h.scaledDotProductAttention(q, k, v, options)
+const call = (q: h.Tensor, k: h.Tensor, v: h.Tensor, options?: h.AttentionOptions) => (): h.Tensor =>
+  h.scaledDotProductAttention(q, k, v, options)
 const square = (): [h.Tensor, h.Tensor, h.Tensor] => [zeros(1, 2, 3, 4), zeros(1, 2, 3, 4), zeros(1, 2, 3, 4)]
 
 export const ERRORS: readonly ErrorCase[] = [
-  { name: 'too few axes', call: call(zeros(2, 3, 4), zeros(2, 3, 4), zeros(2, 3, 4)), error: h.ShapeError, message: /scaledDotProductAttention: it takes q \[B,H,T,D\].*not q \[2,3,4\]/ },
-  { name: 'other lengths of keys and values', call: call(zeros(1, 2, 3, 4), zeros(1, 2, 5, 4), zeros(1, 2, 3, 4)), error: h.ShapeError, message: /lengths of k and v must be equal.*k \[1,2,5,4\], v \[1,2,3,4\]/ },
-  { name: 'other widths', call: call(zeros(1, 2, 3, 4), zeros(1, 2, 3, 5), zeros(1, 2, 3, 4)), error: h.ShapeError, message: /heads of one width/ },
-  { name: 'heads that are no multiple', call: call(zeros(1, 3, 3, 4), zeros(1, 2, 3, 4), zeros(1, 2, 3, 4)), error: h.ShapeError, message: /must be a multiple/ },
-  { name: 'heads of no width', call: call(zeros(1, 1, 3, 0), zeros(1, 1, 3, 0), zeros(1, 1, 3, 4)), error: h.ArgumentError, message: /heads have no width/ },
-  { name: 'other dtypes', call: () => h.scaledDotProductAttention(h.zeros([1, 1, 1, 1]), h.zeros([1, 1, 1, 1], { dtype: 'f64' }), h.zeros([1, 1, 1, 1])), error: h.DTypeError, message: /q is f32, k is f64/ },
-  { name: 'an integer mask', call: call(...square(), { mask: h.zeros([3, 3], { dtype: 'i32' }) }), error: h.DTypeError, message: /the mask is bool .* not i32/ },
-  { name: 'a mask of another shape', call: call(...square(), { mask: zeros(3, 4) }), error: h.ShapeError, message: /the mask \[3,4\] does not broadcast to \[1,2,3,3\]/ },
-  { name: 'a scale that is NaN', call: call(...square(), { scale: Number.NaN }), error: h.ArgumentError, message: /scale must be a number finite, not NaN/ },
-  { name: 'a dropout of 2', call: call(...square(), { dropout: 2 }), error: h.ArgumentError, message: /dropout must be a number from 0 to 1, not 2/ },
+  {
+    name: 'too few axes',
+    call: call(zeros(2, 3, 4), zeros(2, 3, 4), zeros(2, 3, 4)),
+    error: h.ShapeError,
+    message: /scaledDotProductAttention: it takes q \[B,H,T,D\].*not q \[2,3,4\]/,
+  },
+  {
+    name: 'other lengths of keys and values',
+    call: call(zeros(1, 2, 3, 4), zeros(1, 2, 5, 4), zeros(1, 2, 3, 4)),
+    error: h.ShapeError,
+    message: /lengths of k and v must be equal.*k \[1,2,5,4\], v \[1,2,3,4\]/,
+  },
+  {
+    name: 'other widths',
+    call: call(zeros(1, 2, 3, 4), zeros(1, 2, 3, 5), zeros(1, 2, 3, 4)),
+    error: h.ShapeError,
+    message: /heads of one width/,
+  },
+  {
+    name: 'heads that are no multiple',
+    call: call(zeros(1, 3, 3, 4), zeros(1, 2, 3, 4), zeros(1, 2, 3, 4)),
+    error: h.ShapeError,
+    message: /must be a multiple/,
+  },
+  {
+    name: 'heads of no width',
+    call: call(zeros(1, 1, 3, 0), zeros(1, 1, 3, 0), zeros(1, 1, 3, 4)),
+    error: h.ArgumentError,
+    message: /heads have no width/,
+  },
+  {
+    name: 'other dtypes',
+    call: () =>
+      h.scaledDotProductAttention(
+        h.zeros([1, 1, 1, 1]),
+        h.zeros([1, 1, 1, 1], { dtype: 'f64' }),
+        h.zeros([1, 1, 1, 1]),
+      ),
+    error: h.DTypeError,
+    message: /q is f32, k is f64/,
+  },
+  {
+    name: 'an integer mask',
+    call: call(...square(), { mask: h.zeros([3, 3], { dtype: 'i32' }) }),
+    error: h.DTypeError,
+    message: /the mask is bool .* not i32/,
+  },
+  {
+    name: 'a mask of another shape',
+    call: call(...square(), { mask: zeros(3, 4) }),
+    error: h.ShapeError,
+    message: /the mask \[3,4\] does not broadcast to \[1,2,3,3\]/,
+  },
+  {
+    name: 'a scale that is NaN',
+    call: call(...square(), { scale: Number.NaN }),
+    error: h.ArgumentError,
+    message: /scale must be a number finite, not NaN/,
+  },
+  {
+    name: 'a dropout of 2',
+    call: call(...square(), { dropout: 2 }),
+    error: h.ArgumentError,
+    message: /dropout must be a number from 0 to 1, not 2/,
+  },
 ]

@@ -10,47 +10,83 @@ function concat(parts: readonly Dense[], axis: number): Dense {
   return Dense.from(
     first.map((own, k) => (k === axis ? extents.reduce((a, b) => a + b, 0) : own)),
     (index) => {
+<<<<<<< HEAD
       let at = index[axis] as number
       let part = 0
+=======
+      let [part, at] = [0, index[axis] as number]
+>>>>>>> cases
       while (at >= (extents[part] as number)) at -= extents[part++] as number
       return (parts[part] as Dense).at(...index.map((coordinate, k) => (k === axis ? at : coordinate)))
     },
   )
 }
 
-const unsqueezed = (x: Dense, axis: number): Dense => new Dense([...x.shape.slice(0, axis), 1, ...x.shape.slice(axis)], x.data)
+const unsqueezed = (x: Dense, axis: number): Dense =>
+  new Dense([...x.shape.slice(0, axis), 1, ...x.shape.slice(axis)], x.data)
 
 const ROWS: readonly (readonly [shapes: readonly (readonly number[])[], axis: number])[] = [
-  [[[2, 3], [4, 3], [1, 3]], 0],
-  [[[2, 3], [2, 1]], 1],
-  [[[2, 3, 2], [2, 0, 2], [2, 4, 2]], -2],
+  [
+    [
+      [2, 3],
+      [4, 3],
+      [1, 3],
+    ],
+    0,
+  ],
+  [
+    [
+      [2, 3],
+      [2, 1],
+    ],
+    1,
+  ],
+  [
+    [
+      [2, 3, 2],
+      [2, 0, 2],
+      [2, 4, 2],
+    ],
+    -2,
+  ],
   [[[5], [2], [3], [1]], 0],
 ]
 
 export const CASES: readonly OpCase[] = [
-  ...ROWS.map(([shapes, axis]): OpCase => ({
-    name: `concat of ${shapes.map((shape) => `[${shape}]`).join(' ')} along axis ${axis}`,
-    operands: shapes.map((shape) => ({ shape, low: -9, high: 10, integers: true })),
-    run: (...parts) => h.concat(parts, { axis }),
-    reference: (...parts) => concat(parts, axis < 0 ? axis + (shapes[0] as readonly number[]).length : axis),
-    dtypes: EVERY,
-    exact: true,
-  })),
-  ...[0, 1, -1].map((axis): OpCase => ({
-    name: `stack along axis ${axis}`,
-    operands: [{ shape: [3, 2] }, { shape: [3, 2] }, { shape: [3, 2] }],
-    run: (...parts) => h.stack(parts, { axis }),
-    reference: (...parts) => {
-      const at = axis < 0 ? axis + 3 : axis
-      return concat(parts.map((part) => unsqueezed(part, at)), at)
-    },
-    exact: true,
-  })),
+  ...ROWS.map(
+    ([shapes, axis]): OpCase => ({
+      name: `concat of ${shapes.map((shape) => `[${shape}]`).join(' ')} along axis ${axis}`,
+      operands: shapes.map((shape) => ({ shape, low: -9, high: 10, integers: true })),
+      run: (...parts) => h.concat(parts, { axis }),
+      reference: (...parts) => concat(parts, axis < 0 ? axis + (shapes[0] as readonly number[]).length : axis),
+      dtypes: EVERY,
+      exact: true,
+    }),
+  ),
+  ...[0, 1, -1].map(
+    (axis): OpCase => ({
+      name: `stack along axis ${axis}`,
+      operands: [{ shape: [3, 2] }, { shape: [3, 2] }, { shape: [3, 2] }],
+      run: (...parts) => h.stack(parts, { axis }),
+      reference: (...parts) => {
+        const at = axis < 0 ? axis + 3 : axis
+        return concat(
+          parts.map((part) => unsqueezed(part, at)),
+          at,
+        )
+      },
+      exact: true,
+    }),
+  ),
   {
     name: 'stack of scalars',
     operands: [{ shape: [] }, { shape: [] }],
     run: (...parts) => h.stack(parts),
-    reference: (...parts) => new Dense([2], parts.map((part) => part.data[0] as number)),
+    reference: (...parts) =>
+      new Dense(
+        [2],
+        parts.map((part) => part.data[0] as number),
+      ),
     exact: true,
   },
   {
@@ -78,14 +114,64 @@ export const CASES: readonly OpCase[] = [
 ]
 
 export const ERRORS: readonly ErrorCase[] = [
-  { name: 'no parts', call: () => h.concat([]), error: h.ArgumentError, message: /concat: it takes a list of one or more tensors, not an empty one/ },
-  { name: 'no list', call: () => h.stack(h.tensor(1) as never), error: h.ArgumentError, message: /stack: it takes a list/ },
-  { name: 'null among the parts', call: () => h.concat([h.tensor([1]), null as never]), error: h.ArgumentError, message: /concat: an operand is null/ },
-  { name: 'scalars', call: () => h.concat([h.tensor(1), h.tensor(2)]), error: h.ShapeError, message: /concat: scalars have no axis/ },
-  { name: 'other extents', call: () => h.concat([h.zeros([2, 3]), h.zeros([2, 4])]), error: h.ShapeError, message: /concat: \[2,3\] and \[2,4\] differ in more than axis 0/ },
-  { name: 'other shapes', call: () => h.stack([h.zeros([2]), h.zeros([3])]), error: h.ShapeError, message: /stack: the tensors must have one shape, not \[2\] and \[3\]/ },
-  { name: 'an axis that is not there', call: () => h.stack([h.zeros([2])], { axis: 2 }), error: h.ShapeError, message: /stack: there is no axis 2/ },
-  { name: 'pieces that do not make it up', call: () => h.split(h.zeros([5]), [2, 2]), error: h.ShapeError, message: /split: pieces of \[2,2\] do not make up axis 0 of \[5\]/ },
-  { name: 'pieces of no size', call: () => h.split(h.zeros([5]), 0), error: h.ArgumentError, message: /split: the size 0 is no integer above 0/ },
-  { name: 'negative pieces', call: () => h.split(h.zeros([5]), [6, -1]), error: h.ShapeError, message: /split: pieces of \[6,-1\]/ },
+  {
+    name: 'no parts',
+    call: () => h.concat([]),
+    error: h.ArgumentError,
+    message: /concat: it takes a list of one or more tensors, not an empty one/,
+  },
+  {
+    name: 'no list',
+    call: () => h.stack(h.tensor(1) as never),
+    error: h.ArgumentError,
+    message: /stack: it takes a list/,
+  },
+  {
+    name: 'null among the parts',
+    call: () => h.concat([h.tensor([1]), null as never]),
+    error: h.ArgumentError,
+    message: /concat: an operand is null/,
+  },
+  {
+    name: 'scalars',
+    call: () => h.concat([h.tensor(1), h.tensor(2)]),
+    error: h.ShapeError,
+    message: /concat: scalars have no axis/,
+  },
+  {
+    name: 'other extents',
+    call: () => h.concat([h.zeros([2, 3]), h.zeros([2, 4])]),
+    error: h.ShapeError,
+    message: /concat: \[2,3\] and \[2,4\] differ in more than axis 0/,
+  },
+  {
+    name: 'other shapes',
+    call: () => h.stack([h.zeros([2]), h.zeros([3])]),
+    error: h.ShapeError,
+    message: /stack: the tensors must have one shape, not \[2\] and \[3\]/,
+  },
+  {
+    name: 'an axis that is not there',
+    call: () => h.stack([h.zeros([2])], { axis: 2 }),
+    error: h.ShapeError,
+    message: /stack: there is no axis 2/,
+  },
+  {
+    name: 'pieces that do not make it up',
+    call: () => h.split(h.zeros([5]), [2, 2]),
+    error: h.ShapeError,
+    message: /split: pieces of \[2,2\] do not make up axis 0 of \[5\]/,
+  },
+  {
+    name: 'pieces of no size',
+    call: () => h.split(h.zeros([5]), 0),
+    error: h.ArgumentError,
+    message: /split: the size 0 is no integer above 0/,
+  },
+  {
+    name: 'negative pieces',
+    call: () => h.split(h.zeros([5]), [6, -1]),
+    error: h.ShapeError,
+    message: /split: pieces of \[6,-1\]/,
+  },
 ]

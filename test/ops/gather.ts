@@ -5,14 +5,21 @@ import { Dense, type ErrorCase, forEachIndex, type OpCase, type OperandSpec } fr
 const EVERY = ['f32', 'f64', 'bf16', 'f16', 'i8', 'i32', 'i64'] as const
 type Index = 'i32' | 'i64'
 
-const indices = (shape: readonly number[], high: number, dtype: Index = 'i32'): OperandSpec => ({ shape, low: 0, high, integers: true, dtype })
+const indices = (shape: readonly number[], high: number, dtype: Index = 'i32'): OperandSpec => ({
+  shape,
+  low: 0,
+  high,
+  integers: true,
+  dtype,
+})
 const values = (shape: readonly number[]): OperandSpec => ({ shape, low: -9, high: 10, integers: true })
 
 /** NumPy's take along `axis`: the axes of the index stand where it was. */
 function take(x: Dense, index: Dense, axis: number): Dense {
   const rank = index.shape.length
   return Dense.from([...x.shape.slice(0, axis), ...index.shape, ...x.shape.slice(axis + 1)], (at) =>
-    x.at(...at.slice(0, axis), index.at(...at.slice(axis, axis + rank)), ...at.slice(axis + rank)))
+    x.at(...at.slice(0, axis), index.at(...at.slice(axis, axis + rank)), ...at.slice(axis + rank)),
+  )
 }
 
 const gather = (x: Dense, index: Dense, axis: number): Dense =>
@@ -29,14 +36,17 @@ function scatterAdd(x: Dense, index: Dense, source: Dense, axis: number): Dense 
 
 /** The index of the first extreme along `axis`; NaN is one. */
 function extremeOf(x: Dense, axis: number, better: (a: number, b: number) => boolean): Dense {
-  return Dense.from(x.shape.filter((_, k) => k !== axis), (rest) => {
-    const at = (i: number): number => x.at(...rest.slice(0, axis), i, ...rest.slice(axis))
-    let best = 0
-    for (let i = 1; i < (x.shape[axis] as number); i++) {
-      if (!Number.isNaN(at(best)) && (better(at(i), at(best)) || Number.isNaN(at(i)))) best = i
-    }
-    return best
-  })
+  return Dense.from(
+    x.shape.filter((_, k) => k !== axis),
+    (rest) => {
+      const at = (i: number): number => x.at(...rest.slice(0, axis), i, ...rest.slice(axis))
+      let best = 0
+      for (let i = 1; i < (x.shape[axis] as number); i++) {
+        if (!Number.isNaN(at(best)) && (better(at(i), at(best)) || Number.isNaN(at(i)))) best = i
+      }
+      return best
+    },
+  )
 }
 
 const EXTREMES = [
@@ -63,14 +73,16 @@ const GATHERS: readonly (readonly [x: readonly number[], index: readonly number[
 const axisFrom = (axis: number, rank: number): number => (axis < 0 ? axis + rank : axis)
 
 export const CASES: readonly OpCase[] = [
-  ...TAKES.map(([x, index, axis, dtype]): OpCase => ({
-    name: `take [${index}] of [${x}] along axis ${axis}, ${dtype}`,
-    operands: [values(x), indices(index, x.at(axis) as number, dtype)],
-    run: (a, i) => h.take(a, i as h.Tensor, { axis }),
-    reference: (a, i) => take(a, i as Dense, axisFrom(axis, x.length)),
-    dtypes: EVERY,
-    exact: true,
-  })),
+  ...TAKES.map(
+    ([x, index, axis, dtype]): OpCase => ({
+      name: `take [${index}] of [${x}] along axis ${axis}, ${dtype}`,
+      operands: [values(x), indices(index, x.at(axis) as number, dtype)],
+      run: (a, i) => h.take(a, i as h.Tensor, { axis }),
+      reference: (a, i) => take(a, i as Dense, axisFrom(axis, x.length)),
+      dtypes: EVERY,
+      exact: true,
+    }),
+  ),
   {
     name: 'take of many rows',
     operands: [values([50, 33]), indices([400], 50)],
@@ -85,7 +97,11 @@ export const CASES: readonly OpCase[] = [
     run: (x, i, dy) => h.vjp([h.take(x, i as h.Tensor)], [dy as h.Tensor], [x]).get(x),
     reference: (x, i, dy) =>
       Dense.from(x.shape, ([row, column]) =>
-        [...(i as Dense).data].reduce((sum, at, k) => (at === row ? sum + (dy as Dense).at(k, column as number) : sum), 0)),
+        [...(i as Dense).data].reduce(
+          (sum, at, k) => (at === row ? sum + (dy as Dense).at(k, column as number) : sum),
+          0,
+        ),
+      ),
     dtypes: ['f32', 'f64', 'f16'],
     exact: true,
     order: 0,
@@ -132,14 +148,16 @@ export const CASES: readonly OpCase[] = [
     order: 0,
   },
   ...EXTREMES.flatMap(([name, run, better]): OpCase[] => [
-    ...[0, 1, -1].map((axis): OpCase => ({
-      name: `${name} along axis ${axis}, with ties`,
-      operands: [{ shape: [4, 5, 6], low: -2, high: 3, integers: true }],
-      run: (x) => run(x, { axis }),
-      reference: (x) => extremeOf(x, axisFrom(axis, 3), better),
-      dtypes: EVERY,
-      order: 0,
-    })),
+    ...[0, 1, -1].map(
+      (axis): OpCase => ({
+        name: `${name} along axis ${axis}, with ties`,
+        operands: [{ shape: [4, 5, 6], low: -2, high: 3, integers: true }],
+        run: (x) => run(x, { axis }),
+        reference: (x) => extremeOf(x, axisFrom(axis, 3), better),
+        dtypes: EVERY,
+        order: 0,
+      }),
+    ),
     {
       name: `${name} of everything, keeping the axes`,
       operands: [{ shape: [3, 4] }],
@@ -158,7 +176,12 @@ export const CASES: readonly OpCase[] = [
       name: `${name} where NaN wins`,
       operands: [{ shape: [6, 17], low: -2, high: 3, integers: true }],
       run: (x) => run(h.where(h.eq(x, 1), Number.NaN, x), { axis: 1 }),
-      reference: (x) => extremeOf(x.map((v) => (v === 1 ? Number.NaN : v)), 1, better),
+      reference: (x) =>
+        extremeOf(
+          x.map((v) => (v === 1 ? Number.NaN : v)),
+          1,
+          better,
+        ),
       dtypes: ['f32', 'f64', 'bf16', 'f16'],
       order: 0,
     },
@@ -166,7 +189,12 @@ export const CASES: readonly OpCase[] = [
       name: `${name} of infinities`,
       operands: [{ shape: [4, 9], apart: 0.5 }],
       run: (x) => run(h.mul(h.sign(x), Number.POSITIVE_INFINITY), { axis: 1 }),
-      reference: (x) => extremeOf(x.map((v) => Math.sign(v) * Number.POSITIVE_INFINITY), 1, better),
+      reference: (x) =>
+        extremeOf(
+          x.map((v) => Math.sign(v) * Number.POSITIVE_INFINITY),
+          1,
+          better,
+        ),
       order: 0,
     },
   ]),
@@ -176,18 +204,88 @@ const x = (): h.Tensor => h.zeros([3, 4])
 const i = (...shape: number[]): h.Tensor => h.zeros(shape, { dtype: 'i32' })
 
 export const ERRORS: readonly ErrorCase[] = [
-  { name: 'take of a scalar', call: () => h.take(h.tensor(1), i(2)), error: h.ShapeError, message: /take: a scalar has no axis/ },
-  { name: 'take by floats', call: () => h.take(x(), h.zeros([2])), error: h.DTypeError, message: /take: indices are i32 or i64, not f32/ },
-  { name: 'take along no axis', call: () => h.take(x(), i(2), { axis: 2 }), error: h.ShapeError, message: /take: there is no axis 2/ },
-  { name: 'a table of three axes', call: () => h.embedding(h.zeros([2, 3, 4]), i(2)), error: h.ShapeError, message: /embedding: the table must be \[V,C\], not \[2,3,4\]/ },
-  { name: 'a paddingIndex that is no row', call: () => h.embedding(x(), i(2), { paddingIndex: 3 }), error: h.ArgumentError, message: /paddingIndex 3 is no row of a table \[3,4\]/ },
-  { name: 'a negative paddingIndex', call: () => h.embedding(x(), i(2), { paddingIndex: -1 }), error: h.ArgumentError, message: /paddingIndex must be an integer from 0 up, not -1/ },
-  { name: 'gather with another rank', call: () => h.gather(x(), i(3), { axis: 0 }), error: h.ShapeError, message: /gather: x \[3,4\] and the index \[3\] must have the same number of axes/ },
-  { name: 'gather with a larger index', call: () => h.gather(x(), i(3, 5), { axis: 0 }), error: h.ShapeError, message: /gather: the index \[3,5\] is larger than x \[3,4\] along axis 1/ },
-  { name: 'scatterAdd of another dtype', call: () => h.scatterAdd(x(), i(3, 4), h.zeros([3, 4], { dtype: 'f64' }), { axis: 0 }), error: h.DTypeError, message: /scatterAdd: x is f32, the source is f64/ },
-  { name: 'scatterAdd of another shape', call: () => h.scatterAdd(x(), i(3, 4), h.zeros([3, 3]), { axis: 0 }), error: h.ShapeError, message: /scatterAdd: the source \[3,3\] must have the shape of the index, \[3,4\]/ },
-  { name: 'a fractional number of classes', call: () => h.oneHot(i(2), 1.5), error: h.ArgumentError, message: /oneHot: classes must be an integer from 0 up, not 1.5/ },
-  { name: 'oneHot of an unknown dtype', call: () => h.oneHot(i(2), 2, { dtype: 'u16' as never }), error: h.DTypeError, message: /oneHot: there is no dtype 'u16'/ },
-  { name: 'argmax of nothing', call: () => h.argmax(h.zeros([2, 0]), { axis: 1 }), error: h.ShapeError, message: /argmax: there is no extreme of no elements; \[2,0\] is empty along axis 1/ },
-  { name: 'argmin along no axis', call: () => h.argmin(x(), { axis: -3 }), error: h.ShapeError, message: /argmin: there is no axis -3/ },
+  {
+    name: 'take of a scalar',
+    call: () => h.take(h.tensor(1), i(2)),
+    error: h.ShapeError,
+    message: /take: a scalar has no axis/,
+  },
+  {
+    name: 'take by floats',
+    call: () => h.take(x(), h.zeros([2])),
+    error: h.DTypeError,
+    message: /take: indices are i32 or i64, not f32/,
+  },
+  {
+    name: 'take along no axis',
+    call: () => h.take(x(), i(2), { axis: 2 }),
+    error: h.ShapeError,
+    message: /take: there is no axis 2/,
+  },
+  {
+    name: 'a table of three axes',
+    call: () => h.embedding(h.zeros([2, 3, 4]), i(2)),
+    error: h.ShapeError,
+    message: /embedding: the table must be \[V,C\], not \[2,3,4\]/,
+  },
+  {
+    name: 'a paddingIndex that is no row',
+    call: () => h.embedding(x(), i(2), { paddingIndex: 3 }),
+    error: h.ArgumentError,
+    message: /paddingIndex 3 is no row of a table \[3,4\]/,
+  },
+  {
+    name: 'a negative paddingIndex',
+    call: () => h.embedding(x(), i(2), { paddingIndex: -1 }),
+    error: h.ArgumentError,
+    message: /paddingIndex must be an integer from 0 up, not -1/,
+  },
+  {
+    name: 'gather with another rank',
+    call: () => h.gather(x(), i(3), { axis: 0 }),
+    error: h.ShapeError,
+    message: /gather: x \[3,4\] and the index \[3\] must have the same number of axes/,
+  },
+  {
+    name: 'gather with a larger index',
+    call: () => h.gather(x(), i(3, 5), { axis: 0 }),
+    error: h.ShapeError,
+    message: /gather: the index \[3,5\] is larger than x \[3,4\] along axis 1/,
+  },
+  {
+    name: 'scatterAdd of another dtype',
+    call: () => h.scatterAdd(x(), i(3, 4), h.zeros([3, 4], { dtype: 'f64' }), { axis: 0 }),
+    error: h.DTypeError,
+    message: /scatterAdd: x is f32, the source is f64/,
+  },
+  {
+    name: 'scatterAdd of another shape',
+    call: () => h.scatterAdd(x(), i(3, 4), h.zeros([3, 3]), { axis: 0 }),
+    error: h.ShapeError,
+    message: /scatterAdd: the source \[3,3\] must have the shape of the index, \[3,4\]/,
+  },
+  {
+    name: 'a fractional number of classes',
+    call: () => h.oneHot(i(2), 1.5),
+    error: h.ArgumentError,
+    message: /oneHot: classes must be an integer from 0 up, not 1.5/,
+  },
+  {
+    name: 'oneHot of an unknown dtype',
+    call: () => h.oneHot(i(2), 2, { dtype: 'u16' as never }),
+    error: h.DTypeError,
+    message: /oneHot: there is no dtype 'u16'/,
+  },
+  {
+    name: 'argmax of nothing',
+    call: () => h.argmax(h.zeros([2, 0]), { axis: 1 }),
+    error: h.ShapeError,
+    message: /argmax: there is no extreme of no elements; \[2,0\] is empty along axis 1/,
+  },
+  {
+    name: 'argmin along no axis',
+    call: () => h.argmin(x(), { axis: -3 }),
+    error: h.ShapeError,
+    message: /argmin: there is no axis -3/,
+  },
 ]

@@ -1,8 +1,8 @@
 // Cases of cross entropy and the other losses.
 import * as h from '../../lib/index.js'
 import { Dense, type ErrorCase, forEachIndex, type OpCase, type OperandSpec } from './case.js'
-import { alongAxis, logSoftmaxOf } from './softmax.js'
 import { zip } from './element.js'
+import { alongAxis, logSoftmaxOf } from './softmax.js'
 
 type Reduction = 'mean' | 'sum' | 'none'
 const REDUCTIONS: readonly Reduction[] = ['mean', 'sum', 'none']
@@ -46,18 +46,22 @@ const indices = (shape: readonly number[], classes: number, dtype: 'i32' | 'i64'
 })
 
 const CROSS_ENTROPY: OpCase[] = [
-  ...REDUCTIONS.map((reduction): OpCase => ({
-    name: `crossEntropy, ${reduction}`,
-    operands: [{ shape: [5, 7] }, indices([5], 7)],
-    run: (x, t) => h.crossEntropy(x, t, { reduction }),
-    reference: (x, t) => crossEntropy(x, t as Dense, { reduction }),
-  })),
-  ...(['i32', 'i64'] as const).map((dtype): OpCase => ({
-    name: `crossEntropy with ignored ${dtype} targets and label smoothing`,
-    operands: [{ shape: [4, 3, 6] }, indices([4, 3], 6, dtype, -1)],
-    run: (x, t) => h.crossEntropy(x, t, { ignoreIndex: -1, labelSmoothing: 0.1 }),
-    reference: (x, t) => crossEntropy(x, t as Dense, { ignoreIndex: -1, labelSmoothing: 0.1 }),
-  })),
+  ...REDUCTIONS.map(
+    (reduction): OpCase => ({
+      name: `crossEntropy, ${reduction}`,
+      operands: [{ shape: [5, 7] }, indices([5], 7)],
+      run: (x, t) => h.crossEntropy(x, t, { reduction }),
+      reference: (x, t) => crossEntropy(x, t as Dense, { reduction }),
+    }),
+  ),
+  ...(['i32', 'i64'] as const).map(
+    (dtype): OpCase => ({
+      name: `crossEntropy with ignored ${dtype} targets and label smoothing`,
+      operands: [{ shape: [4, 3, 6] }, indices([4, 3], 6, dtype, -1)],
+      run: (x, t) => h.crossEntropy(x, t, { ignoreIndex: -1, labelSmoothing: 0.1 }),
+      reference: (x, t) => crossEntropy(x, t as Dense, { ignoreIndex: -1, labelSmoothing: 0.1 }),
+    }),
+  ),
   {
     name: 'crossEntropy along axis 1, per pixel',
     operands: [{ shape: [2, 5, 3, 2] }, indices([2, 3, 2], 5)],
@@ -84,40 +88,55 @@ const CROSS_ENTROPY: OpCase[] = [
     reference: () => new Dense([], [Number.NaN]),
     order: 0,
   },
-  ...REDUCTIONS.map((reduction): OpCase => ({
-    name: `crossEntropy of probabilities, ${reduction}`,
-    operands: [{ shape: [3, 4, 2] }, { shape: [3, 4, 2], low: 0, high: 1 }],
-    run: (x, t) => h.crossEntropy(x, t, { axis: 1, labelSmoothing: 0.1, reduction }),
-    reference: (x, t) => {
-      const logs = alongAxis(x, 1, logSoftmaxOf)
-      const losses = new Dense([3, 2])
-      forEachIndex(x.shape, ([i, k, j]) => {
-        const wanted = (t as Dense).at(i as number, k as number, j as number) * 0.9 + 0.1 / 4
-        losses.data[(i as number) * 2 + (j as number)] = (losses.at(i as number, j as number)) - wanted * logs.at(i as number, k as number, j as number)
-      })
-      return reduce(losses, reduction)
-    },
-  })),
+  ...REDUCTIONS.map(
+    (reduction): OpCase => ({
+      name: `crossEntropy of probabilities, ${reduction}`,
+      operands: [{ shape: [3, 4, 2] }, { shape: [3, 4, 2], low: 0, high: 1 }],
+      run: (x, t) => h.crossEntropy(x, t, { axis: 1, labelSmoothing: 0.1, reduction }),
+      reference: (x, t) => {
+        const logs = alongAxis(x, 1, logSoftmaxOf)
+        const losses = new Dense([3, 2])
+        forEachIndex(x.shape, ([i, k, j]) => {
+          const wanted = (t as Dense).at(i as number, k as number, j as number) * 0.9 + 0.1 / 4
+          losses.data[(i as number) * 2 + (j as number)] =
+            losses.at(i as number, j as number) - wanted * logs.at(i as number, k as number, j as number)
+        })
+        return reduce(losses, reduction)
+      },
+    }),
+  ),
 ]
 
-const NLL: OpCase[] = REDUCTIONS.map((reduction): OpCase => ({
-  name: `nllLoss, ${reduction}`,
-  operands: [{ shape: [4, 5, 3] }, indices([4, 3], 5, 'i32', -1)],
-  run: (x, t) => h.nllLoss(x, t, { axis: 1, ignoreIndex: -1, reduction }),
-  reference: (x, t) => crossEntropy(x, t as Dense, { axis: 1, ignoreIndex: -1, reduction }, (logs) => logs),
-}))
+const NLL: OpCase[] = REDUCTIONS.map(
+  (reduction): OpCase => ({
+    name: `nllLoss, ${reduction}`,
+    operands: [{ shape: [4, 5, 3] }, indices([4, 3], 5, 'i32', -1)],
+    run: (x, t) => h.nllLoss(x, t, { axis: 1, ignoreIndex: -1, reduction }),
+    reference: (x, t) => crossEntropy(x, t as Dense, { axis: 1, ignoreIndex: -1, reduction }, (logs) => logs),
+  }),
+)
 
 type Pair = (x: number, t: number) => number
-type Row = readonly [name: string, run: (x: h.Tensor, t: h.Tensor, options: { reduction: Reduction }) => h.Tensor, rule: Pair, x?: Partial<OperandSpec>, t?: Partial<OperandSpec>]
+type Row = readonly [
+  name: string,
+  run: (x: h.Tensor, t: h.Tensor, options: { reduction: Reduction }) => h.Tensor,
+  rule: Pair,
+  x?: Partial<OperandSpec>,
+  t?: Partial<OperandSpec>,
+]
 
-const huber = (delta: number): Pair => (x, t) => {
-  const d = Math.abs(x - t)
-  return d <= delta ? (d * d) / 2 : delta * (d - delta / 2)
-}
-const binary = (weight: number): Pair => (x, t) => {
-  const p = 1 / (1 + Math.exp(-x))
-  return -(weight * t * Math.log(p) + (1 - t) * Math.log1p(-p))
-}
+const huber =
+  (delta: number): Pair =>
+  (x, t) => {
+    const d = Math.abs(x - t)
+    return d <= delta ? (d * d) / 2 : delta * (d - delta / 2)
+  }
+const binary =
+  (weight: number): Pair =>
+  (x, t) => {
+    const p = 1 / (1 + Math.exp(-x))
+    return -(weight * t * Math.log(p) + (1 - t) * Math.log1p(-p))
+  }
 
 // A grid that keeps clear of 0 and of delta, where the derivatives have kinks.
 const grid = { apart: 0.3 }
@@ -130,18 +149,33 @@ const ROWS: readonly Row[] = [
   ['huberLoss', h.huberLoss, huber(1), grid, low],
   ['huberLoss with delta', (x, t, options) => h.huberLoss(x, t, { ...options, delta: 0.7 }), huber(0.7), grid, low],
   ['binaryCrossEntropyWithLogits', h.binaryCrossEntropyWithLogits, binary(1), {}, share],
-  ['binaryCrossEntropyWithLogits with a weight', (x, t, options) => h.binaryCrossEntropyWithLogits(x, t, { ...options, positiveWeight: 2.5 }), binary(2.5), {}, share],
+  [
+    'binaryCrossEntropyWithLogits with a weight',
+    (x, t, options) => h.binaryCrossEntropyWithLogits(x, t, { ...options, positiveWeight: 2.5 }),
+    binary(2.5),
+    {},
+    share,
+  ],
   ['klDivergence', h.klDivergence, (x, t) => t * (Math.log(t) - x), {}, { low: 0.05, high: 1 }],
-  ['klDivergence of logarithms', (x, t, options) => h.klDivergence(x, t, { ...options, logTarget: true }), (x, t) => Math.exp(t) * (t - x)],
+  [
+    'klDivergence of logarithms',
+    (x, t, options) => h.klDivergence(x, t, { ...options, logTarget: true }),
+    (x, t) => Math.exp(t) * (t - x),
+  ],
 ]
 
 const PAIRS: OpCase[] = ROWS.flatMap(([name, run, rule, x, t]) =>
-  REDUCTIONS.map((reduction): OpCase => ({
-    name: `${name}, ${reduction}`,
-    operands: [{ shape: [3, 4], ...x }, { shape: [3, 4], ...t }],
-    run: (a, b) => run(a, b, { reduction }),
-    reference: (a, b) => reduce(zip(a, b as Dense, rule), reduction),
-  })),
+  REDUCTIONS.map(
+    (reduction): OpCase => ({
+      name: `${name}, ${reduction}`,
+      operands: [
+        { shape: [3, 4], ...x },
+        { shape: [3, 4], ...t },
+      ],
+      run: (a, b) => run(a, b, { reduction }),
+      reference: (a, b) => reduce(zip(a, b as Dense, rule), reduction),
+    }),
+  ),
 )
 
 export const CASES: readonly OpCase[] = [
@@ -152,16 +186,19 @@ export const CASES: readonly OpCase[] = [
     name: 'klDivergence, mean over the batch, where some targets are 0',
     operands: [{ shape: [4, 3] }, { shape: [4, 3], low: -1, high: 1 }],
     run: (x, t) => h.klDivergence(x, h.relu(t)),
-    reference: (x, t) =>
-      new Dense([], [total(zip(x, t as Dense, (a, b) => (b > 0 ? b * (Math.log(b) - a) : 0))) / 4]),
+    reference: (x, t) => new Dense([], [total(zip(x, t as Dense, (a, b) => (b > 0 ? b * (Math.log(b) - a) : 0))) / 4]),
     // The second derivative by a target near 0 is 1/t: differences with eps 1e-6 say nothing about it.
     order: 1,
   },
   {
     name: 'binaryCrossEntropyWithLogits of large logits',
-    operands: [{ shape: [16], low: -500, high: 500 }, { shape: [16], ...share }],
+    operands: [
+      { shape: [16], low: -500, high: 500 },
+      { shape: [16], ...share },
+    ],
     run: (x, t) => h.binaryCrossEntropyWithLogits(x, t, { reduction: 'none' }),
-    reference: (x, t) => zip(x, t as Dense, (a, b) => (1 - b) * a + Math.log1p(Math.exp(-Math.abs(a))) + Math.max(-a, 0)),
+    reference: (x, t) =>
+      zip(x, t as Dense, (a, b) => (1 - b) * a + Math.log1p(Math.exp(-Math.abs(a))) + Math.max(-a, 0)),
     order: 0,
   },
 ]
@@ -169,18 +206,88 @@ export const CASES: readonly OpCase[] = [
 const [rows, classes] = [(): h.Tensor => h.zeros([2, 3]), (): h.Tensor => h.zeros([2], { dtype: 'i32' })]
 
 export const ERRORS: readonly ErrorCase[] = [
-  { name: 'targets of another shape', call: () => h.crossEntropy(rows(), h.zeros([3], { dtype: 'i32' })), error: h.ShapeError, message: /crossEntropy: logits \[2,3\] with the classes along axis 1 take targets \[2\], not \[3\]/ },
-  { name: 'probabilities of another shape', call: () => h.crossEntropy(rows(), h.zeros([2])), error: h.ShapeError, message: /crossEntropy: probabilities as targets have the shape of the logits, \[2,3\], not \[2\]/ },
-  { name: 'u8 targets', call: () => h.crossEntropy(rows(), h.zeros([2], { dtype: 'u8' })), error: h.DTypeError, message: /crossEntropy: indices are i32 or i64, not u8/ },
-  { name: 'integer logits', call: () => h.crossEntropy(h.zeros([2, 3], { dtype: 'i32' }), classes()), error: h.DTypeError, message: /crossEntropy: it takes floats, not i32/ },
-  { name: 'no classes', call: () => h.crossEntropy(h.zeros([2, 0]), classes()), error: h.ShapeError, message: /crossEntropy: the class axis of \[2,0\] is empty/ },
-  { name: 'scalar logits', call: () => h.crossEntropy(h.zeros([]), classes()), error: h.ShapeError, message: /crossEntropy: there is no axis -1/ },
-  { name: 'too much smoothing', call: () => h.crossEntropy(rows(), classes(), { labelSmoothing: 1.5 }), error: h.ArgumentError, message: /labelSmoothing must be a number from 0 to 1, not 1.5/ },
-  { name: 'a fractional ignoreIndex', call: () => h.crossEntropy(rows(), classes(), { ignoreIndex: 0.5 }), error: h.ArgumentError, message: /ignoreIndex must be an integer .*not 0.5/ },
-  { name: 'an unknown reduction', call: () => h.mseLoss(rows(), rows(), { reduction: 'average' as never }), error: h.ArgumentError, message: /mseLoss: reduction must be one of 'mean', 'sum', 'none', not 'average'/ },
-  { name: 'a target that would broadcast', call: () => h.l1Loss(rows(), h.zeros([3])), error: h.ShapeError, message: /l1Loss: the prediction has shape \[2,3\], the target \[3\]; they must be equal/ },
-  { name: 'a delta of 0', call: () => h.huberLoss(rows(), rows(), { delta: 0 }), error: h.ArgumentError, message: /huberLoss: delta must be a number/ },
-  { name: 'a negative weight', call: () => h.binaryCrossEntropyWithLogits(rows(), rows(), { positiveWeight: -1 }), error: h.ArgumentError, message: /positiveWeight must be a number from 0 up, not -1/ },
-  { name: 'no batch', call: () => h.klDivergence(h.zeros([]), h.zeros([])), error: h.ShapeError, message: /klDivergence: a scalar has no batch axis/ },
-  { name: 'classes of another shape', call: () => h.nllLoss(rows(), h.zeros([3], { dtype: 'i32' })), error: h.ShapeError, message: /nllLoss: \[2,3\] with the classes along axis 1 takes targets \[2\], not \[3\]/ },
+  {
+    name: 'targets of another shape',
+    call: () => h.crossEntropy(rows(), h.zeros([3], { dtype: 'i32' })),
+    error: h.ShapeError,
+    message: /crossEntropy: logits \[2,3\] with the classes along axis 1 take targets \[2\], not \[3\]/,
+  },
+  {
+    name: 'probabilities of another shape',
+    call: () => h.crossEntropy(rows(), h.zeros([2])),
+    error: h.ShapeError,
+    message: /crossEntropy: probabilities as targets have the shape of the logits, \[2,3\], not \[2\]/,
+  },
+  {
+    name: 'u8 targets',
+    call: () => h.crossEntropy(rows(), h.zeros([2], { dtype: 'u8' })),
+    error: h.DTypeError,
+    message: /crossEntropy: indices are i32 or i64, not u8/,
+  },
+  {
+    name: 'integer logits',
+    call: () => h.crossEntropy(h.zeros([2, 3], { dtype: 'i32' }), classes()),
+    error: h.DTypeError,
+    message: /crossEntropy: it takes floats, not i32/,
+  },
+  {
+    name: 'no classes',
+    call: () => h.crossEntropy(h.zeros([2, 0]), classes()),
+    error: h.ShapeError,
+    message: /crossEntropy: the class axis of \[2,0\] is empty/,
+  },
+  {
+    name: 'scalar logits',
+    call: () => h.crossEntropy(h.zeros([]), classes()),
+    error: h.ShapeError,
+    message: /crossEntropy: there is no axis -1/,
+  },
+  {
+    name: 'too much smoothing',
+    call: () => h.crossEntropy(rows(), classes(), { labelSmoothing: 1.5 }),
+    error: h.ArgumentError,
+    message: /labelSmoothing must be a number from 0 to 1, not 1.5/,
+  },
+  {
+    name: 'a fractional ignoreIndex',
+    call: () => h.crossEntropy(rows(), classes(), { ignoreIndex: 0.5 }),
+    error: h.ArgumentError,
+    message: /ignoreIndex must be an integer .*not 0.5/,
+  },
+  {
+    name: 'an unknown reduction',
+    call: () => h.mseLoss(rows(), rows(), { reduction: 'average' as never }),
+    error: h.ArgumentError,
+    message: /mseLoss: reduction must be one of 'mean', 'sum', 'none', not 'average'/,
+  },
+  {
+    name: 'a target that would broadcast',
+    call: () => h.l1Loss(rows(), h.zeros([3])),
+    error: h.ShapeError,
+    message: /l1Loss: the prediction has shape \[2,3\], the target \[3\]; they must be equal/,
+  },
+  {
+    name: 'a delta of 0',
+    call: () => h.huberLoss(rows(), rows(), { delta: 0 }),
+    error: h.ArgumentError,
+    message: /huberLoss: delta must be a number/,
+  },
+  {
+    name: 'a negative weight',
+    call: () => h.binaryCrossEntropyWithLogits(rows(), rows(), { positiveWeight: -1 }),
+    error: h.ArgumentError,
+    message: /positiveWeight must be a number from 0 up, not -1/,
+  },
+  {
+    name: 'no batch',
+    call: () => h.klDivergence(h.zeros([]), h.zeros([])),
+    error: h.ShapeError,
+    message: /klDivergence: a scalar has no batch axis/,
+  },
+  {
+    name: 'classes of another shape',
+    call: () => h.nllLoss(rows(), h.zeros([3], { dtype: 'i32' })),
+    error: h.ShapeError,
+    message: /nllLoss: \[2,3\] with the classes along axis 1 takes targets \[2\], not \[3\]/,
+  },
 ]

@@ -9,11 +9,16 @@ const average = (elements: readonly number[]): number => elements.reduce((a, b) 
 const meanOf = (x: Dense, axes: readonly number[]): Dense => fold(x, axes, average, true)
 const varianceOf = (x: Dense, axes: readonly number[]): Dense =>
   fold(x, axes, (elements) => average(elements.map((v) => (v - average(elements)) ** 2)), true)
-const meanSquareOf = (x: Dense, axes: readonly number[]): Dense => fold(x, axes, (elements) => average(elements.map((v) => v * v)), true)
+const meanSquareOf = (x: Dense, axes: readonly number[]): Dense =>
+  fold(x, axes, (elements) => average(elements.map((v) => v * v)), true)
 
 /** The element of `small` that stands beside `index`: axes of extent 1 repeat, missing ones lead. */
 const beside = (small: Dense, index: readonly number[]): number =>
-  small.at(...index.slice(index.length - small.shape.length).map((coordinate, axis) => (small.shape[axis] === 1 ? 0 : coordinate)))
+  small.at(
+    ...index
+      .slice(index.length - small.shape.length)
+      .map((coordinate, axis) => (small.shape[axis] === 1 ? 0 : coordinate)),
+  )
 
 interface Affine {
   readonly weight?: Dense | undefined
@@ -37,18 +42,29 @@ const rmsNorm = (x: Dense, axes: readonly number[], affine: Affine): Dense =>
 const acrossBatch = (x: Dense): number[] => x.shape.flatMap((_, axis) => (axis === 1 ? [] : [axis]))
 
 /** A vector over the channels as a tensor with further unit axes. */
-const channels = (vector: Dense, rank: number): Dense => new Dense([...vector.shape, ...new Array<number>(rank - 2).fill(1)], vector.data)
+const channels = (vector: Dense, rank: number): Dense =>
+  new Dense([...vector.shape, ...new Array<number>(rank - 2).fill(1)], vector.data)
 
 /** As `norm` gives it, with the vectors of an affine transformation over the channels. */
 function batchNorm(x: Dense, mean: Dense, variance: Dense, { weight, bias, eps }: Affine): Dense {
   const rank = x.shape.length
-  return normalised(x, mean, variance, { weight: weight && channels(weight, rank), bias: bias && channels(bias, rank), eps })
+  return normalised(x, mean, variance, {
+    weight: weight && channels(weight, rank),
+    bias: bias && channels(bias, rank),
+    eps,
+  })
 }
 
 const positive: Pick<OperandSpec, 'low' | 'high'> = { low: 0.2, high: 2 }
 
 const LAYERS: OpCase[] = [
-  ...[[[4, 6], 1], [[2, 3, 8], 1], [[2, 3, 4], 2], [[3, 2, 2, 2], 4], [[5, 1], 1]].flatMap(([shape, axes]): OpCase[] => {
+  ...[
+    [[4, 6], 1],
+    [[2, 3, 8], 1],
+    [[2, 3, 4], 2],
+    [[3, 2, 2, 2], 4],
+    [[5, 1], 1],
+  ].flatMap(([shape, axes]): OpCase[] => {
     const [extents, count] = [shape as number[], axes as number]
     const over = extents.map((_, axis) => axis).slice(-count)
     const end = extents.slice(-count)
@@ -96,7 +112,11 @@ const LAYERS: OpCase[] = [
   },
 ]
 
-const BATCHES: OpCase[] = [[6, 3], [4, 3, 5], [2, 3, 4, 2]].flatMap((shape): OpCase[] => [
+const BATCHES: OpCase[] = [
+  [6, 3],
+  [4, 3, 5],
+  [2, 3, 4, 2],
+].flatMap((shape): OpCase[] => [
   {
     name: `batchNormTraining of [${shape}]`,
     operands: [{ shape }, { shape: [3], ...positive }, { shape: [3] }],
@@ -123,7 +143,11 @@ const BATCHES: OpCase[] = [[6, 3], [4, 3, 5], [2, 3, 4, 2]].flatMap((shape): OpC
     operands: [{ shape }, { shape: [3] }, { shape: [3], ...positive }, { shape: [3] }, { shape: [3] }],
     run: (x, mean, variance, weight, bias) => h.batchNorm(x, mean, variance, { weight, bias, eps: 1e-3 }),
     reference: (x, mean, variance, weight, bias) =>
-      batchNorm(x, channels(mean as Dense, x.shape.length), channels(variance as Dense, x.shape.length), { weight, bias, eps: 1e-3 }),
+      batchNorm(x, channels(mean as Dense, x.shape.length), channels(variance as Dense, x.shape.length), {
+        weight,
+        bias,
+        eps: 1e-3,
+      }),
   },
 ])
 
@@ -144,14 +168,64 @@ export const CASES: readonly OpCase[] = [
 const x = (): h.Tensor => h.zeros([2, 3])
 
 export const ERRORS: readonly ErrorCase[] = [
-  { name: 'a shape that is not the end', call: () => h.layerNorm(x(), [2]), error: h.ShapeError, message: /layerNorm: the normalised shape \[2\] is not the end of \[2,3\]/ },
-  { name: 'no axes', call: () => h.rmsNorm(x(), []), error: h.ShapeError, message: /rmsNorm: the normalised shape \[\]/ },
-  { name: 'a weight of another shape', call: () => h.layerNorm(x(), [3], { weight: h.zeros([2]) }), error: h.ShapeError, message: /layerNorm: weight must have shape \[3\], not \[2\]/ },
-  { name: 'a weight of another dtype', call: () => h.rmsNorm(x(), [3], { weight: h.zeros([3], { dtype: 'f64' }) }), error: h.DTypeError, message: /rmsNorm: x is f32, weight is f64/ },
-  { name: 'integers', call: () => h.layerNorm(h.zeros([2, 3], { dtype: 'i32' }), [3]), error: h.DTypeError, message: /layerNorm: it takes floats, not i32/ },
-  { name: 'a negative eps', call: () => h.layerNorm(x(), [3], { eps: -1 }), error: h.ArgumentError, message: /layerNorm: eps must be a number from 0 up, not -1/ },
-  { name: 'an eps that is NaN', call: () => h.rmsNorm(x(), [3], { eps: Number.NaN }), error: h.ArgumentError, message: /rmsNorm: eps must be a number from 0 up, not NaN/ },
-  { name: 'one value per channel', call: () => h.batchNormTraining(h.zeros([1, 3])), error: h.ShapeError, message: /batchNorm/ },
-  { name: 'a batch norm of a vector', call: () => h.batchNormTraining(h.zeros([3])), error: h.ShapeError, message: /batchNorm\w*: it takes \[N,C\] or \[N,C,...\], not \[3\]/ },
-  { name: 'statistics of other channels', call: () => h.batchNorm(x(), h.zeros([2]), h.zeros([3])), error: h.ShapeError, message: /batchNorm: mean must have shape \[3\], not \[2\]/ },
+  {
+    name: 'a shape that is not the end',
+    call: () => h.layerNorm(x(), [2]),
+    error: h.ShapeError,
+    message: /layerNorm: the normalised shape \[2\] is not the end of \[2,3\]/,
+  },
+  {
+    name: 'no axes',
+    call: () => h.rmsNorm(x(), []),
+    error: h.ShapeError,
+    message: /rmsNorm: the normalised shape \[\]/,
+  },
+  {
+    name: 'a weight of another shape',
+    call: () => h.layerNorm(x(), [3], { weight: h.zeros([2]) }),
+    error: h.ShapeError,
+    message: /layerNorm: weight must have shape \[3\], not \[2\]/,
+  },
+  {
+    name: 'a weight of another dtype',
+    call: () => h.rmsNorm(x(), [3], { weight: h.zeros([3], { dtype: 'f64' }) }),
+    error: h.DTypeError,
+    message: /rmsNorm: x is f32, weight is f64/,
+  },
+  {
+    name: 'integers',
+    call: () => h.layerNorm(h.zeros([2, 3], { dtype: 'i32' }), [3]),
+    error: h.DTypeError,
+    message: /layerNorm: it takes floats, not i32/,
+  },
+  {
+    name: 'a negative eps',
+    call: () => h.layerNorm(x(), [3], { eps: -1 }),
+    error: h.ArgumentError,
+    message: /layerNorm: eps must be a number from 0 up, not -1/,
+  },
+  {
+    name: 'an eps that is NaN',
+    call: () => h.rmsNorm(x(), [3], { eps: Number.NaN }),
+    error: h.ArgumentError,
+    message: /rmsNorm: eps must be a number from 0 up, not NaN/,
+  },
+  {
+    name: 'one value per channel',
+    call: () => h.batchNormTraining(h.zeros([1, 3])),
+    error: h.ShapeError,
+    message: /batchNorm/,
+  },
+  {
+    name: 'a batch norm of a vector',
+    call: () => h.batchNormTraining(h.zeros([3])),
+    error: h.ShapeError,
+    message: /batchNorm\w*: it takes \[N,C\] or \[N,C,...\], not \[3\]/,
+  },
+  {
+    name: 'statistics of other channels',
+    call: () => h.batchNorm(x(), h.zeros([2]), h.zeros([3])),
+    error: h.ShapeError,
+    message: /batchNorm: mean must have shape \[3\], not \[2\]/,
+  },
 ]

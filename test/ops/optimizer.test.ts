@@ -1,7 +1,7 @@
 // Optimizer steps against PyTorch's formulas in doubles, several steps in a row, compiled and uncompiled.
 import { describe, expect, it } from 'vitest'
 import * as h from '../../lib/index.js'
-import { adamStep, sgdStep, type StepScalars, type Updated } from '../../lib/ops/optimizer.js'
+import { adamStep, type StepScalars, sgdStep, type Updated } from '../../lib/ops/optimizer.js'
 import { TOLERANCE } from './case.js'
 import { generator } from './check.js'
 
@@ -13,7 +13,9 @@ const [LR, SCALE] = [0.02, 0.125]
 /** Parameters, or the gradients of one step, as plain arrays; exact in every dtype. */
 function drawAll(seed: number): number[][] {
   const random = generator(seed)
-  return SHAPES.map((shape) => Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => Math.round((random() * 4 - 2) * 64) / 64))
+  return SHAPES.map((shape) =>
+    Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => Math.round((random() * 4 - 2) * 64) / 64),
+  )
 }
 
 interface Adam {
@@ -31,7 +33,14 @@ interface Sgd {
 }
 
 /** torch.optim.Adam and AdamW, one element. */
-function adamElement(p: number, gradient: number, m: number, v: number, step: number, s: Adam): [number, number, number] {
+function adamElement(
+  p: number,
+  gradient: number,
+  m: number,
+  v: number,
+  step: number,
+  s: Adam,
+): [number, number, number] {
   const kept = s.decoupled ? p * (1 - LR * s.weightDecay) : p
   const g = s.decoupled ? gradient : gradient + s.weightDecay * p
   const first = s.beta1 * m + (1 - s.beta1) * g
@@ -52,12 +61,12 @@ function sgdElement(p: number, gradient: number, velocity: number, step: number,
 }
 
 const ADAMS: Record<string, Adam> = {
-  'Adam': { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0, decoupled: false },
+  Adam: { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0, decoupled: false },
   'Adam with weight decay': { beta1: 0.8, beta2: 0.9, eps: 1e-4, weightDecay: 0.1, decoupled: false },
-  'AdamW': { beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.1, decoupled: true },
+  AdamW: { beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.1, decoupled: true },
 }
 const SGDS: Record<string, Sgd> = {
-  'SGD': { momentum: 0, dampening: 0, nesterov: false, weightDecay: 0 },
+  SGD: { momentum: 0, dampening: 0, nesterov: false, weightDecay: 0 },
   'SGD with weight decay': { momentum: 0, dampening: 0, nesterov: false, weightDecay: 0.05 },
   'SGD with momentum': { momentum: 0.9, dampening: 0, nesterov: false, weightDecay: 0 },
   'SGD with dampened momentum and weight decay': { momentum: 0.8, dampening: 0.3, nesterov: false, weightDecay: 0.05 },
@@ -68,20 +77,39 @@ interface Optimizer {
   readonly states: number
   /** One element after a step: the parameter, then its states. */
   element(p: number, gradient: number, states: readonly number[], step: number): readonly number[]
-  run(scalars: StepScalars, parameters: readonly h.Tensor[], gradients: readonly h.Tensor[], states: readonly (readonly h.Tensor[])[]): Updated
+  run(
+    scalars: StepScalars,
+    parameters: readonly h.Tensor[],
+    gradients: readonly h.Tensor[],
+    states: readonly (readonly h.Tensor[])[],
+  ): Updated
 }
 
 const OPTIMIZERS: readonly (readonly [string, Optimizer])[] = [
-  ...Object.entries(ADAMS).map(([name, settings]) => [name, {
-    states: 2,
-    element: (p, g, [m, v], step) => adamElement(p, g, m as number, v as number, step, settings),
-    run: (scalars, parameters, gradients, states) => adamStep(scalars, { parameters, gradients, states }, settings),
-  }] as const satisfies readonly [string, Optimizer]),
-  ...Object.entries(SGDS).map(([name, settings]) => [name, {
-    states: settings.momentum === 0 ? 0 : 1,
-    element: (p, g, [velocity], step) => sgdElement(p, g, velocity ?? 0, step, settings),
-    run: (scalars, parameters, gradients, states) => sgdStep(scalars, { parameters, gradients, states }, settings),
-  }] as const satisfies readonly [string, Optimizer]),
+  ...Object.entries(ADAMS).map(
+    ([name, settings]) =>
+      [
+        name,
+        {
+          states: 2,
+          element: (p, g, [m, v], step) => adamElement(p, g, m as number, v as number, step, settings),
+          run: (scalars, parameters, gradients, states) =>
+            adamStep(scalars, { parameters, gradients, states }, settings),
+        },
+      ] as const satisfies readonly [string, Optimizer],
+  ),
+  ...Object.entries(SGDS).map(
+    ([name, settings]) =>
+      [
+        name,
+        {
+          states: settings.momentum === 0 ? 0 : 1,
+          element: (p, g, [velocity], step) => sgdElement(p, g, velocity ?? 0, step, settings),
+          run: (scalars, parameters, gradients, states) =>
+            sgdStep(scalars, { parameters, gradients, states }, settings),
+        },
+      ] as const satisfies readonly [string, Optimizer],
+  ),
 ]
 
 const round = async (values: readonly number[], dtype: Dtype): Promise<number[]> =>
@@ -94,8 +122,23 @@ async function reference(optimizer: Optimizer, dtype: Dtype, scale: number): Pro
   for (let step = 1; step <= STEPS; step++) {
     const gradients = drawAll(step + 1)
     const after = parameters.map((list, k) =>
-      list.map((p, i) => optimizer.element(p, (gradients[k]?.[i] as number) * scale, states.map((kind) => kind[k]?.[i] as number), step)))
-    parameters = await Promise.all(after.map((list) => round(list.map(([p]) => p as number), dtype)))
+      list.map((p, i) =>
+        optimizer.element(
+          p,
+          (gradients[k]?.[i] as number) * scale,
+          states.map((kind) => kind[k]?.[i] as number),
+          step,
+        ),
+      ),
+    )
+    parameters = await Promise.all(
+      after.map((list) =>
+        round(
+          list.map(([p]) => p as number),
+          dtype,
+        ),
+      ),
+    )
     states = states.map((_, kind) => after.map((list) => list.map((element) => element[kind + 1] as number)))
   }
   return parameters
@@ -115,10 +158,18 @@ const scalars = (step: h.Tensor, scaled: boolean): StepScalars => ({
 })
 
 async function uncompiled(optimizer: Optimizer, dtype: Dtype, scaled: boolean): Promise<h.Tensor[]> {
-  let [parameters, states]: [readonly h.Tensor[], readonly (readonly h.Tensor[])[]] = [tensors(drawAll(1), dtype), zeros(optimizer, dtype)]
+  let [parameters, states]: [readonly h.Tensor[], readonly (readonly h.Tensor[])[]] = [
+    tensors(drawAll(1), dtype),
+    zeros(optimizer, dtype),
+  ]
   for (let step = 1; step <= STEPS; step++) {
     const number = h.full([], step, { dtype: 'i64' })
-    ;({ parameters, states } = optimizer.run(scalars(number, scaled), parameters, tensors(drawAll(step + 1), dtype), states))
+    ;({ parameters, states } = optimizer.run(
+      scalars(number, scaled),
+      parameters,
+      tensors(drawAll(step + 1), dtype),
+      states,
+    ))
   }
   return [...parameters]
 }
@@ -154,7 +205,8 @@ describe.each(OPTIMIZERS)('%s', (_, optimizer) => {
         expect(list.length).toBe(wanted[k]?.length)
         list.forEach((x, i) => {
           const y = wanted[k]?.[i] as number
-          if (!(Math.abs(x - y) <= atol + rtol * Math.abs(y))) expect.fail(`parameter ${k}, element ${i} is ${x}, the reference says ${y}`)
+          if (!(Math.abs(x - y) <= atol + rtol * Math.abs(y)))
+            expect.fail(`parameter ${k}, element ${i} is ${x}, the reference says ${y}`)
         })
       })
       expect(await read(await compiled(optimizer, dtype, scaled))).toEqual(found)

@@ -22,12 +22,17 @@ export function blocks(seed: bigint, counter: bigint, count: number): number[] {
 
 /** f32 uniforms: the upper 24 bits of each word. */
 export const uniforms = (seed: bigint, counter: bigint, size: number): number[] =>
-  blocks(seed, counter, Math.ceil(size / 4)).slice(0, size).map((word) => (word >>> 8) * 2 ** -24)
+  blocks(seed, counter, Math.ceil(size / 4))
+    .slice(0, size)
+    .map((word) => (word >>> 8) * 2 ** -24)
 
 /** f64 uniforms: 26 bits of each of two words. */
 export function wideUniforms(seed: bigint, counter: bigint, size: number): number[] {
   const words = blocks(seed, counter, Math.ceil(size / 2))
-  return Array.from({ length: size }, (_, i) => ((words[2 * i] as number) >>> 6) * 2 ** -26 + ((words[2 * i + 1] as number) >>> 6) * 2 ** -52)
+  return Array.from(
+    { length: size },
+    (_, i) => ((words[2 * i] as number) >>> 6) * 2 ** -26 + ((words[2 * i + 1] as number) >>> 6) * 2 ** -52,
+  )
 }
 
 /** Standard normals of pairs of uniforms (Box and Muller 1958). */

@@ -21,25 +21,42 @@ function expectMean(found: number, wanted: number, deviation: number, n: number)
 describe('Philox4x32-10', () => {
   // The known answers of Random123 (kat_vectors, philox4x32 10).
   it.each([
-    [[0, 0, 0, 0], [0, 0], [0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8]],
-    [[0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff], [0xffffffff, 0xffffffff], [0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd]],
-    [[0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344], [0xa4093822, 0x299f31d0], [0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1]],
+    [
+      [0, 0, 0, 0],
+      [0, 0],
+      [0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8],
+    ],
+    [
+      [0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff],
+      [0xffffffff, 0xffffffff],
+      [0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd],
+    ],
+    [
+      [0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344],
+      [0xa4093822, 0x299f31d0],
+      [0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1],
+    ],
   ])('of counter %j: the reference gives the known answer', (counter, key, words) => {
     expect(philox(counter, key)).toEqual(words)
   })
 
   it('gives the known answer as uniforms', async () => {
     const draw = h.randomUniform([4], { generator: new h.Generator(0) })
-    expect(await numbers(draw)).toEqual([0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8].map((word) => (word >>> 8) * 2 ** -24))
+    expect(await numbers(draw)).toEqual(
+      [0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8].map((word) => (word >>> 8) * 2 ** -24),
+    )
   })
 
-  it.each([0n, 1n, 2n ** 32n - 1n, 2n ** 53n + 7n, 2n ** 64n - 1n])('follows the reference from seed %s', async (seed) => {
-    const generator = new h.Generator(seed)
-    expect(await numbers(h.randomUniform([3, 71], { generator }))).toEqual(uniforms(seed, 0n, 213))
-    // 213 elements took 54 blocks.
-    expect(await numbers(h.randomUniform([5, 3], { generator, dtype: 'f64' }))).toEqual(wideUniforms(seed, 54n, 15))
-    expect(await numbers(h.randomUniform([2], { generator }))).toEqual(uniforms(seed, 62n, 2))
-  })
+  it.each([0n, 1n, 2n ** 32n - 1n, 2n ** 53n + 7n, 2n ** 64n - 1n])(
+    'follows the reference from seed %s',
+    async (seed) => {
+      const generator = new h.Generator(seed)
+      expect(await numbers(h.randomUniform([3, 71], { generator }))).toEqual(uniforms(seed, 0n, 213))
+      // 213 elements took 54 blocks.
+      expect(await numbers(h.randomUniform([5, 3], { generator, dtype: 'f64' }))).toEqual(wideUniforms(seed, 54n, 15))
+      expect(await numbers(h.randomUniform([2], { generator }))).toEqual(uniforms(seed, 62n, 2))
+    },
+  )
 
   it('carries the counter into its upper word', async () => {
     const generator = new h.Generator(3)
@@ -51,7 +68,12 @@ describe('Philox4x32-10', () => {
 
   it('gives normals of pairs of uniforms', async () => {
     const generator = new h.Generator(11)
-    expectClose(await numbers(h.randomNormal([501], { generator })), normals(uniforms(11n, 0n, 502)).slice(0, 501), 1.3e-6, 1e-5)
+    expectClose(
+      await numbers(h.randomNormal([501], { generator })),
+      normals(uniforms(11n, 0n, 502)).slice(0, 501),
+      1.3e-6,
+      1e-5,
+    )
     expectClose(
       await numbers(h.randomNormal([7, 9], { generator, dtype: 'f64' })),
       normals(wideUniforms(11n, 126n, 64)).slice(0, 63),
@@ -91,7 +113,9 @@ describe('a generator', () => {
       for (const [i, x] of wanted.entries()) expect(await numbers(found[i] as h.Tensor)).toEqual(await numbers(x))
     }
     expect(await inside.state.data()).toEqual(await eager.state.data())
-    expect(await numbers(h.randomUniform([4], { generator: inside }))).toEqual(await numbers(h.randomUniform([4], { generator: eager })))
+    expect(await numbers(h.randomUniform([4], { generator: inside }))).toEqual(
+      await numbers(h.randomUniform([4], { generator: eager })),
+    )
   })
 
   it('never shares draws that look alike', async () => {
@@ -111,9 +135,11 @@ describe('a generator', () => {
   })
 
   it('rounds f16 and bf16 from f32', async () => {
-    const draw = (dtype: 'f16' | 'bf16' | 'f32'): h.Tensor => h.randomNormal([33], { dtype, generator: new h.Generator(9) })
+    const draw = (dtype: 'f16' | 'bf16' | 'f32'): h.Tensor =>
+      h.randomNormal([33], { dtype, generator: new h.Generator(9) })
     const full = draw('f32')
-    for (const dtype of ['f16', 'bf16'] as const) expect(await numbers(draw(dtype))).toEqual(await numbers(h.cast(full, dtype)))
+    for (const dtype of ['f16', 'bf16'] as const)
+      expect(await numbers(draw(dtype))).toEqual(await numbers(h.cast(full, dtype)))
   })
 })
 
@@ -142,8 +168,14 @@ describe('distributions', () => {
       const draws = await numbers(h.randomNormal([n], { dtype, mean: 3, std: 2, generator: new h.Generator(3) }))
       const standard = draws.map((x) => (x - 3) / 2)
       // The k-th powers have the means 0, 1, 0, 3 and the variances 1, 2, 15, 96.
-      const moments = [[1, 0, 1], [2, 1, 2], [3, 0, 15], [4, 3, 96]] as const
-      for (const [power, mean, variance] of moments) expectMean(average(standard.map((x) => x ** power)), mean, Math.sqrt(variance), n)
+      const moments = [
+        [1, 0, 1],
+        [2, 1, 2],
+        [3, 0, 15],
+        [4, 3, 96],
+      ] as const
+      for (const [power, mean, variance] of moments)
+        expectMean(average(standard.map((x) => x ** power)), mean, Math.sqrt(variance), n)
       // Neighbours share a radius: their product must still have mean 0.
       expectMean(average(standard.slice(1).map((x, i) => x * (standard[i] as number))), 0, 1, n)
     }
@@ -189,7 +221,10 @@ describe('dropout', () => {
 
   it.each(['uncompiled', 'compiled'])('drops the same elements forward and backward, %s', async (how) => {
     const generator = new h.Generator(10)
-    const run = how === 'compiled' ? h.compile((input: h.Tensor) => both(input, generator)) : async (input: h.Tensor) => both(input, generator)
+    const run =
+      how === 'compiled'
+        ? h.compile((input: h.Tensor) => both(input, generator))
+        : async (input: h.Tensor) => both(input, generator)
     let before: number[] = []
     for (let call = 0; call < 2; call++) {
       const [y, slope] = await run(x())
@@ -211,17 +246,57 @@ describe('dropout', () => {
 
 describe('bad arguments', () => {
   it.each([
-    ['a fractional extent', () => h.randomUniform([1.5]), h.ShapeError, /randomUniform: the shape \[1.5\] has the extent 1.5/],
+    [
+      'a fractional extent',
+      () => h.randomUniform([1.5]),
+      h.ShapeError,
+      /randomUniform: the shape \[1.5\] has the extent 1.5/,
+    ],
     ['a negative extent', () => h.randomNormal([-1]), h.ShapeError, /randomNormal: the shape \[-1\]/],
     ['a huge shape', () => h.randomNormal([2 ** 30, 2 ** 30]), h.ShapeError, /more elements than can be addressed/],
-    ['integers', () => h.randomUniform([2], { dtype: 'i32' as never }), h.DTypeError, /randomUniform: it draws floats, not i32/],
-    ['limits in the wrong order', () => h.randomUniform([2], { low: 1, high: 0 }), h.ArgumentError, /high must be a number from 1 up, not 0/],
-    ['a negative deviation', () => h.randomNormal([2], { std: -1 }), h.ArgumentError, /std must be a number from 0 up, not -1/],
-    ['a probability of 2', () => h.bernoulli(2, [1]), h.ArgumentError, /bernoulli: p must be a number from 0 to 1, not 2/],
-    ['integer probabilities', () => h.bernoulli(h.zeros([2], { dtype: 'i32' })), h.DTypeError, /bernoulli: it takes floats, not i32/],
+    [
+      'integers',
+      () => h.randomUniform([2], { dtype: 'i32' as never }),
+      h.DTypeError,
+      /randomUniform: it draws floats, not i32/,
+    ],
+    [
+      'limits in the wrong order',
+      () => h.randomUniform([2], { low: 1, high: 0 }),
+      h.ArgumentError,
+      /high must be a number from 1 up, not 0/,
+    ],
+    [
+      'a negative deviation',
+      () => h.randomNormal([2], { std: -1 }),
+      h.ArgumentError,
+      /std must be a number from 0 up, not -1/,
+    ],
+    [
+      'a probability of 2',
+      () => h.bernoulli(2, [1]),
+      h.ArgumentError,
+      /bernoulli: p must be a number from 0 to 1, not 2/,
+    ],
+    [
+      'integer probabilities',
+      () => h.bernoulli(h.zeros([2], { dtype: 'i32' })),
+      h.DTypeError,
+      /bernoulli: it takes floats, not i32/,
+    ],
     ['no classes', () => h.categorical(h.zeros([3, 0])), h.ShapeError, /categorical: logits \[3,0\] have no classes/],
-    ['a dropout that is NaN', () => h.dropout(h.ones([2]), Number.NaN), h.ArgumentError, /dropout: p must be a number from 0 to 1, not NaN/],
-    ['something else as a generator', () => h.randomUniform([2], { generator: {} as never }), h.ArgumentError, /the generator is .* not a Generator/],
+    [
+      'a dropout that is NaN',
+      () => h.dropout(h.ones([2]), Number.NaN),
+      h.ArgumentError,
+      /dropout: p must be a number from 0 to 1, not NaN/,
+    ],
+    [
+      'something else as a generator',
+      () => h.randomUniform([2], { generator: {} as never }),
+      h.ArgumentError,
+      /the generator is .* not a Generator/,
+    ],
     ['a negative seed', () => new h.Generator(-1), h.ArgumentError, /seed: it must be an integer from 0 to 2\^53 - 1/],
     ['a fractional seed', () => h.seed(0.5), h.ArgumentError, /not 0.5/],
     ['a seed of 65 bits', () => h.seed(2n ** 64n), h.ArgumentError, /below 2\^64/],

@@ -6,14 +6,20 @@ import { Dense, type ErrorCase, forEachIndex, type OpCase } from './case.js'
 export function alongAxis(x: Dense, axis: number, change: (row: readonly number[]) => readonly number[]): Dense {
   const extent = x.shape[axis] as number
   const rows = new Map<string, readonly number[]>()
-  forEachIndex(x.shape.map((own, k) => (k === axis ? 1 : own)), (index) => {
-    const row = Array.from({ length: extent }, (_, i) => x.at(...index.map((coordinate, k) => (k === axis ? i : coordinate))))
-    rows.set(index.join(), change(row))
-  })
+  forEachIndex(
+    x.shape.map((own, k) => (k === axis ? 1 : own)),
+    (index) => {
+      const row = Array.from({ length: extent }, (_, i) =>
+        x.at(...index.map((coordinate, k) => (k === axis ? i : coordinate))),
+      )
+      rows.set(index.join(), change(row))
+    },
+  )
   const length = [...rows.values()][0]?.length ?? extent
   return Dense.from(
     x.shape.map((own, k) => (k === axis ? length : own)),
-    (index) => rows.get(index.map((coordinate, k) => (k === axis ? 0 : coordinate)).join())?.[index[axis] as number] as number,
+    (index) =>
+      rows.get(index.map((coordinate, k) => (k === axis ? 0 : coordinate)).join())?.[index[axis] as number] as number,
   )
 }
 
@@ -36,12 +42,14 @@ const FAMILY = [
 ] as const
 
 export const CASES: readonly OpCase[] = FAMILY.flatMap(([name, run, rule]): OpCase[] => [
-  ...[0, 1, -1].map((axis): OpCase => ({
-    name: `${name} along axis ${axis}`,
-    operands: [{ shape: [3, 4, 5] }],
-    run: (x) => run(x, { axis }),
-    reference: (x) => alongAxis(x, axis < 0 ? axis + 3 : axis, rule),
-  })),
+  ...[0, 1, -1].map(
+    (axis): OpCase => ({
+      name: `${name} along axis ${axis}`,
+      operands: [{ shape: [3, 4, 5] }],
+      run: (x) => run(x, { axis }),
+      reference: (x) => alongAxis(x, axis < 0 ? axis + 3 : axis, rule),
+    }),
+  ),
   {
     name: `${name} of a vector`,
     operands: [{ shape: [7] }],
@@ -72,7 +80,12 @@ export const CASES: readonly OpCase[] = FAMILY.flatMap(([name, run, rule]): OpCa
     name: `${name} of infinities`,
     operands: [{ shape: [5, 9], apart: 0.25 }],
     run: (x) => run(h.where(h.gt(x, 0), x, Number.NEGATIVE_INFINITY)),
-    reference: (x) => alongAxis(x.map((v) => (v > 0 ? v : Number.NEGATIVE_INFINITY)), 1, rule),
+    reference: (x) =>
+      alongAxis(
+        x.map((v) => (v > 0 ? v : Number.NEGATIVE_INFINITY)),
+        1,
+        rule,
+      ),
     order: 0,
   },
   {
@@ -85,8 +98,28 @@ export const CASES: readonly OpCase[] = FAMILY.flatMap(([name, run, rule]): OpCa
 ])
 
 export const ERRORS: readonly ErrorCase[] = [
-  { name: 'integers', call: () => h.softmax(h.tensor([1, 2], { dtype: 'i32' })), error: h.DTypeError, message: /softmax: it takes floats, not i32/ },
-  { name: 'a scalar', call: () => h.logSoftmax(h.tensor(1)), error: h.ShapeError, message: /logSoftmax: a scalar has no axis/ },
-  { name: 'an axis that is not there', call: () => h.softmax(h.tensor([1]), { axis: 1 }), error: h.ShapeError, message: /softmax: there is no axis 1/ },
-  { name: 'a fractional axis', call: () => h.softmax(h.tensor([1]), { axis: 0.5 }), error: h.ShapeError, message: /softmax: there is no axis 0.5/ },
+  {
+    name: 'integers',
+    call: () => h.softmax(h.tensor([1, 2], { dtype: 'i32' })),
+    error: h.DTypeError,
+    message: /softmax: it takes floats, not i32/,
+  },
+  {
+    name: 'a scalar',
+    call: () => h.logSoftmax(h.tensor(1)),
+    error: h.ShapeError,
+    message: /logSoftmax: a scalar has no axis/,
+  },
+  {
+    name: 'an axis that is not there',
+    call: () => h.softmax(h.tensor([1]), { axis: 1 }),
+    error: h.ShapeError,
+    message: /softmax: there is no axis 1/,
+  },
+  {
+    name: 'a fractional axis',
+    call: () => h.softmax(h.tensor([1]), { axis: 0.5 }),
+    error: h.ShapeError,
+    message: /softmax: there is no axis 0.5/,
+  },
 ]
