@@ -1,4 +1,5 @@
 // The order of a graph's nodes: as recorded, but updates in place right after the last reader of what they overwrite.
+import { sizeOf } from '../schema/shape.js'
 import type { Node, Value } from './node.js'
 
 /** Nodes by the values they use. */
@@ -16,19 +17,24 @@ function lastNeed(value: Value, consumers: Consumers, positions: ReadonlyMap<Nod
   return last
 }
 
+/** Elements so few that when they are computed decides nothing but what may begin early: a step number, a rate. */
+const FEW = 16
+
 /**
  * `nodes` in the order they are lowered. A node that may write its results over its operands (an optimizer's update) moves
- * up to where its operands are known and nobody needs what it overwrites.
+ * up to where its operands are known and nobody needs what it overwrites; so do the scalars it waits for.
  */
 export function schedule(nodes: readonly Node[], consumers: Consumers): Node[] {
   const positions = new Map(nodes.map((node, position) => [node, position]))
+  const order = new Map<Node, number>()
   const place = (node: Node, position: number): number => {
+    const known = node.inputs.map((input) => order.get(input.node) ?? -1)
+    if (node.op.kind === 'element' && sizeOf(node.output.shape) <= FEW) return Math.min(position, Math.max(-1, ...known) + 0.25)
     const reuse = node.op.inPlace?.(node.params as never)
     if (!reuse) return position
-    const known = node.inputs.map((input) => positions.get(input.node) ?? -1)
     const free = reuse.flatMap((i) => (i >= 0 ? [lastNeed(node.inputs[i] as Value, consumers, positions, node)] : []))
     return Math.min(position, Math.max(...known, ...free) + 0.5)
   }
-  const order = new Map(nodes.map((node, position) => [node, place(node, position)]))
+  nodes.forEach((node, position) => order.set(node, place(node, position)))
   return [...nodes].sort((a, b) => (order.get(a) as number) - (order.get(b) as number))
 }

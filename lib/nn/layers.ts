@@ -16,10 +16,10 @@ import { logSoftmax, softmax } from '../ops/softmax.js'
 import { flatten } from '../ops/view.js'
 import type { PerAxis } from '../ops/window.js'
 import type { Tensor } from '../tensor.js'
-import { Module } from './module.js'
+import { type Layer, Module } from './module.js'
 
 /** A layer that applies a function of one tensor. */
-function layerOf(op: (x: Tensor) => Tensor) {
+function layerOf(op: (x: Tensor) => Tensor): new () => Module & Layer {
   return class extends Module {
     forward(x: Tensor): Tensor {
       return op(x)
@@ -117,7 +117,7 @@ export class Flatten extends Module {
 }
 
 /** A layer that pools over windows of `kernel`. */
-function poolOf<O>(op: (x: Tensor, kernel: PerAxis, options?: O) => Tensor) {
+function poolOf<O>(op: (x: Tensor, kernel: PerAxis, options?: O) => Tensor): new (kernel: PerAxis, options?: O) => Module & Layer {
   return class extends Module {
     constructor(
       readonly kernel: PerAxis,

@@ -10,12 +10,7 @@ function concat(parts: readonly Dense[], axis: number): Dense {
   return Dense.from(
     first.map((own, k) => (k === axis ? extents.reduce((a, b) => a + b, 0) : own)),
     (index) => {
-<<<<<<< HEAD
-      let at = index[axis] as number
-      let part = 0
-=======
       let [part, at] = [0, index[axis] as number]
->>>>>>> cases
       while (at >= (extents[part] as number)) at -= extents[part++] as number
       return (parts[part] as Dense).at(...index.map((coordinate, k) => (k === axis ? at : coordinate)))
     },
