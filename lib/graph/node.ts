@@ -152,7 +152,7 @@ function checkTrace(op: Op, inputs: readonly Value[], trace: Trace | undefined):
 
 /**
  * Applies an op. The shape rule runs at once, so errors are thrown where the user's line is; nothing is computed.
- * An equal node that is still alive is returned instead of a new one; it is kept with the youngest input, so looking it
+ * An equal node that is still alive and has its history is returned instead of a new one; it is kept with the youngest input, so looking it
  * up extends no lifetime.
  */
 export function apply(op: Op, params: AnyParams, inputs: readonly Value[], region = 0): Node {
@@ -166,7 +166,8 @@ export function apply(op: Op, params: AnyParams, inputs: readonly Value[], regio
   const key = `${op.name} ${region} ${operands.join(' ')} ${JSON.stringify(params)}`
   youngest.uses ??= new Map()
   const known = youngest.uses.get(key)?.deref()
-  if (known && known.trace === trace) return known
+  // One that let go of its inputs has no gradient any more; the new one does.
+  if (known && known.trace === trace && known.inputs.length > 0) return known
   const node = new Node(op, params, inputs, specs, device, trace, undefined, region)
   youngest.uses.set(key, new WeakRef(node))
   return node

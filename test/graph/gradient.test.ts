@@ -189,6 +189,15 @@ describe('checkpoint', () => {
 })
 
 describe('grad', () => {
+  it('of an expression is there although an equal one was read before', async () => {
+    const x = vector()
+    const read = x.square()
+    await read.data()
+    const again = x.square()
+    expect(await numbers(h.grad(again.sum(), [x]).get(x))).toEqual([-3, -0.5, 1, 4])
+    expect(() => h.grad(read.sum(), [x])).toThrow(/history was let go when it was read/)
+  })
+
   it('names tied weights once', async () => {
     const w = new h.Parameter(h.tensor([2, 3]))
     const found = h.grad(w.mul(w).sum(), [w, w])

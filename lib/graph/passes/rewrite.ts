@@ -9,6 +9,10 @@ export type Rule = (node: Node, inputs: readonly Value[]) => readonly Value[] | 
 /** Values that are there already: data, and what was computed before. */
 const given = (value: Value): boolean => value.buffer !== undefined && value.node.leaf === undefined
 
+/** The node that is to compute `value`, if that is an `op`: what is there already may have let go of its inputs. */
+export const madeBy = (value: Value, op: string): Node | undefined =>
+  given(value) || value.node.op.name !== op ? undefined : value.node
+
 /** The roots of a graph: its results and the next values of its cells. */
 export const rootsOf = (graph: Graph): Value[] => [...graph.outputs, ...graph.assignments.values()]
 

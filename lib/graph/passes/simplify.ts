@@ -3,7 +3,7 @@ import { isFloat } from '../../schema/dtype.js'
 import { sameShape } from '../../schema/shape.js'
 import type { Graph } from '../lower.js'
 import { apply, constantLeaf, type Node, type Value } from '../node.js'
-import { rewrite } from './rewrite.js'
+import { madeBy, rewrite } from './rewrite.js'
 
 const constantOf = (value: Value | undefined): number | undefined =>
   value?.node.leaf?.kind === 'constant' ? value.node.leaf.value : undefined
@@ -56,7 +56,7 @@ function simplifyElement(node: Node, inputs: readonly Value[]): Value | undefine
     if (name === 'pow' && right === 2 && isFloat(a.dtype)) return square(a, node)
   }
   if (name === 'cast' && a.dtype === node.output.dtype) return a
-  if (name === 'neg' && a.node.op.name === 'neg') return a.node.inputs[0]
+  if (name === 'neg') return madeBy(a, 'neg')?.inputs[0]
   return undefined
 }
 
@@ -91,18 +91,19 @@ function simplifyView(node: Node, inputs: readonly Value[]): Value | undefined {
   const constant = constantOf(input)
   if (constant !== undefined && name !== 'identity') return constantLeaf(constant, output)
   if ((name === 'reshape' || name === 'broadcast') && sameShape(input.shape, output.shape)) return input
-  if (name === 'reshape' && input.node.op.name === 'reshape') {
-    const source = input.node.inputs[0] as Value
+  const inner = madeBy(input, name)
+  if (name === 'reshape' && inner) {
+    const source = inner.inputs[0] as Value
     if (sameShape(source.shape, output.shape)) return source
     return apply(node.op, node.params, [source], node.region).output
   }
   if (name === 'permute') {
     const axes = node.params['axes'] as readonly number[]
     if (axes.every((axis, i) => axis === i)) return input
-    if (input.node.op.name === 'permute') {
-      const inner = input.node.params['axes'] as readonly number[]
-      const composed = axes.map((axis) => inner[axis] as number)
-      const source = input.node.inputs[0] as Value
+    if (inner) {
+      const before = inner.params['axes'] as readonly number[]
+      const composed = axes.map((axis) => before[axis] as number)
+      const source = inner.inputs[0] as Value
       if (composed.every((axis, i) => axis === i)) return source
       return apply(node.op, { axes: composed }, [source], node.region).output
     }
