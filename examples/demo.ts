@@ -92,6 +92,7 @@ await defaultDevice().synchronize()
 meter.enter(undefined)
 progress.finish()
 const seconds = (performance.now() - training - idle) / 1000
+const peakBytes = process.resourceUsage().maxRSS * 1024
 
 model.eval()
 const evaluate = compile(lossOf, { name: 'validation' })
@@ -105,7 +106,6 @@ for (let i = 0; i < VALIDATION_BATCHES; i++) {
   targets.dispose()
 }
 const trigram = trigramLoss(corpus.train, corpus.validation)
-const peakBytes = process.resourceUsage().maxRSS * 1024
 const stateBytes = weights * 4 * 3
 const plannedBytes = (step.plan?.memory.arena ?? 0) + stateBytes + baseline
 
