@@ -254,7 +254,8 @@ class Lowering {
     for (const [cell, value] of this.graph.assignments) {
       const source = this.stored(value)
       const place = this.cellPlace(cell)
-      if (source.place === place) continue
+      // Its own contents in another order, a transpose say, are another value.
+      if (source.place === place && source.offset === 0 && isContiguous(source.shape, source.strides)) continue
       if (moved.has(source.place) || sources.includes(place) || !this.mayBecome(source, place)) {
         writeBack.push([{ ...spec(value), ...contiguous(value.shape), place }, source])
       } else moved.set(source.place, place)
