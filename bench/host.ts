@@ -4,9 +4,9 @@ import { writeFileSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { DelayMeter } from '../examples/demo/delay.js'
 import { compile, defaultDevice, type Tensor, tensor } from '../lib/index.js'
 import { library } from '../lib/runtime/device.js'
-import { DelayMeter } from '../examples/demo/delay.js'
 import { benchmark, trainingStep } from './models.js'
 
 export interface HostFigures {
@@ -23,7 +23,8 @@ export interface HostFigures {
   readonly rssBytesPerStep: number
 }
 
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] as number
+const median = (values: readonly number[]): number =>
+  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] as number
 
 /** Times the native call alone, by standing in front of it. */
 async function crossing(): Promise<number> {

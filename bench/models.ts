@@ -1,5 +1,16 @@
 // The models of the end-to-end benchmarks, with random data: an MLP, a CNN and a GPT, each with a training step.
-import { compile, type Compiled, crossEntropy, grad, nn, optim, randomNormal, seed, type Tensor, tensor } from '../lib/index.js'
+import {
+  type Compiled,
+  compile,
+  crossEntropy,
+  grad,
+  nn,
+  optim,
+  randomNormal,
+  seed,
+  type Tensor,
+  tensor,
+} from '../lib/index.js'
 
 export type OptimizerName = 'sgd' | 'adamw'
 
@@ -54,7 +65,13 @@ function gpt(): Benchmark {
   const shape = { layers: 4, heads: 4, width: 256, context: 128, vocabSize: 512 }
   const model = new nn.GPT({ ...shape, tieWeights: false })
   const tokens = tensor(integers(8 * 128, 512), { shape: [8, 128] })
-  return { name: 'gpt', model, x: tokens, y: classes(8 * 128, 512), facts: { layers: shape.layers, heads: shape.heads } }
+  return {
+    name: 'gpt',
+    model,
+    x: tokens,
+    y: classes(8 * 128, 512),
+    facts: { layers: shape.layers, heads: shape.heads },
+  }
 }
 
 /** Makes one of them, always with the same weights and data. */
@@ -68,7 +85,10 @@ export function benchmark(name: 'mlp' | 'cnn' | 'gpt'): Benchmark {
 /** Forward, backward and update as one compiled function. */
 export function trainingStep({ name, model }: Benchmark, optimizer: OptimizerName): Compiled<[Tensor, Tensor], Tensor> {
   const parameters = model.parameters()
-  const rule = optimizer === 'sgd' ? new optim.SGD(parameters, { lr: RATES.sgd }) : new optim.AdamW(parameters, { lr: RATES.adamw })
+  const rule =
+    optimizer === 'sgd'
+      ? new optim.SGD(parameters, { lr: RATES.sgd })
+      : new optim.AdamW(parameters, { lr: RATES.adamw })
   return compile(
     (x: Tensor, y: Tensor) => {
       const logits = model.forward(x)

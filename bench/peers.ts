@@ -71,7 +71,8 @@ async function exportModel({ name, model, x, y, facts }: Benchmark, optimizer: O
   return folder
 }
 
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] as number
+const median = (values: readonly number[]): number =>
+  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] as number
 
 export interface PeerRow {
   readonly case: string
@@ -89,7 +90,12 @@ export interface PeerRow {
 /** Milliseconds of one block of steps; short enough to alternate often, long enough to measure. */
 const BLOCK_MS = 300
 
-async function compare(peer: Peer, name: 'mlp' | 'cnn' | 'gpt', optimizer: OptimizerName, pairs: number): Promise<PeerRow> {
+async function compare(
+  peer: Peer,
+  name: 'mlp' | 'cnn' | 'gpt',
+  optimizer: OptimizerName,
+  pairs: number,
+): Promise<PeerRow> {
   const subject = benchmark(name)
   const folder = await exportModel(subject, optimizer)
   const { tempBytes } = await peer.ask<{ tempBytes: number }>({ load: folder })

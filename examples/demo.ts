@@ -26,7 +26,9 @@ const declarations = fileURLToPath(new URL('../../node_modules/@types/node', imp
 const corpus = values.text
   ? splitText(values.text, readFileSync(values.text))
   : splitText('the type declarations of Node.js', readDeclarations(declarations))
-console.log(`heddle learns ${corpus.name}: ${corpus.train.length} bytes to read, ${corpus.validation.length} to be judged by`)
+console.log(
+  `heddle learns ${corpus.name}: ${corpus.train.length} bytes to read, ${corpus.validation.length} to be judged by`,
+)
 
 seed(7)
 const random = generator(7)
@@ -35,15 +37,21 @@ const model = new nn.GPT(MODEL)
 const parameters = model.parameters()
 const adamw = new optim.AdamW(parameters, { lr: PEAK_RATE, weightDecay: 0.1, betas: [0.9, 0.95] })
 const weights = parameters.reduce((sum, { size }) => sum + size, 0)
-console.log(`a GPT of ${(weights / 1e6).toFixed(1)} million weights on ${defaultDevice()} (${defaultDevice().threads} threads)\n`)
+console.log(
+  `a GPT of ${(weights / 1e6).toFixed(1)} million weights on ${defaultDevice()} (${defaultDevice().threads} threads)\n`,
+)
 
-const lossOf = (tokens: Tensor, targets: Tensor): Tensor => crossEntropy(model.forward(tokens).reshape(-1, MODEL.vocabSize), targets)
+const lossOf = (tokens: Tensor, targets: Tensor): Tensor =>
+  crossEntropy(model.forward(tokens).reshape(-1, MODEL.vocabSize), targets)
 
-const step = compile((tokens: Tensor, targets: Tensor) => {
-  const loss = lossOf(tokens, targets)
-  adamw.step(optim.clipGradients(grad(loss, parameters), { maxNorm: 1 }))
-  return loss
-}, { name: 'training step' })
+const step = compile(
+  (tokens: Tensor, targets: Tensor) => {
+    const loss = lossOf(tokens, targets)
+    adamw.step(optim.clipGradients(grad(loss, parameters), { maxNorm: 1 }))
+    return loss
+  },
+  { name: 'training step' },
+)
 
 function batchOf(text: Uint8Array, draw: () => number): { tokens: Tensor; targets: Tensor } {
   const { tokens, targets } = drawWindows(text, BATCH, MODEL.context, draw)
@@ -78,7 +86,11 @@ for (let done = 0; done < total; done++) {
     const spent = performance.now() - training - idle
     // A slow machine takes fewer steps rather than longer.
     total = Math.min(STEPS, Math.max(done + 1, Math.floor((budget / spent) * (done + 1))))
-    progress.update(done + 1, { loss: smooth.toFixed(3), 'tokens/s': (((done + 1) * BATCH * MODEL.context) / (spent / 1000)).toFixed(0) }, total)
+    progress.update(
+      done + 1,
+      { loss: smooth.toFixed(3), 'tokens/s': (((done + 1) * BATCH * MODEL.context) / (spent / 1000)).toFixed(0) },
+      total,
+    )
   }
   if (done % 100 === 50) {
     // A pause now and then shows what the event loop's delay is without training.

@@ -19,14 +19,18 @@ function readAll(): Digits {
     return { digit, data }
   })
   const images = Float32Array.from(parts.flatMap(({ data }) => data))
-  const labels = Int32Array.from(parts.flatMap(({ digit, data }) => new Array<number>(Math.floor(data.length / PIXELS)).fill(digit)))
+  const labels = Int32Array.from(
+    parts.flatMap(({ digit, data }) => new Array<number>(Math.floor(data.length / PIXELS)).fill(digit)),
+  )
   return { images, labels }
 }
 
 /** The rows at `positions`. */
 export function pick({ images, labels }: Digits, positions: readonly number[]): Digits {
   const chosen = new Float32Array(positions.length * PIXELS)
-  positions.forEach((position, row) => chosen.set(images.subarray(position * PIXELS, (position + 1) * PIXELS), row * PIXELS))
+  positions.forEach((position, row) =>
+    chosen.set(images.subarray(position * PIXELS, (position + 1) * PIXELS), row * PIXELS),
+  )
   return { images: chosen, labels: Int32Array.from(positions, (position) => labels[position] as number) }
 }
 

@@ -7,7 +7,11 @@ import { type Digits, loadDigits, pick, shuffled } from './digits.js'
 const BATCH = 64
 
 /** Trains `model` on the digits and gives the share of the test digits it gets right. `shape` is that of one image. */
-export async function trainClassifier(model: nn.Layer & nn.Module, shape: readonly number[], epochs: number): Promise<number> {
+export async function trainClassifier(
+  model: nn.Layer & nn.Module,
+  shape: readonly number[],
+  epochs: number,
+): Promise<number> {
   const { train, test } = loadDigits()
   const parameters = model.parameters()
   const adamw = new optim.AdamW(parameters, { lr: 1e-3 })
@@ -16,7 +20,9 @@ export async function trainClassifier(model: nn.Layer & nn.Module, shape: readon
     adamw.step(grad(loss, parameters))
     return loss
   })
-  const correct = compile((images: Tensor, labels: Tensor) => sum(eq(argmax(model.forward(images), { axis: 1 }), labels)))
+  const correct = compile((images: Tensor, labels: Tensor) =>
+    sum(eq(argmax(model.forward(images), { axis: 1 }), labels)),
+  )
   const random = generator(2)
   const batches = Math.floor(train.labels.length / BATCH)
   const progress = new Progress({ total: epochs * batches })

@@ -58,7 +58,8 @@ export class Cell<D extends DType = DType, S extends Shape = Shape> extends Tens
 
   /** Overwrites the contents with elements of the same dtype in row-major order. */
   write(data: ArrayBufferView): void {
-    if (currentTrace()) throw new TraceError('write: data can not be written inside a compiled function; assign a tensor')
+    if (currentTrace())
+      throw new TraceError('write: data can not be written inside a compiled function; assign a tensor')
     const { dtype, label } = this.state
     if (!holds(dtype, data)) {
       throw new DTypeError(`write: ${label} takes a ${storageName(dtype)} or raw bytes, not ${describe(data)}`)
@@ -112,4 +113,3 @@ export class Parameter<D extends DType = DType, S extends Shape = Shape> extends
     this.state.trainable = trainable
   }
 }
-

@@ -1,5 +1,5 @@
 // compile: a function traced once per input signature and run as one native call ever after.
-import { inputLeaf, type Value } from './graph/node.js'
+import { dataLeaf, inputLeaf, type Value } from './graph/node.js'
 import type { Plan } from './graph/plan.js'
 import { realize } from './graph/realize.js'
 import { Recording } from './graph/recording.js'
@@ -7,7 +7,6 @@ import { currentTrace, recording, Trace } from './graph/trace.js'
 import type { Buffer } from './runtime/buffer.js'
 import { type Device, defaultDevice } from './runtime/device.js'
 import { ArgumentError, TraceError } from './runtime/errors.js'
-import { dataLeaf } from './graph/node.js'
 import { describe } from './schema/describe.js'
 import type { Spec } from './schema/op.js'
 import { Tensor } from './tensor.js'
@@ -75,7 +74,9 @@ function flatten(root: unknown, what: string): Flat {
       return (given) => Object.fromEntries(entries.map(([key, item]) => [key, item(given)]))
     }
     if (typeof value === 'function' || typeof value === 'symbol') {
-      throw new ArgumentError(`compile: ${what} holds a ${typeof value}; it can not be told whether it is the same next time`)
+      throw new ArgumentError(
+        `compile: ${what} holds a ${typeof value}; it can not be told whether it is the same next time`,
+      )
     }
     parts.push(`${typeof value} ${Object.is(value, -0) ? '-0' : String(value)};`)
     return () => value
@@ -152,12 +153,18 @@ class CompiledFunction<A extends unknown[], R> {
     realize(values.filter(({ node }) => node.leaf?.kind !== 'cell'))
     const entry = this.entryFor(flat, values)
     this.plan = entry.recorded.plan
-    const buffers = entry.recorded.run(values.map(({ buffer }) => buffer as Buffer), site)
+    const buffers = entry.recorded.run(
+      values.map(({ buffer }) => buffer as Buffer),
+      site,
+    )
     return entry.rebuild(entry.outputs.map((spec, i) => new Tensor(dataLeaf(buffers[i] as Buffer, spec)))) as R
   }
 
   private entryFor(flat: Flat, values: readonly Value[]): Entry {
-    const key = [flat.key, ...values.map(({ dtype, shape, node }) => `${dtype}[${shape}]@${node.device?.name ?? ''}`)].join(' ')
+    const key = [
+      flat.key,
+      ...values.map(({ dtype, shape, node }) => `${dtype}[${shape}]@${node.device?.name ?? ''}`),
+    ].join(' ')
     const known = this.entries.get(key) ?? []
     let reason = 'first call'
     for (const entry of known) {
@@ -173,7 +180,10 @@ class CompiledFunction<A extends unknown[], R> {
     this.entries.set(key, [entry, ...known])
     this.traces.push(reason)
     if (this.traces.length === TRACES_BEFORE_WARNING + 1) {
-      process.emitWarning(`${this.name} was traced ${this.traces.length} times; the latest reason: ${reason}`, 'HeddleRetrace')
+      process.emitWarning(
+        `${this.name} was traced ${this.traces.length} times; the latest reason: ${reason}`,
+        'HeddleRetrace',
+      )
     }
     return entry
   }
@@ -185,7 +195,9 @@ class CompiledFunction<A extends unknown[], R> {
     )
     const result = recording(trace, () => this.fn(...(flat.rebuild(inputs.map((leaf) => new Tensor(leaf))) as A)))
     if (result instanceof Promise) {
-      throw new TraceError(`${this.name}: a compiled function can not be async; await its inputs outside and its results after`)
+      throw new TraceError(
+        `${this.name}: a compiled function can not be async; await its inputs outside and its results after`,
+      )
     }
     const out = flatten(result, `the result of ${this.name}`)
     const outputs = recording(trace, () => out.tensors.map((tensor) => tensor.value))
@@ -197,7 +209,9 @@ class CompiledFunction<A extends unknown[], R> {
     const again = this.trace(flat)
     const difference = entry.recorded.plan.difference(again.recorded.plan)
     if (difference) {
-      throw new TraceError(`${this.name}: traced again, it is another graph, so a JavaScript value it uses has changed: ${difference}`)
+      throw new TraceError(
+        `${this.name}: traced again, it is another graph, so a JavaScript value it uses has changed: ${difference}`,
+      )
     }
   }
 }
@@ -222,4 +236,3 @@ export function compile<A extends unknown[], R>(fn: (...args: A) => R, options: 
     plan: { get: () => compiled.plan },
   })
 }
-

@@ -8,16 +8,71 @@ export { Plan, type PlanMemory } from './graph/plan.js'
 export * as nn from './nn.js'
 export * from './ops/activation.js'
 export { type AttentionOptions, scaledDotProductAttention } from './ops/attention.js'
-export { batchNorm, type BatchNormOptions, batchNormTraining } from './ops/batchNorm.js'
+export { type BatchNormOptions, batchNorm, batchNormTraining } from './ops/batchNorm.js'
 export { concat, split, stack } from './ops/concat.js'
-export { conv1d, conv2d, type ConvOptions } from './ops/conv.js'
+export { type ConvOptions, conv1d, conv2d } from './ops/conv.js'
 export { arange, eye, full, ones, onesLike, zeros, zerosLike } from './ops/create.js'
-export { crossEntropy, type CrossEntropyOptions, type LossReduction } from './ops/crossEntropy.js'
+export { type CrossEntropyOptions, crossEntropy, type LossReduction } from './ops/crossEntropy.js'
 export {
-  abs, acos, acosh, add, asin, asinh, atan, atan2, atanh, cast, ceil, cos, cosh, digamma, div, eq, erf, erfc, erfinv,
-  exp, exp2, expm1, floor, floorDiv, ge, gt, isFinite, isNaN, le, lgamma, log, log1p, log2, logicalAnd, logicalNot,
-  logicalOr, logicalXor, lt, maximum, minimum, mod, mul, ne, neg, pow, reciprocal, round, rsqrt, sigmoid, sign, sin,
-  sinh, sqrt, sub, tan, tanh, trunc, where, type Operand,
+  abs,
+  acos,
+  acosh,
+  add,
+  asin,
+  asinh,
+  atan,
+  atan2,
+  atanh,
+  cast,
+  ceil,
+  cos,
+  cosh,
+  digamma,
+  div,
+  eq,
+  erf,
+  erfc,
+  erfinv,
+  exp,
+  exp2,
+  expm1,
+  floor,
+  floorDiv,
+  ge,
+  gt,
+  isFinite,
+  isNaN,
+  le,
+  lgamma,
+  log,
+  log1p,
+  log2,
+  logicalAnd,
+  logicalNot,
+  logicalOr,
+  logicalXor,
+  lt,
+  maximum,
+  minimum,
+  mod,
+  mul,
+  ne,
+  neg,
+  type Operand,
+  pow,
+  reciprocal,
+  round,
+  rsqrt,
+  sigmoid,
+  sign,
+  sin,
+  sinh,
+  sqrt,
+  sub,
+  tan,
+  tanh,
+  trunc,
+  where,
 } from './ops/element.js'
 export { argmax, argmin, embedding, gather, oneHot, scatterAdd, take } from './ops/gather.js'
 export { checkpoint, customGradient, Gradients, grad, vjp } from './ops/gradient.js'
@@ -27,19 +82,49 @@ export { layerNorm, rmsNorm } from './ops/norm.js'
 export { globalNorm } from './ops/optimizer.js'
 export { pad } from './ops/pad.js'
 export * from './ops/pool.js'
-export { bernoulli, categorical, defaultGenerator, dropout, Generator, randomNormal, randomUniform, seed } from './ops/random.js'
+export {
+  bernoulli,
+  categorical,
+  defaultGenerator,
+  dropout,
+  Generator,
+  randomNormal,
+  randomUniform,
+  seed,
+} from './ops/random.js'
 export * from './ops/reduce.js'
 export { logSoftmax, softmax } from './ops/softmax.js'
 export {
-  broadcastTo, flatten, flip, permute, reshape, slice, squeeze, stopGradient, transpose, unsqueeze, type Range,
+  broadcastTo,
+  flatten,
+  flip,
+  permute,
+  type Range,
+  reshape,
+  slice,
+  squeeze,
+  stopGradient,
+  transpose,
+  unsqueeze,
 } from './ops/view.js'
-export * as optim from './optim.js'
 export * as schedule from './optim/schedule.js'
+export * as optim from './optim.js'
 export type { DeviceStatistics } from './runtime/binding.js'
 export { Device, defaultDevice, device, listDevices, setDefaultDevice } from './runtime/device.js'
 export {
-  ArgumentError, DeviceError, DeviceLostError, DisposedError, DTypeError, GradientError, HeddleError, InternalError,
-  OutOfMemoryError, ShapeError, StateDictError, StateLostError, TraceError,
+  ArgumentError,
+  DeviceError,
+  DeviceLostError,
+  DisposedError,
+  DTypeError,
+  GradientError,
+  HeddleError,
+  InternalError,
+  OutOfMemoryError,
+  ShapeError,
+  StateDictError,
+  StateLostError,
+  TraceError,
 } from './runtime/errors.js'
 export type { DType, FloatDType, IntDType } from './schema/dtype.js'
 export type { Elements, Nested, Scalar } from './schema/elements.js'

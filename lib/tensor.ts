@@ -1,15 +1,23 @@
 // The tensor: the handle people hold. Ops are methods of it, added by the rooms that own them.
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { currentTrace } from './graph/trace.js'
 import { dataLeaf, type Value } from './graph/node.js'
 import { realize } from './graph/realize.js'
+import { currentTrace } from './graph/trace.js'
 import { Buffer } from './runtime/buffer.js'
 import { Device, defaultDevice, device as deviceNamed } from './runtime/device.js'
 import { ArgumentError, DisposedError, DTypeError, ShapeError, TraceError } from './runtime/errors.js'
 import { describe } from './schema/describe.js'
 import { type DType, isDType, type StorageArrays } from './schema/dtype.js'
+import {
+  decode,
+  type Elements,
+  encode,
+  flattenNested,
+  type Nested,
+  nestedShape,
+  type Scalar,
+} from './schema/elements.js'
 import { formatShape, type Shape, sizeOf } from './schema/shape.js'
-import { decode, encode, type Elements, type Nested, nestedShape, flattenNested, type Scalar } from './schema/elements.js'
 
 /** Where and as what a tensor is made. */
 export interface TensorOptions<D extends DType = DType, S extends Shape = Shape> {
@@ -113,7 +121,9 @@ export class Tensor<D extends DType = DType, S extends Shape = Shape> {
   /** The only element of a tensor of size 1: a number, a bigint for i64, a boolean for bool. */
   async item(): Promise<Scalar<D>> {
     if (this.size !== 1) {
-      throw new ShapeError(`item: the tensor has ${this.size} elements, shape ${formatShape(this.shape)}; it takes exactly one`)
+      throw new ShapeError(
+        `item: the tensor has ${this.size} elements, shape ${formatShape(this.shape)}; it takes exactly one`,
+      )
     }
     const [element] = await this.data()
     return (this.dtype === 'bool' ? element === 1 : element) as Scalar<D>
@@ -187,7 +197,9 @@ export function checkShape(op: string, shape: Shape): void {
   for (const extent of shape) {
     if (!Number.isSafeInteger(extent) || extent < 0) {
       const list = shape.map((other) => (typeof other === 'number' ? other : describe(other)))
-      throw new ShapeError(`${op}: the shape [${list}] has the extent ${typeof extent === 'number' ? extent : describe(extent)}; extents are integers from 0 up`)
+      throw new ShapeError(
+        `${op}: the shape [${list}] has the extent ${typeof extent === 'number' ? extent : describe(extent)}; extents are integers from 0 up`,
+      )
     }
   }
   if (!Number.isSafeInteger(sizeOf(shape) * 8)) {
@@ -218,7 +230,9 @@ export function tensor<T extends TensorData, D extends DType = NaturalDType<T>, 
   const { dtype } = options
   if (dtype !== undefined) checkDType('tensor', dtype)
   if (currentTrace()) {
-    throw new TraceError('tensor: data inside a compiled function would be frozen into it; make it outside and pass it in')
+    throw new TraceError(
+      'tensor: data inside a compiled function would be frozen into it; make it outside and pass it in',
+    )
   }
   const typed = ArrayBuffer.isView(data)
   const flat = typed ? data : flattenNested(data, (message) => new ArgumentError(`tensor: ${message}`))
@@ -227,7 +241,9 @@ export function tensor<T extends TensorData, D extends DType = NaturalDType<T>, 
   const shape = options.shape ?? natural ?? [length]
   checkShape('tensor', shape)
   if (sizeOf(shape) !== length) {
-    throw new ShapeError(`tensor: ${length} elements do not fill the shape ${formatShape(shape)}, which takes ${sizeOf(shape)}`)
+    throw new ShapeError(
+      `tensor: ${length} elements do not fill the shape ${formatShape(shape)}, which takes ${sizeOf(shape)}`,
+    )
   }
   const target = options.device === undefined ? defaultDevice() : toDevice(options.device)
   const buffer = Buffer.from(target, bytes, `tensor ${found}${formatShape(shape)}`)

@@ -25,7 +25,12 @@ export function readDeclarations(folder: string): Uint8Array {
 }
 
 /** A batch of windows at random places: `batch` rows of `length + 1` bytes. */
-export function drawWindows(text: Uint8Array, batch: number, length: number, random: () => number): { tokens: Int32Array; targets: Int32Array } {
+export function drawWindows(
+  text: Uint8Array,
+  batch: number,
+  length: number,
+  random: () => number,
+): { tokens: Int32Array; targets: Int32Array } {
   const tokens = new Int32Array(batch * length)
   const targets = new Int32Array(batch * length)
   for (let row = 0; row < batch; row++) {

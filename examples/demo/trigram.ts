@@ -6,7 +6,9 @@ const VOCABULARY = 256
 type Weights = readonly [number, number, number, number]
 
 const CANDIDATES: readonly Weights[] = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95].flatMap((tri) =>
-  [0.5, 0.7, 0.9].map((share): Weights => [tri, (1 - tri) * share, (1 - tri) * (1 - share) * 0.99, (1 - tri) * (1 - share) * 0.01]),
+  [0.5, 0.7, 0.9].map(
+    (share): Weights => [tri, (1 - tri) * share, (1 - tri) * (1 - share) * 0.99, (1 - tri) * (1 - share) * 0.01],
+  ),
 )
 
 class Counts {
@@ -33,7 +35,9 @@ class Counts {
 
   probability(a: number, b: number, c: number, [w3, w2, w1, w0]: Weights): number {
     const context = a * VOCABULARY + b
-    const tri = this.afterPair[context] ? (this.tri.get(context * VOCABULARY + c) ?? 0) / (this.afterPair[context] as number) : 0
+    const tri = this.afterPair[context]
+      ? (this.tri.get(context * VOCABULARY + c) ?? 0) / (this.afterPair[context] as number)
+      : 0
     const bi = this.afterSingle[b] ? (this.pair[b * VOCABULARY + c] as number) / (this.afterSingle[b] as number) : 0
     return w3 * tri + w2 * bi + (w1 * (this.single[c] as number)) / this.text.length + w0 / VOCABULARY
   }
@@ -52,6 +56,8 @@ export function trigramLoss(train: Uint8Array, validation: Uint8Array): number {
   const cut = Math.floor(train.length * 0.9)
   const part = new Counts(train.subarray(0, cut))
   const held = train.subarray(cut, cut + 100_000)
-  const best = CANDIDATES.map((weights) => ({ weights, loss: lossOf(part, held, weights) })).reduce((a, b) => (b.loss < a.loss ? b : a))
+  const best = CANDIDATES.map((weights) => ({ weights, loss: lossOf(part, held, weights) })).reduce((a, b) =>
+    b.loss < a.loss ? b : a,
+  )
   return lossOf(new Counts(train), validation, best.weights)
 }

@@ -82,8 +82,10 @@ export function backward(
       cotangents.set(input, sum ? add(sum, part) : part)
     })
   }
-  return new Map(targets.flatMap((target) => {
-    const cotangent = cotangents.get(target)
-    return cotangent ? [[target, cotangent] as const] : []
-  }))
+  return new Map(
+    targets.flatMap((target) => {
+      const cotangent = cotangents.get(target)
+      return cotangent ? [[target, cotangent] as const] : []
+    }),
+  )
 }

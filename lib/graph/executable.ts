@@ -29,7 +29,10 @@ export class Executable {
    * Enqueues one run. `bufferOf` gives the memory of each input and cell; the results come back by position.
    * `done` settles when the run has; nobody has to listen to it. Its errors have the stack of `site`, or of this call.
    */
-  run(bufferOf: (place: Place) => Buffer, site = new Error()): { results: Buffer[]; done: Promise<void>; ticket: number } {
+  run(
+    bufferOf: (place: Place) => Buffer,
+    site = new Error(),
+  ): { results: Buffer[]; done: Promise<void>; ticket: number } {
     const { external } = this.plan
     const { storages } = this.plan.layout
     external.forEach((place, i) => {
@@ -43,7 +46,12 @@ export class Executable {
     const results: Buffer[] = []
     external.forEach((place, i) => {
       if (place.kind !== 'output') return
-      results[place.position] = Buffer.adopt(this.device, place.bytes, this.handles[i] as number, `result of ${this.label}`)
+      results[place.position] = Buffer.adopt(
+        this.device,
+        place.bytes,
+        this.handles[i] as number,
+        `result of ${this.label}`,
+      )
     })
     return { results, done, ticket }
   }

@@ -14,9 +14,22 @@ export type Expression =
   | ({ readonly kind: 'load'; readonly dtype: DType; readonly place: Place } & Walk)
   | ({ readonly kind: 'iota'; readonly dtype: DType } & Walk)
   | { readonly kind: 'constant'; readonly dtype: DType; readonly value: number }
-  | { readonly kind: 'apply'; readonly op: Opcode; readonly dtype: DType; readonly args: readonly Expression[]; readonly immediate: number }
+  | {
+      readonly kind: 'apply'
+      readonly op: Opcode
+      readonly dtype: DType
+      readonly args: readonly Expression[]
+      readonly immediate: number
+    }
   /** `argument` has `extents`; the axes in `axes` are combined, the others are those of the result, in order. */
-  | { readonly kind: 'reduce'; readonly dtype: DType; readonly reduction: Reduction; readonly argument: Expression; readonly extents: Shape; readonly axes: readonly number[] }
+  | {
+      readonly kind: 'reduce'
+      readonly dtype: DType
+      readonly reduction: Reduction
+      readonly argument: Expression
+      readonly extents: Shape
+      readonly axes: readonly number[]
+    }
 
 /** What inlining an expression once more costs, and what it touches. */
 export interface Weight {
@@ -26,9 +39,36 @@ export interface Weight {
 }
 
 const HEAVY: Partial<Record<Opcode, number>> = {
-  exp: 8, expm1: 10, exp2: 8, log: 8, log1p: 10, log2: 8, sin: 12, cos: 12, tan: 16, tanh: 12, sigmoid: 10, erf: 14, erfc: 16,
-  erfinv: 30, lgamma: 60, digamma: 60, pow: 24, sinh: 16, cosh: 16, asin: 16, acos: 16, atan: 16, asinh: 20, acosh: 20,
-  atanh: 20, atan2: 24, div: 2, sqrt: 2, uniform: 16, normal: 40,
+  exp: 8,
+  expm1: 10,
+  exp2: 8,
+  log: 8,
+  log1p: 10,
+  log2: 8,
+  sin: 12,
+  cos: 12,
+  tan: 16,
+  tanh: 12,
+  sigmoid: 10,
+  erf: 14,
+  erfc: 16,
+  erfinv: 30,
+  lgamma: 60,
+  digamma: 60,
+  pow: 24,
+  sinh: 16,
+  cosh: 16,
+  asin: 16,
+  acos: 16,
+  atan: 16,
+  asinh: 20,
+  acosh: 20,
+  atanh: 20,
+  atan2: 24,
+  div: 2,
+  sqrt: 2,
+  uniform: 16,
+  normal: 40,
 }
 
 const weights = new WeakMap<Expression, Weight>()

@@ -1,7 +1,8 @@
 // Identities: ops that change nothing but exist to be told apart (a copy to own) or to carry a gradient rule.
+
+import { Node, type Value } from './node.js'
 import type { GradientRule, Op } from './op.js'
 import { currentTrace } from './trace.js'
-import { Node, type Value } from './node.js'
 
 /** The same values under a new name; in memory of its own when it is a result. */
 const IDENTITY: Op = {
@@ -23,7 +24,11 @@ export function identityOf(value: Value): Value {
  * Gives `outputs` a gradient rule of their own: their cotangents give those of `inputs`. The inputs are operands too,
  * so that differentiation finds its way to them.
  */
-export function withGradient(outputs: readonly Value[], inputs: readonly Value[], rule: GradientRule): readonly Value[] {
+export function withGradient(
+  outputs: readonly Value[],
+  inputs: readonly Value[],
+  rule: GradientRule,
+): readonly Value[] {
   const op: Op = {
     ...IDENTITY,
     name: 'identities',

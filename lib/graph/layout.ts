@@ -63,7 +63,9 @@ export function accepts(wanted: Strides, { shape }: Spec, strides: readonly numb
  */
 export function reshapeStrides(from: Shape, strides: readonly number[], to: Shape): number[] | undefined {
   if (sizeOf(from) === 0) return contiguousStrides(to)
-  const axes = from.map((extent, axis) => ({ extent, stride: strides[axis] as number })).filter(({ extent }) => extent !== 1)
+  const axes = from
+    .map((extent, axis) => ({ extent, stride: strides[axis] as number }))
+    .filter(({ extent }) => extent !== 1)
   const result = new Array<number>(to.length).fill(0)
   let position = 0
   let axis = 0

@@ -225,7 +225,10 @@ class Lowering {
       const wanted = op.accepts?.[Math.min(i, op.accepts.length - 1)] ?? 'contiguous'
       return accepts(wanted, stored, stored.strides) ? stored : this.contiguousCopy(input, stored)
     })
-    const orders = op.order?.(inputs.map(({ strides, shape }) => memoryOrder(strides, shape)), params as never)
+    const orders = op.order?.(
+      inputs.map(({ strides, shape }) => memoryOrder(strides, shape)),
+      params as never,
+    )
     const outputs = node.outputs.map((output, i): Stored => {
       const order = orders?.[i]
       const strides = order && orderedStrides(output.shape, order)
@@ -275,7 +278,10 @@ class Lowering {
     const targets = new Set(pairs.map(([target]) => target.place))
     const sources = pairs.map(([target, source]) => {
       if (!targets.has(source.place)) return source
-      return this.copyTo({ ...spec(target), ...contiguous(target.shape), place: { kind: 'arena', bytes: target.place.bytes } }, source)
+      return this.copyTo(
+        { ...spec(target), ...contiguous(target.shape), place: { kind: 'arena', bytes: target.place.bytes } },
+        source,
+      )
     })
     pairs.forEach(([target], i) => this.copyTo(target, sources[i] as Stored))
   }
@@ -300,7 +306,8 @@ class Lowering {
 
 const spec = ({ dtype, shape }: Spec): Spec => ({ dtype, shape })
 const bytes = ({ dtype, shape }: Spec): number => sizeOf(shape) * bytesOf(dtype)
-const labelOf = ({ op, outputs }: Node): string => `${op.name} -> ${outputs.map(({ shape, dtype }) => `${dtype}[${shape}]`).join(' ')}`
+const labelOf = ({ op, outputs }: Node): string =>
+  `${op.name} -> ${outputs.map(({ shape, dtype }) => `${dtype}[${shape}]`).join(' ')}`
 
 /** The layout of the load that touches most, so that a program runs along memory; row-major where none decides. */
 function naturalLayout(expression: Expression, value: Spec): Layout {

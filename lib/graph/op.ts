@@ -1,5 +1,5 @@
 // The op as the graph sees it: schema, shape rule, gradient rule, and how lowering treats it.
-import type { OpSchema, Params, ParamSchema, Spec, Strides } from '../schema/op.js'
+import type { OpSchema, ParamSchema, Params, Spec, Strides } from '../schema/op.js'
 import type { Opcode } from '../schema/program.js'
 import type { Shape } from '../schema/shape.js'
 import type { Node, Value } from './node.js'

@@ -1,8 +1,8 @@
 // The plan of a lowered graph: storages by liveness, operands, steps in native words, and pictures of all that.
 import { bytesOf } from '../schema/dtype.js'
-import { sizeOf } from '../schema/shape.js'
 import { encodeParams } from '../schema/op.js'
 import type { Operand, PlanLayout, Step, Storage } from '../schema/plan.js'
+import { sizeOf } from '../schema/shape.js'
 import { type Block, largestLiveBytes, placeBlocks } from './memory.js'
 import { kernelOps, opId } from './op.js'
 import type { Lowered, LoweredStep, Place, Stored } from './place.js'
@@ -11,7 +11,12 @@ import type { Lowered, LoweredStep, Place, Stored } from './place.js'
 export interface PlanMemory {
   readonly arena: number
   readonly live: number
-  readonly blocks: readonly { readonly offset: number; readonly bytes: number; readonly first: number; readonly last: number }[]
+  readonly blocks: readonly {
+    readonly offset: number
+    readonly bytes: number
+    readonly first: number
+    readonly last: number
+  }[]
 }
 
 /** The external places of a plan, in the order `run` wants them, and its words before anything has an offset. */
@@ -25,7 +30,9 @@ export class Plan {
     const { steps } = lowered
     const root = shareMemory(steps)
     const written = new Set(steps.flatMap(({ outputs }) => outputs.map(({ place }) => root(place))))
-    const places = [...new Set(steps.flatMap(({ inputs, outputs }) => [...inputs, ...outputs].map(({ place }) => root(place))))]
+    const places = [
+      ...new Set(steps.flatMap(({ inputs, outputs }) => [...inputs, ...outputs].map(({ place }) => root(place)))),
+    ]
     const outside = places.filter(({ kind }) => kind !== 'arena')
     const results = outside.filter((place) => place.kind === 'output').sort((a, b) => a.position - b.position)
     this.external = [...outside.filter(({ kind }) => kind !== 'output'), ...results]
@@ -126,7 +133,10 @@ function shareMemory(steps: readonly LoweredStep[]): (place: Place) => Place {
   return root
 }
 
-function encodeSteps(steps: readonly LoweredStep[], storageOf: (place: Place) => number): Pick<PlanLayout, 'operands' | 'steps'> {
+function encodeSteps(
+  steps: readonly LoweredStep[],
+  storageOf: (place: Place) => number,
+): Pick<PlanLayout, 'operands' | 'steps'> {
   const schemas = new Map(kernelOps().map((op) => [op.name, op.params]))
   const operands: Operand[] = []
   const numbers = new Map<string, number>()
@@ -157,9 +167,11 @@ function describe(steps: readonly LoweredStep[]): { names: Map<Place, string>; t
   const names = new Map<Place, string>()
   for (const { inputs, outputs } of steps) {
     for (const { place } of [...inputs, ...outputs]) {
-      if (!names.has(place)) names.set(place, place.kind === 'cell' ? place.cell.label.replace(/\W/g, '_') : `${place.kind}${names.size}`)
+      if (!names.has(place))
+        names.set(place, place.kind === 'cell' ? place.cell.label.replace(/\W/g, '_') : `${place.kind}${names.size}`)
     }
   }
-  const list = (stored: readonly Stored[]): string => [...new Set(stored.map(({ place }) => names.get(place)))].join(', ')
+  const list = (stored: readonly Stored[]): string =>
+    [...new Set(stored.map(({ place }) => names.get(place)))].join(', ')
   return { names, text: (step) => `${step.label} (${list(step.inputs)}) => ${list(step.outputs)}` }
 }

@@ -125,7 +125,11 @@ export function fusedStep(expression: Expression, target: Stored, label: string)
     stores: [{ value, dtype: target.dtype, strides }],
   }
   // The operand as native code validates it: one axis per loop.
-  const output: Stored = { ...target, shape: reduce ? extents.map((e, axis) => (reduced[axis] ? 1 : e)) : extents, strides }
+  const output: Stored = {
+    ...target,
+    shape: reduce ? extents.map((e, axis) => (reduced[axis] ? 1 : e)) : extents,
+    strides,
+  }
   return {
     op: 'fused',
     label,

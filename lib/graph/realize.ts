@@ -52,7 +52,9 @@ function executableFor(values: readonly Value[], device: Device): { executable: 
   if (executable) {
     plans.delete(key)
   } else {
-    const places = new Map(given.map((value, position): [Value, Place] => [value, { kind: 'input', bytes: bytes(value), position }]))
+    const places = new Map(
+      given.map((value, position): [Value, Place] => [value, { kind: 'input', bytes: bytes(value), position }]),
+    )
     const graph = optimize({ outputs: values, assignments: new Map<CellState, Value>() })
     const plan = new Plan(lower(graph, (value) => places.get(value) as Place))
     executable = new Executable(device, plan, 'an uncompiled expression')
@@ -73,7 +75,9 @@ export function realize(values: readonly Value[]): Promise<void> {
   if (missing.length === 0) return Promise.resolve()
   const device = missing.map(({ node }) => node.device).find((found) => found !== undefined) ?? defaultDevice()
   const { executable, given } = executableFor(missing, device)
-  const { results, done } = executable.run((place) => (given[(place as { position: number }).position] as Value).buffer as Buffer)
+  const { results, done } = executable.run(
+    (place) => (given[(place as { position: number }).position] as Value).buffer as Buffer,
+  )
   missing.forEach((value, i) => {
     value.buffer = results[i] as Buffer
   })

@@ -36,7 +36,9 @@ export class Recording {
   constructor(trace: Trace, inputs: readonly Value[], outputs: readonly Value[], label: string) {
     this.facts = trace.allFacts
     this.inputCount = inputs.length
-    const assignments = new Map([...trace.assigned].map((cell): [CellState, Value] => [cell, trace.cells.get(cell) as Value]))
+    const assignments = new Map(
+      [...trace.assigned].map((cell): [CellState, Value] => [cell, trace.cells.get(cell) as Value]),
+    )
     this.written = [...trace.assigned]
     this.cells = [...trace.reads.keys()]
     const own = (value: Value): boolean => value.node.trace === trace || value.node.leaf?.kind === 'constant'
@@ -49,10 +51,16 @@ export class Recording {
     this.captured = [...outside]
     realize(this.captured)
     const given = [...inputs, ...this.captured]
-    const places = new Map(given.map((value, position): [Value, Place] => [value, { kind: 'input', bytes: bytes(value), position }]))
+    const places = new Map(
+      given.map((value, position): [Value, Place] => [value, { kind: 'input', bytes: bytes(value), position }]),
+    )
     const graph: Graph = optimize({ outputs, assignments })
     this.plan = new Plan(lower(graph, (value) => places.get(value) as Place))
-    this.executable = new Executable(deviceOf([...given, ...this.cells.map((cell) => trace.reads.get(cell) as Value)], label), this.plan, label)
+    this.executable = new Executable(
+      deviceOf([...given, ...this.cells.map((cell) => trace.reads.get(cell) as Value)], label),
+      this.plan,
+      label,
+    )
   }
 
   get device(): Device {
@@ -99,7 +107,9 @@ const bytes = (value: Value): number => sizeOf(value.shape) * bytesOf(value.dtyp
 function deviceOf(values: readonly Value[], label: string): Device {
   const devices = new Set(values.flatMap(({ node }) => node.device ?? []))
   if (devices.size > 1) {
-    throw new DeviceError(`${label}: it uses values of several devices (${[...devices].join(', ')}); move them with to()`)
+    throw new DeviceError(
+      `${label}: it uses values of several devices (${[...devices].join(', ')}); move them with to()`,
+    )
   }
   return [...devices][0] ?? defaultDevice()
 }

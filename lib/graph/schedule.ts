@@ -29,7 +29,8 @@ export function schedule(nodes: readonly Node[], consumers: Consumers): Node[] {
   const order = new Map<Node, number>()
   const place = (node: Node, position: number): number => {
     const known = node.inputs.map((input) => order.get(input.node) ?? -1)
-    if (node.op.kind === 'element' && sizeOf(node.output.shape) <= FEW) return Math.min(position, Math.max(-1, ...known) + 0.25)
+    if (node.op.kind === 'element' && sizeOf(node.output.shape) <= FEW)
+      return Math.min(position, Math.max(-1, ...known) + 0.25)
     const reuse = node.op.inPlace?.(node.params as never)
     if (!reuse) return position
     const free = reuse.flatMap((i) => (i >= 0 ? [lastNeed(node.inputs[i] as Value, consumers, positions, node)] : []))

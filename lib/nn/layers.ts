@@ -117,7 +117,12 @@ export class Flatten extends Module {
 }
 
 /** A layer that pools over windows of `kernel`. */
-function poolOf<O>(op: (x: Tensor, kernel: PerAxis, options?: O) => Tensor): new (kernel: PerAxis, options?: O) => Module & Layer {
+function poolOf<O>(
+  op: (x: Tensor, kernel: PerAxis, options?: O) => Tensor,
+): new (
+  kernel: PerAxis,
+  options?: O,
+) => Module & Layer {
   return class extends Module {
     constructor(
       readonly kernel: PerAxis,

@@ -7,7 +7,26 @@ import type { Tensor } from '../tensor.js'
 import { floatOperand, numberIn, oneOf, optionsOf } from './arguments.js'
 import { split } from './concat.js'
 import { operand } from './define.js'
-import { abs, add, div, erf, exp, expm1, ge, gt, le, log1p, lt, maximum, mul, neg, sigmoid, sub, tanh, where } from './element.js'
+import {
+  abs,
+  add,
+  div,
+  erf,
+  exp,
+  expm1,
+  ge,
+  gt,
+  le,
+  log1p,
+  lt,
+  maximum,
+  mul,
+  neg,
+  sigmoid,
+  sub,
+  tanh,
+  where,
+} from './element.js'
 import { customGradient } from './gradient.js'
 import { axisOf } from './view.js'
 
@@ -37,7 +56,10 @@ export function relu<D extends DType, S extends Shape>(x: Tensor<D, S>): Tensor<
 export const relu6 = activation('relu6', (x) => where(ge(x, 6), 6, where(le(x, 0), 0, x)))
 
 /** x where x > 0, else slope x. `slope` defaults to 0.01. */
-export function leakyRelu<D extends DType, S extends Shape>(x: Tensor<D, S>, options: { readonly slope?: number } = {}): Tensor<D, S> {
+export function leakyRelu<D extends DType, S extends Shape>(
+  x: Tensor<D, S>,
+  options: { readonly slope?: number } = {},
+): Tensor<D, S> {
   const { slope = 0.01 } = optionsOf('leakyRelu', options)
   floatOperand('leakyRelu', x)
   numberIn('leakyRelu', 'slope', slope, Number.NEGATIVE_INFINITY)
@@ -45,7 +67,10 @@ export function leakyRelu<D extends DType, S extends Shape>(x: Tensor<D, S>, opt
 }
 
 /** x where x > 0, else alpha (e^x - 1) (Clevert et al. 2015). `alpha` defaults to 1. */
-export function elu<D extends DType, S extends Shape>(x: Tensor<D, S>, options: { readonly alpha?: number } = {}): Tensor<D, S> {
+export function elu<D extends DType, S extends Shape>(
+  x: Tensor<D, S>,
+  options: { readonly alpha?: number } = {},
+): Tensor<D, S> {
   const { alpha = 1 } = optionsOf('elu', options)
   floatOperand('elu', x)
   numberIn('elu', 'alpha', alpha, Number.NEGATIVE_INFINITY)
@@ -114,7 +139,10 @@ const SOFTPLUS = customGradient(
 )
 
 /** log(1 + e^(beta x)) / beta, without overflow. `beta` (above 0) defaults to 1. */
-export function softplus<D extends DType, S extends Shape>(x: Tensor<D, S>, options: { readonly beta?: number } = {}): Tensor<D, S> {
+export function softplus<D extends DType, S extends Shape>(
+  x: Tensor<D, S>,
+  options: { readonly beta?: number } = {},
+): Tensor<D, S> {
   const { beta = 1 } = optionsOf('softplus', options)
   floatOperand('softplus', x)
   numberIn('softplus', 'beta', beta, Number.MIN_VALUE)
@@ -128,10 +156,14 @@ export const mish = activation('mish', (x) => mul(x, tanh(SOFTPLUS(x))))
 export const logSigmoid = activation('logSigmoid', (x) => neg(SOFTPLUS(neg(x))))
 
 /** x relu6(x + 3) / 6 (Howard et al. 2019). */
-export const hardswish = activation('hardswish', (x) => where(le(x, -3), 0, where(ge(x, 3), x, mul(x, mul(add(x, 3), 1 / 6)))))
+export const hardswish = activation('hardswish', (x) =>
+  where(le(x, -3), 0, where(ge(x, 3), x, mul(x, mul(add(x, 3), 1 / 6)))),
+)
 
 /** relu6(x + 3) / 6. */
-export const hardsigmoid = activation('hardsigmoid', (x) => where(le(x, -3), 0, where(ge(x, 3), 1, mul(add(x, 3), 1 / 6))))
+export const hardsigmoid = activation('hardsigmoid', (x) =>
+  where(le(x, -3), 0, where(ge(x, 3), 1, mul(add(x, 3), 1 / 6))),
+)
 
 /** x / (1 + |x|). */
 export const softsign = activation('softsign', (x) => div(x, add(abs(x), 1)))
@@ -154,7 +186,8 @@ export function glu<D extends DType>(x: Tensor<D>, options: { readonly axis?: nu
   const { shape } = floatOperand('glu', x)
   const axis = axisOf('glu', optionsOf('glu', options).axis ?? -1, shape.length)
   const extent = shape[axis] as number
-  if (extent % 2 !== 0) throw new ShapeError(`glu: the extent ${extent} of ${formatShape(shape)} along axis ${axis} is odd`)
+  if (extent % 2 !== 0)
+    throw new ShapeError(`glu: the extent ${extent} of ${formatShape(shape)} along axis ${axis} is odd`)
   if (extent === 0) return x
   const [value, gate] = split(x, extent / 2, axis) as [Tensor<D>, Tensor<D>]
   return mul(value, sigmoid(gate)) as Tensor<D>

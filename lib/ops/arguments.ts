@@ -41,7 +41,13 @@ export function expectShape(op: string, name: string, value: Value, shape: reado
 }
 
 /** Throws `ArgumentError` unless `value` is a finite number in [low, high]. */
-export function numberIn(op: string, name: string, value: number, low: number, high = Number.POSITIVE_INFINITY): number {
+export function numberIn(
+  op: string,
+  name: string,
+  value: number,
+  low: number,
+  high = Number.POSITIVE_INFINITY,
+): number {
   if (typeof value === 'number' && value >= low && value <= high && Number.isFinite(value)) return value
   const range = Number.isFinite(high) ? `from ${low} to ${high}` : Number.isFinite(low) ? `from ${low} up` : 'finite'
   throw new ArgumentError(`${op}: ${name} must be a number ${range}, not ${plain(value)}`)
@@ -56,7 +62,9 @@ export function integerFrom(op: string, name: string, value: number, low: number
 /** Throws `ArgumentError` unless `value` is one of `names`. */
 export function oneOf<N extends string>(op: string, name: string, value: N, names: readonly N[]): N {
   if (names.includes(value)) return value
-  throw new ArgumentError(`${op}: ${name} must be one of ${names.map((known) => `'${known}'`).join(', ')}, not ${typeof value === 'string' ? `'${value}'` : describe(value)}`)
+  throw new ArgumentError(
+    `${op}: ${name} must be one of ${names.map((known) => `'${known}'`).join(', ')}, not ${typeof value === 'string' ? `'${value}'` : describe(value)}`,
+  )
 }
 
 /** What stands for the options: those given, or none. Throws `ArgumentError` for anything but an object. */

@@ -24,7 +24,8 @@ interface AttentionParams {
 const PARAMS = { scale: 'f64', causal: 'bool', hasMask: 'bool' } as const
 
 /** The memory order of an operand, where the last axis is innermost, as the kernel needs. */
-const innermost = (order: readonly number[] | undefined): readonly number[] | undefined => (order?.at(-1) === 3 ? order : undefined)
+const innermost = (order: readonly number[] | undefined): readonly number[] | undefined =>
+  order?.at(-1) === 3 ? order : undefined
 
 /** q [B,H,T,D], k [B,Hkv,S,D], v [B,Hkv,S,Dv], mask -> out [B,H,T,Dv] and the logarithms of the rows' sums [B,H,T]. */
 const ATTENTION = defineOp('attention', {
@@ -116,7 +117,11 @@ function slopes(q: Tensor, k: Tensor, v: Tensor, dout: Tensor, mask: Tensor | un
 }
 
 /** What `attentionGrad` computes, in other ops. */
-function gradients([q, k, v, dout]: readonly [Tensor, Tensor, Tensor, Tensor], mask: Tensor | undefined, params: AttentionParams): Tensor[] {
+function gradients(
+  [q, k, v, dout]: readonly [Tensor, Tensor, Tensor, Tensor],
+  mask: Tensor | undefined,
+  params: AttentionParams,
+): Tensor[] {
   const { p, dscores } = slopes(q, k, v, dout, mask, params)
   const scaled = mul(dscores, params.scale)
   const [heads, own] = [q.shape[1] as number, k.shape[1] as number]
@@ -144,7 +149,12 @@ export interface AttentionOptions {
  * key head (Ainslie et al. 2023, GQA). A query that may attend to nothing gives zeros. The result lies in memory in the
  * order of q. Throws `ShapeError`, `DTypeError` and `ArgumentError` where operands do not fit.
  */
-export function scaledDotProductAttention<D extends DType>(q: Tensor<D>, k: Tensor, v: Tensor, options: AttentionOptions = {}): Tensor<D> {
+export function scaledDotProductAttention<D extends DType>(
+  q: Tensor<D>,
+  k: Tensor,
+  v: Tensor,
+  options: AttentionOptions = {},
+): Tensor<D> {
   const op = 'scaledDotProductAttention'
   const values = [q, k, v].map((tensor) => floatOperand(op, tensor))
   const shapes = values.map(({ shape }) => shape) as [Shape, Shape, Shape]

@@ -14,7 +14,13 @@ import { mean as meanOf, sum } from './reduce.js'
 
 /** A vector over the channels beside a tensor [N,C,...]. */
 const beside = (channels: Tensor, x: Tensor): Tensor =>
-  cast(reshaped(channels, x.shape.map((extent, axis) => (axis === 1 ? extent : 1))), x.dtype)
+  cast(
+    reshaped(
+      channels,
+      x.shape.map((extent, axis) => (axis === 1 ? extent : 1)),
+    ),
+    x.dtype,
+  )
 
 const acrossBatch = (x: Tensor): number[] => x.shape.flatMap((_, axis) => (axis === 1 ? [] : [axis]))
 const countOf = (x: Tensor): number => sizeOf(acrossBatch(x).map((axis) => x.shape[axis] as number))

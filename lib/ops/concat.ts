@@ -21,12 +21,19 @@ const CONCAT = defineOp('concat', {
     const extent = parts.reduce((sum, part) => sum + (part.shape[axis] as number), 0)
     return { dtype, shape: shape.map((own, k) => (k === axis ? extent : own)) }
   },
-  grad: (_, dy, { axis }, __, parts) => split(dy, parts.map(({ shape }) => shape[axis] as number), axis),
+  grad: (_, dy, { axis }, __, parts) =>
+    split(
+      dy,
+      parts.map(({ shape }) => shape[axis] as number),
+      axis,
+    ),
 })
 
 function checkParts(op: string, parts: readonly Tensor[]): Value[] {
   if (!Array.isArray(parts) || parts.length === 0) {
-    throw new ArgumentError(`${op}: it takes a list of one or more tensors, not ${Array.isArray(parts) ? 'an empty one' : describe(parts)}`)
+    throw new ArgumentError(
+      `${op}: it takes a list of one or more tensors, not ${Array.isArray(parts) ? 'an empty one' : describe(parts)}`,
+    )
   }
   return parts.map((part) => operand(op, part))
 }
@@ -35,30 +42,47 @@ function checkParts(op: string, parts: readonly Tensor[]): Value[] {
  * The tensors one behind the other along `axis` (default 0), in the dtype they promote to. Throws `ShapeError` where
  * their other extents differ, `ArgumentError` for an empty list.
  */
-export function concat<D extends DType>(parts: readonly Tensor<D>[], options: { readonly axis?: number } = {}): Tensor<D> {
+export function concat<D extends DType>(
+  parts: readonly Tensor<D>[],
+  options: { readonly axis?: number } = {},
+): Tensor<D> {
   const values = checkParts('concat', parts)
   const [first] = values as [Value]
   if (first.shape.length === 0) throw new ShapeError('concat: scalars have no axis to be joined along; use stack')
   const axis = axisOf('concat', optionsOf('concat', options).axis ?? 0, first.shape.length)
   for (const { shape } of values) {
-    if (shape.length === first.shape.length && shape.every((extent, k) => k === axis || extent === first.shape[k])) continue
-    throw new ShapeError(`concat: ${formatShape(first.shape)} and ${formatShape(shape)} differ in more than axis ${axis}`)
+    if (shape.length === first.shape.length && shape.every((extent, k) => k === axis || extent === first.shape[k]))
+      continue
+    throw new ShapeError(
+      `concat: ${formatShape(first.shape)} and ${formatShape(shape)} differ in more than axis ${axis}`,
+    )
   }
   if (parts.length === 1) return parts[0] as Tensor<D>
   const dtype = values.map((value) => value.dtype).reduce(promote)
-  return CONCAT(parts.map((part) => cast(part, dtype)), { axis }) as Tensor<D>
+  return CONCAT(
+    parts.map((part) => cast(part, dtype)),
+    { axis },
+  ) as Tensor<D>
 }
 
 /** The tensors, all of one shape, along a new axis (default: the first). Throws `ShapeError` where the shapes differ. */
-export function stack<D extends DType>(parts: readonly Tensor<D>[], options: { readonly axis?: number } = {}): Tensor<D> {
+export function stack<D extends DType>(
+  parts: readonly Tensor<D>[],
+  options: { readonly axis?: number } = {},
+): Tensor<D> {
   const values = checkParts('stack', parts)
   const [first] = values as [Value]
   for (const { shape } of values) {
     if (formatShape(shape) === formatShape(first.shape)) continue
-    throw new ShapeError(`stack: the tensors must have one shape, not ${formatShape(first.shape)} and ${formatShape(shape)}`)
+    throw new ShapeError(
+      `stack: the tensors must have one shape, not ${formatShape(first.shape)} and ${formatShape(shape)}`,
+    )
   }
   const axis = axisOf('stack', optionsOf('stack', options).axis ?? 0, first.shape.length + 1)
-  return concat(parts.map((part) => unsqueeze(part, axis)), { axis })
+  return concat(
+    parts.map((part) => unsqueeze(part, axis)),
+    { axis },
+  )
 }
 
 /**
@@ -71,12 +95,18 @@ export function split<D extends DType>(x: Tensor<D>, size: number | readonly num
   const along = axisOf('split', axis, shape.length)
   const pieces = cut(x, sizesOf(shape, size, along), along)
   if (pieces.length === 1) return pieces
-  const outputs = withGradient(pieces.map((piece) => piece.value), [value], (_, cotangents) => [
-    concat(
-      pieces.map((piece, i) => new Tensor(cotangents[i] ?? constantLeaf(0, { dtype: piece.dtype, shape: piece.shape }))),
-      { axis: along },
-    ).value,
-  ])
+  const outputs = withGradient(
+    pieces.map((piece) => piece.value),
+    [value],
+    (_, cotangents) => [
+      concat(
+        pieces.map(
+          (piece, i) => new Tensor(cotangents[i] ?? constantLeaf(0, { dtype: piece.dtype, shape: piece.shape })),
+        ),
+        { axis: along },
+      ).value,
+    ],
+  )
   return outputs.map((output) => new Tensor<D>(output))
 }
 

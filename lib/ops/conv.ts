@@ -8,7 +8,7 @@ import { expectShape, floatOperand, integerFrom, optionsOf, sameDType } from './
 import { defineOp } from './define.js'
 import { ACTIVATIONS } from './matmul.js'
 import { sum } from './reduce.js'
-import { channelsLast, slidExtents, slidingOver, type SlidingOptions } from './window.js'
+import { channelsLast, type SlidingOptions, slidExtents, slidingOver } from './window.js'
 
 const SLIDING = { stride: 'i64[]', padding: 'i64[]', dilation: 'i64[]', groups: 'i64' } as const
 
@@ -28,7 +28,10 @@ const CONV = defineOp('conv', {
   shape: ([x, w], params) => {
     const { dtype, shape } = x as Spec
     const [outputs, , ...kernel] = (w as Spec).shape as [number, number, ...number[]]
-    return { dtype, shape: [shape[0] as number, outputs, ...slidExtents('conv', shape.slice(2), { ...params, kernel })] }
+    return {
+      dtype,
+      shape: [shape[0] as number, outputs, ...slidExtents('conv', shape.slice(2), { ...params, kernel })],
+    }
   },
   grad: ({ x, w }, dy, params, _, operands) => [
     inputGradient(dy, w, params, x.shape),
@@ -80,19 +83,29 @@ export interface ConvOptions extends SlidingOptions {
   readonly groups?: number
 }
 
-function convolution<D extends DType>(op: string, spatial: number, x: Tensor<D>, w: Tensor, options: ConvOptions): Tensor<D> {
+function convolution<D extends DType>(
+  op: string,
+  spatial: number,
+  x: Tensor<D>,
+  w: Tensor,
+  options: ConvOptions,
+): Tensor<D> {
   const [input, weight] = [floatOperand(op, x), floatOperand(op, w)]
   sameDType(op, ['x', 'the weight'], [input, weight])
   const text = `x ${formatShape(input.shape)}, weight ${formatShape(weight.shape)}`
   if (input.shape.length !== spatial + 2 || weight.shape.length !== spatial + 2) {
     const axes = spatial === 1 ? 'L' : 'H,W'
-    throw new ShapeError(`${op}: it takes x [N,C,${axes}] and a weight [O,C/groups,${spatial === 1 ? 'K' : 'KH,KW'}], not ${text}`)
+    throw new ShapeError(
+      `${op}: it takes x [N,C,${axes}] and a weight [O,C/groups,${spatial === 1 ? 'K' : 'KH,KW'}], not ${text}`,
+    )
   }
   const { bias, groups = 1 } = optionsOf(op, options)
   integerFrom(op, 'groups', groups, 1)
   const [outputs, perGroup, ...kernel] = weight.shape as [number, number, ...number[]]
   if (input.shape[1] !== perGroup * groups || outputs % groups !== 0) {
-    throw new ShapeError(`${op}: with ${groups} groups, x must have ${perGroup * groups} channels and the outputs be a multiple of ${groups}: ${text}`)
+    throw new ShapeError(
+      `${op}: with ${groups} groups, x must have ${perGroup * groups} channels and the outputs be a multiple of ${groups}: ${text}`,
+    )
   }
   if (kernel.some((extent) => extent === 0)) throw new ShapeError(`${op}: the kernel is empty: ${text}`)
   const window = slidingOver(op, input.shape, kernel, options)

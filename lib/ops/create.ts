@@ -23,20 +23,29 @@ function dtypeOf(op: string, options: CreateOptions<DType>, otherwise: DType): D
 }
 
 /** `value` everywhere; it takes no memory until it must. Throws `ShapeError`, `DTypeError`. */
-export function full<D extends DType = 'f32'>(shape: Shape, value: number, options: CreateOptions<D> = {}): Tensor<NoInfer<D>> {
+export function full<D extends DType = 'f32'>(
+  shape: Shape,
+  value: number,
+  options: CreateOptions<D> = {},
+): Tensor<NoInfer<D>> {
   checkShape('full', shape)
   if (typeof value !== 'number') throw new ArgumentError(`full: the value must be a number, not ${describe(value)}`)
   const dtype = dtypeOf('full', options, 'f32')
   // Through a cast where a number is no value of the dtype by itself.
   const exact = dtype === 'f32' || dtype === 'f64' || Number.isInteger(value)
-  const filled = constant(dtype === 'bool' ? Number(value !== 0) : value, { dtype: exact ? dtype : 'f32', shape: [...shape] })
+  const filled = constant(dtype === 'bool' ? Number(value !== 0) : value, {
+    dtype: exact ? dtype : 'f32',
+    shape: [...shape],
+  })
   return cast(filled, dtype) as Tensor<D>
 }
 
 /** 0 everywhere. */
-export const zeros = <D extends DType = 'f32'>(shape: Shape, options: CreateOptions<D> = {}): Tensor<NoInfer<D>> => full(shape, 0, options)
+export const zeros = <D extends DType = 'f32'>(shape: Shape, options: CreateOptions<D> = {}): Tensor<NoInfer<D>> =>
+  full(shape, 0, options)
 /** 1 everywhere. */
-export const ones = <D extends DType = 'f32'>(shape: Shape, options: CreateOptions<D> = {}): Tensor<NoInfer<D>> => full(shape, 1, options)
+export const ones = <D extends DType = 'f32'>(shape: Shape, options: CreateOptions<D> = {}): Tensor<NoInfer<D>> =>
+  full(shape, 1, options)
 
 /** 0 everywhere, in the shape and dtype of `x`. */
 export function zerosLike<D extends DType, S extends Shape>(x: Tensor<D, S>): Tensor<D, S> {
@@ -54,9 +63,15 @@ export function onesLike<D extends DType, S extends Shape>(x: Tensor<D, S>): Ten
  * start, start + step, ... up to but not including end; with one argument, 0 to it. i32 by default, f32 where one of
  * them is no integer. Throws `ArgumentError` for a step of 0 or what is no number.
  */
-export function arange<D extends DType = 'i32'>(start: number, end?: number, step = 1, options: CreateOptions<D> = {}): Tensor<NoInfer<D>> {
+export function arange<D extends DType = 'i32'>(
+  start: number,
+  end?: number,
+  step = 1,
+  options: CreateOptions<D> = {},
+): Tensor<NoInfer<D>> {
   const [from, to] = end === undefined ? [0, start] : [start, end]
-  for (const [name, value] of Object.entries({ start: from, end: to, step })) numberIn('arange', name, value, Number.NEGATIVE_INFINITY)
+  for (const [name, value] of Object.entries({ start: from, end: to, step }))
+    numberIn('arange', name, value, Number.NEGATIVE_INFINITY)
   if (step === 0) throw new ArgumentError('arange: the step must not be 0')
   const integers = [from, to, step].every(Number.isInteger)
   const dtype = dtypeOf('arange', options, integers ? 'i32' : 'f32')

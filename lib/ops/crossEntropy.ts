@@ -25,7 +25,10 @@ const CROSS_ENTROPY = defineOp('crossEntropy', {
     const row: Spec = { dtype: statisticOf(dtype), shape: [shape[0] as number] }
     return [row, row]
   },
-  grad: ({ logits, targets, lse }, dloss, params) => [CROSS_ENTROPY_GRAD([logits, targets, lse, dloss], params), undefined],
+  grad: ({ logits, targets, lse }, dloss, params) => [
+    CROSS_ENTROPY_GRAD([logits, targets, lse, dloss], params),
+    undefined,
+  ],
 })
 
 /** dloss (softmax(logits) - q), where q is the smoothed target distribution; zero in ignored rows. */
@@ -81,7 +84,8 @@ export function crossEntropy(logits: Tensor, targets: Tensor, options: CrossEntr
   integerFrom(op, 'ignoreIndex', ignoreIndex, Number.MIN_SAFE_INTEGER)
   oneOf(op, 'reduction', reduction, LOSS_REDUCTIONS)
   const { last } = withAxisLast(logits, axis)
-  if (isFloat(operand(op, targets).dtype)) return ofProbabilities(last, targets, value.shape, axis, labelSmoothing, reduction)
+  if (isFloat(operand(op, targets).dtype))
+    return ofProbabilities(last, targets, value.shape, axis, labelSmoothing, reduction)
   const classes = last.shape.at(-1) as number
   const rows = last.shape.slice(0, -1)
   const indices = indexOperand(op, targets)

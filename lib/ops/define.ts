@@ -3,7 +3,7 @@ import { apply, constantLeaf, type Node, type Value } from '../graph/node.js'
 import { type Op, type OpKind, registerOp } from '../graph/op.js'
 import { ArgumentError } from '../runtime/errors.js'
 import { describe } from '../schema/describe.js'
-import type { Params, ParamSchema, Spec, Strides } from '../schema/op.js'
+import type { ParamSchema, Params, Spec, Strides } from '../schema/op.js'
 import { Tensor } from '../tensor.js'
 
 /** The op has no gradient: nothing flows back through it. */
@@ -67,7 +67,11 @@ function onValues(
   }
 }
 
-function makeOp(name: string, kind: OpKind, definition: Definition<readonly string[], readonly string[], ParamSchema>): Op {
+function makeOp(
+  name: string,
+  kind: OpKind,
+  definition: Definition<readonly string[], readonly string[], ParamSchema>,
+): Op {
   const { inputs, outputs = ['y'], params = {}, shape, grad, strides, order, inPlace, leadingScalars } = definition
   return {
     name,
@@ -95,12 +99,19 @@ export function defineOp<
   const I extends readonly string[],
   const O extends readonly string[] = readonly ['y'],
   const P extends ParamSchema = Record<never, never>,
->(name: string, definition: Definition<I, O, P>): (operands: readonly (Tensor | undefined)[], params: Params<P>) => Results<O> {
+>(
+  name: string,
+  definition: Definition<I, O, P>,
+): (operands: readonly (Tensor | undefined)[], params: Params<P>) => Results<O> {
   const op = makeOp(name, 'kernel', definition as never)
   registerOp(op)
   return (operands, params) => {
     const given = operands.filter((tensor) => tensor !== undefined)
-    const node = apply(op, params, given.map((tensor) => operand(name, tensor)))
+    const node = apply(
+      op,
+      params,
+      given.map((tensor) => operand(name, tensor)),
+    )
     const results = node.outputs.map((value) => new Tensor(value))
     return (results.length === 1 ? results[0] : results) as Results<O>
   }

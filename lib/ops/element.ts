@@ -103,13 +103,16 @@ export function align(name: string, operands: readonly Operand[]): Tensor[] {
       dtype = promote(dtype, dtypeOfNumber(candidate, dtype))
     }
   }
-  const shape = values.map((value) => value.shape).reduce((a, b) => {
-    const joined = broadcastShapes(a, b)
-    if (!joined) throw new ShapeError(`${name}: shapes do not broadcast: ${formatShape(a)} and ${formatShape(b)}`)
-    return joined
-  })
+  const shape = values
+    .map((value) => value.shape)
+    .reduce((a, b) => {
+      const joined = broadcastShapes(a, b)
+      if (!joined) throw new ShapeError(`${name}: shapes do not broadcast: ${formatShape(a)} and ${formatShape(b)}`)
+      return joined
+    })
   return operands.map((candidate) => {
-    if (typeof candidate === 'number' || typeof candidate === 'boolean') return constant(Number(candidate), { dtype, shape })
+    if (typeof candidate === 'number' || typeof candidate === 'boolean')
+      return constant(Number(candidate), { dtype, shape })
     const same = cast(candidate, dtype)
     return sameShape(same.shape, shape) ? same : broadcastTo(same, shape)
   })
@@ -257,7 +260,9 @@ export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
   const [x, y] = sides as [Tensor, Tensor]
   const shape = broadcastShapes(test.shape, x.shape)
   if (!shape) {
-    throw new ShapeError(`where: the condition ${formatShape(test.shape)} does not broadcast with ${formatShape(x.shape)}`)
+    throw new ShapeError(
+      `where: the condition ${formatShape(test.shape)} does not broadcast with ${formatShape(x.shape)}`,
+    )
   }
   const operands = [condition, x, y].map((tensor) => broadcastTo(tensor, shape).value)
   return new Tensor(apply(WHERE, {}, operands).output)
@@ -279,4 +284,3 @@ export function iota(shape: Shape, dtype: DType, start = 0, step = 1): Tensor {
 }
 
 useMultiplication(mul.op)
-

@@ -13,7 +13,10 @@ import { axisOf, stopGradient, unsqueeze } from './view.js'
 /** x [V,...], indices [...] -> indices.shape + x.shape[1:]. */
 const TAKE = defineOp('take', {
   inputs: ['x', 'indices'],
-  shape: ([x, indices]) => ({ dtype: (x as Spec).dtype, shape: [...(indices as Spec).shape, ...(x as Spec).shape.slice(1)] }),
+  shape: ([x, indices]) => ({
+    dtype: (x as Spec).dtype,
+    shape: [...(indices as Spec).shape, ...(x as Spec).shape.slice(1)],
+  }),
   grad: ({ x, indices }, dy) => [rowsAdded(indices, dy, x.shape[0] as number), undefined],
 })
 
@@ -35,7 +38,11 @@ const rowsAdded = (indices: Tensor, dy: Tensor, size: number): Tensor => INDEX_A
  * The parts of `x` at `indices` (i32 or i64, any shape) along `axis` (default 0): the axes of `indices` stand where the
  * axis was. An index out of range fails the run. Throws `ShapeError` for a scalar, `DTypeError` for other indices.
  */
-export function take<D extends DType>(x: Tensor<D>, indices: Tensor, options: { readonly axis?: number } = {}): Tensor<D> {
+export function take<D extends DType>(
+  x: Tensor<D>,
+  indices: Tensor,
+  options: { readonly axis?: number } = {},
+): Tensor<D> {
   const { shape } = operand('take', x)
   const index = indexOperand('take', indices)
   if (shape.length === 0) throw new ShapeError('take: a scalar has no axis to take from')
@@ -92,19 +99,24 @@ const SCATTER_ADD = defineOp('scatterAdd', {
 })
 
 const elementsTaken = (x: Tensor, index: Tensor, axis: number): Tensor => GATHER([x, index], { axis })
-const elementsAdded = (x: Tensor, index: Tensor, source: Tensor, axis: number): Tensor => SCATTER_ADD([x, index, source], { axis })
+const elementsAdded = (x: Tensor, index: Tensor, source: Tensor, axis: number): Tensor =>
+  SCATTER_ADD([x, index, source], { axis })
 
 /** Checks x and an index beside it: equal rank, and no larger than x along the other axes. Gives the axis. */
 function indexedAxis(op: string, x: Tensor, index: Tensor, axis: number): number {
   const { shape } = operand(op, x)
   const given = indexOperand(op, index)
   if (shape.length === 0 || given.shape.length !== shape.length) {
-    throw new ShapeError(`${op}: x ${formatShape(shape)} and the index ${formatShape(given.shape)} must have the same number of axes, at least 1`)
+    throw new ShapeError(
+      `${op}: x ${formatShape(shape)} and the index ${formatShape(given.shape)} must have the same number of axes, at least 1`,
+    )
   }
   const along = axisOf(op, axis, shape.length)
   given.shape.forEach((extent, k) => {
     if (k === along || extent <= (shape[k] as number)) return
-    throw new ShapeError(`${op}: the index ${formatShape(given.shape)} is larger than x ${formatShape(shape)} along axis ${k}`)
+    throw new ShapeError(
+      `${op}: the index ${formatShape(given.shape)} is larger than x ${formatShape(shape)} along axis ${k}`,
+    )
   })
   return along
 }
@@ -121,18 +133,29 @@ export function gather<D extends DType>(x: Tensor<D>, index: Tensor, options: { 
  * `x` with each element of `source` added where `index` (of its shape) says along `axis`: the transpose of `gather`.
  * Equal positions are added in order, so results repeat bit for bit. Throws `ShapeError`, `DTypeError`.
  */
-export function scatterAdd<D extends DType>(x: Tensor<D>, index: Tensor, source: Tensor, options: { readonly axis: number }): Tensor<D> {
+export function scatterAdd<D extends DType>(
+  x: Tensor<D>,
+  index: Tensor,
+  source: Tensor,
+  options: { readonly axis: number },
+): Tensor<D> {
   const axis = indexedAxis('scatterAdd', x, index, optionsOf('scatterAdd', options).axis)
   const [target, added] = [x.value, operand('scatterAdd', source)]
   sameDType('scatterAdd', ['x', 'the source'], [target, added])
   if (formatShape(added.shape) !== formatShape(index.shape)) {
-    throw new ShapeError(`scatterAdd: the source ${formatShape(added.shape)} must have the shape of the index, ${formatShape(index.shape)}`)
+    throw new ShapeError(
+      `scatterAdd: the source ${formatShape(added.shape)} must have the shape of the index, ${formatShape(index.shape)}`,
+    )
   }
   return elementsAdded(x, index, source, axis) as Tensor<D>
 }
 
 /** 1 at each index and 0 elsewhere along a new last axis of extent `classes`; an index out of range gives zeros. Default f32. */
-export function oneHot<D extends DType = 'f32'>(indices: Tensor, classes: number, options: { readonly dtype?: D } = {}): Tensor<NoInfer<D>> {
+export function oneHot<D extends DType = 'f32'>(
+  indices: Tensor,
+  classes: number,
+  options: { readonly dtype?: D } = {},
+): Tensor<NoInfer<D>> {
   const { dtype } = indexOperand('oneHot', indices)
   integerFrom('oneHot', 'classes', classes, 0)
   const wanted = optionsOf('oneHot', options).dtype ?? 'f32'
@@ -161,7 +184,9 @@ function argReduce(op: string, kind: 'max' | 'min') {
     const flat = axis === undefined ? reshaped(x, [sizeOf(shape)]) : x
     const along = axis === undefined ? 0 : axisOf(op, axis, shape.length)
     if (flat.shape[along] === 0) {
-      throw new ShapeError(`${op}: there is no extreme of no elements; ${formatShape(shape)} is empty${axis === undefined ? '' : ` along axis ${along}`}`)
+      throw new ShapeError(
+        `${op}: there is no extreme of no elements; ${formatShape(shape)} is empty${axis === undefined ? '' : ` along axis ${along}`}`,
+      )
     }
     const found = ARG_REDUCE([flat], { kind, axis: along }) as Tensor<'i32'>
     if (!keepDims) return found

@@ -1,9 +1,10 @@
 // Differentiation for people: grad, vjp, customGradient, checkpoint.
+
+import { Cell, Parameter } from '../cell.js'
 import { backward, markCheckpoint } from '../graph/autograd.js'
 import { identityOf, withGradient } from '../graph/identity.js'
 import { apply, constantLeaf, latestNode, reachable, type Value } from '../graph/node.js'
 import { currentTrace } from '../graph/trace.js'
-import { Cell, Parameter } from '../cell.js'
 import { ArgumentError, GradientError, ShapeError } from '../runtime/errors.js'
 import { describe } from '../schema/describe.js'
 import { isFloat } from '../schema/dtype.js'
@@ -71,7 +72,8 @@ function differentiate(
   const roots = [...seeds.keys()]
   for (const target of unique) {
     if (!(target instanceof Tensor)) throw new ArgumentError(`${op}: a target is ${describe(target)}, not a tensor`)
-    if (!isFloat(target.dtype)) throw new GradientError(`${op}: ${nameOf(target)} is ${target.dtype}; only floats have gradients`)
+    if (!isFloat(target.dtype))
+      throw new GradientError(`${op}: ${nameOf(target)} is ${target.dtype}; only floats have gradients`)
     if (target instanceof Parameter && !target.trainable) {
       throw new GradientError(`${op}: ${nameOf(target)} is frozen; leave it out or make it trainable`)
     }
@@ -102,11 +104,18 @@ export function grad(
 ): Gradients {
   const value = operand('grad', loss)
   if (value.shape.length > 0) {
-    throw new ShapeError(`grad: the loss has shape ${formatShape(value.shape)}, not []; reduce it, or use vjp with a cotangent`)
+    throw new ShapeError(
+      `grad: the loss has shape ${formatShape(value.shape)}, not []; reduce it, or use vjp with a cotangent`,
+    )
   }
   if (!isFloat(value.dtype)) throw new GradientError(`grad: the loss is ${value.dtype}; only floats have gradients`)
   const seed = constantLeaf(1, value)
-  return differentiate('grad', new Map([[value, seed]]), targets instanceof Tensor ? [targets] : targets, optionsOf('grad', options).missing ?? 'error')
+  return differentiate(
+    'grad',
+    new Map([[value, seed]]),
+    targets instanceof Tensor ? [targets] : targets,
+    optionsOf('grad', options).missing ?? 'error',
+  )
 }
 
 /** The vector-Jacobian product: gradients of `sum(output * cotangent)` over all pairs, by `targets`. */
@@ -164,7 +173,11 @@ export function checkpoint<I extends readonly Tensor[]>(fn: (...inputs: I) => Te
   return (...inputs) => {
     const since = latestNode()
     const output = fn(...inputs)
-    markCheckpoint(since, inputs.map((input) => operand('checkpoint', input)), [output.value])
+    markCheckpoint(
+      since,
+      inputs.map((input) => operand('checkpoint', input)),
+      [output.value],
+    )
     return output
   }
 }

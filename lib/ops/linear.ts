@@ -42,7 +42,11 @@ const PERMUTE = viewOp<{ axes: readonly number[] }>(
   'permute',
   ({ shape }, { axes }) => axes.map((axis) => shape[axis] as number),
   (_, { offset, strides }, { axes }) => ({ offset, strides: axes.map((axis) => strides[axis] as number) }),
-  (dy, _, { axes }) => permuted(dy, axes.map((__, axis) => axes.indexOf(axis))),
+  (dy, _, { axes }) =>
+    permuted(
+      dy,
+      axes.map((__, axis) => axes.indexOf(axis)),
+    ),
 )
 
 const BROADCAST = viewOp<{ shape: Shape }>(
@@ -76,7 +80,6 @@ const SLICE = viewOp<Window>(
   }),
   (dy, input, params) => unslice(dy, input.shape, params),
 )
-
 
 /** Combines the elements along `axes`; the parameter `reduction` says how. */
 export function reductionOp(
@@ -142,7 +145,9 @@ export const sliced = <D extends DType>(x: Tensor<D>, window: Window): Tensor<D>
 /** Sums `x` over the axes along which `shape` was repeated to get it: the transpose of `broadcastTo`. */
 export function sumTo<D extends DType>(x: Tensor<D>, shape: Shape): Tensor<D> {
   const lead = x.shape.length - shape.length
-  const axes = x.shape.flatMap((extent, axis) => (axis < lead || (shape[axis - lead] === 1 && extent !== 1) ? [axis] : []))
+  const axes = x.shape.flatMap((extent, axis) =>
+    axis < lead || (shape[axis - lead] === 1 && extent !== 1) ? [axis] : [],
+  )
   return reshaped(axes.length > 0 ? summed(x, axes) : x, shape) as Tensor<D>
 }
 
@@ -172,8 +177,15 @@ function spreadAlong(x: Tensor, axis: number, step: number): Tensor {
   const { shape } = x
   const apart = reshaped(x, [...shape.slice(0, axis + 1), 1, ...shape.slice(axis + 1)])
   const none = apart.shape.map(() => 0)
-  const filled = padded(apart, none, none.map((_, k) => (k === axis + 1 ? step - 1 : 0)))
-  const merged = reshaped(filled, shape.map((extent, k) => (k === axis ? extent * step : extent)))
+  const filled = padded(
+    apart,
+    none,
+    none.map((_, k) => (k === axis + 1 ? step - 1 : 0)),
+  )
+  const merged = reshaped(
+    filled,
+    shape.map((extent, k) => (k === axis ? extent * step : extent)),
+  )
   const last = Math.max(0, (shape[axis] as number) * step - (step - 1))
   const window = shape.map((extent, k) => (k === axis ? last : extent))
   return sliced(merged, { starts: shape.map(() => 0), steps: shape.map(() => 1), shape: window })

@@ -21,7 +21,9 @@ function pair(op: string, prediction: Tensor, target: Tensor, reduction: LossRed
   const [a, b] = [floatOperand(op, prediction), floatOperand(op, target)]
   oneOf(op, 'reduction', reduction, LOSS_REDUCTIONS)
   if (!sameShape(a.shape, b.shape)) {
-    throw new ShapeError(`${op}: the prediction has shape ${formatShape(a.shape)}, the target ${formatShape(b.shape)}; they must be equal`)
+    throw new ShapeError(
+      `${op}: the prediction has shape ${formatShape(a.shape)}, the target ${formatShape(b.shape)}; they must be equal`,
+    )
   }
   const dtype = statisticOf(promote(a.dtype, b.dtype))
   return [cast(prediction, dtype), cast(target, dtype)]
@@ -50,7 +52,11 @@ export const l1Loss = elementwiseLoss('l1Loss', (x, y) => abs(sub(x, y)))
  * Huber's loss (1964): d^2 / 2 where |d| <= delta, else delta (|d| - delta / 2), d the difference. `delta` (above 0)
  * defaults to 1. Otherwise as `mseLoss`.
  */
-export function huberLoss(prediction: Tensor, target: Tensor, options: LossOptions & { readonly delta?: number } = {}): Tensor {
+export function huberLoss(
+  prediction: Tensor,
+  target: Tensor,
+  options: LossOptions & { readonly delta?: number } = {},
+): Tensor {
   const { reduction = 'mean', delta = 1 } = optionsOf('huberLoss', options)
   numberIn('huberLoss', 'delta', delta, Number.MIN_VALUE)
   const [x, y] = pair('huberLoss', prediction, target, reduction)
@@ -69,7 +75,11 @@ export interface BinaryCrossEntropyOptions extends LossOptions {
  * -(w t log(sigmoid(x)) + (1 - t) log(1 - sigmoid(x))) for logits x, probabilities t and positive weight w, without
  * overflow: (1 - t) x + (1 + (w - 1) t) (log(1 + e^-|x|) + max(-x, 0)). Otherwise as `mseLoss`.
  */
-export function binaryCrossEntropyWithLogits(logits: Tensor, target: Tensor, options: BinaryCrossEntropyOptions = {}): Tensor {
+export function binaryCrossEntropyWithLogits(
+  logits: Tensor,
+  target: Tensor,
+  options: BinaryCrossEntropyOptions = {},
+): Tensor {
   const { reduction = 'mean', positiveWeight = 1 } = optionsOf('binaryCrossEntropyWithLogits', options)
   numberIn('binaryCrossEntropyWithLogits', 'positiveWeight', positiveWeight, 0)
   const [x, t] = pair('binaryCrossEntropyWithLogits', logits, target, reduction)
@@ -96,11 +106,10 @@ export function klDivergence(logProbabilities: Tensor, target: Tensor, options: 
   const plain = reduction === 'batchMean' ? 'none' : reduction
   const [x, t] = pair('klDivergence', logProbabilities, target, plain)
   const positive = ne(t, 0)
-  const loss = logTarget
-    ? mul(exp(t), sub(t, x))
-    : where(positive, mul(t, sub(log(where(positive, t, 1)), x)), 0)
+  const loss = logTarget ? mul(exp(t), sub(t, x)) : where(positive, mul(t, sub(log(where(positive, t, 1)), x)), 0)
   if (reduction !== 'batchMean') return reduceLoss(loss, plain)
-  if (loss.shape.length === 0) throw new ShapeError('klDivergence: a scalar has no batch axis; choose another reduction')
+  if (loss.shape.length === 0)
+    throw new ShapeError('klDivergence: a scalar has no batch axis; choose another reduction')
   return mul(sum(loss), 1 / (loss.shape[0] as number))
 }
 
@@ -108,7 +117,11 @@ export function klDivergence(logProbabilities: Tensor, target: Tensor, options: 
  * The negative of the log-probability of each row's class: `logProbabilities` as from `logSoftmax`, targets (i32 or i64)
  * of its shape without the class axis. Options and errors as `crossEntropy`, without label smoothing.
  */
-export function nllLoss(logProbabilities: Tensor, targets: Tensor, options: Omit<CrossEntropyOptions, 'labelSmoothing'> = {}): Tensor {
+export function nllLoss(
+  logProbabilities: Tensor,
+  targets: Tensor,
+  options: Omit<CrossEntropyOptions, 'labelSmoothing'> = {},
+): Tensor {
   const op = 'nllLoss'
   const { ignoreIndex = -100, reduction = 'mean' } = optionsOf(op, options)
   const value = floatOperand(op, logProbabilities)
@@ -119,7 +132,9 @@ export function nllLoss(logProbabilities: Tensor, targets: Tensor, options: Omit
   const rows = last.shape.slice(0, -1)
   const indices = indexOperand(op, targets)
   if (!sameShape(indices.shape, rows)) {
-    throw new ShapeError(`${op}: ${formatShape(value.shape)} with the classes along axis ${axis} takes targets ${formatShape(rows)}, not ${formatShape(indices.shape)}`)
+    throw new ShapeError(
+      `${op}: ${formatShape(value.shape)} with the classes along axis ${axis} takes targets ${formatShape(rows)}, not ${formatShape(indices.shape)}`,
+    )
   }
   const classes = broadcastTo(iota([last.shape.at(-1) as number], targets.dtype), last.shape)
   const chosen = eq(classes, unsqueeze(targets, -1))

@@ -15,7 +15,10 @@ const batchOf = (shape: Shape): Shape => shape.slice(0, -2)
 
 const swapped = (x: Tensor): Tensor => {
   const rank = x.shape.length
-  return permuted(x, x.shape.map((_, axis) => (axis < rank - 2 ? axis : 2 * rank - 3 - axis)))
+  return permuted(
+    x,
+    x.shape.map((_, axis) => (axis < rank - 2 ? axis : 2 * rank - 3 - axis)),
+  )
 }
 
 /** [..., M, K] @ [..., K, N] -> [..., M, N], both of rank 2 or more and of one dtype; bias [N] last where there is one. */
@@ -29,7 +32,8 @@ const MATMUL = defineOp('matmul', {
     if (left.at(-1) !== right.at(-2)) {
       throw new ShapeError(`matmul: inner dimensions differ: ${formatShape(left)} x ${formatShape(right)}`)
     }
-    if (!batch) throw new ShapeError(`matmul: batch axes do not broadcast: ${formatShape(left)} x ${formatShape(right)}`)
+    if (!batch)
+      throw new ShapeError(`matmul: batch axes do not broadcast: ${formatShape(left)} x ${formatShape(right)}`)
     return { dtype: (a as Spec).dtype, shape: [...batch, left.at(-2) as number, right.at(-1) as number] }
   },
   grad: ({ a, b, bias }, dy, { hasBias }) => [
@@ -44,7 +48,11 @@ const product = (a: Tensor, b: Tensor): Tensor => MATMUL([a, b], { hasBias: fals
 /** The gradient of `b`. Where `b` is one matrix for the whole batch, the batch is rows of one long product. */
 function rightGradient(a: Tensor, b: Tensor, dy: Tensor): Tensor {
   if (b.shape.length > 2 || a.shape.length === 2) return sumTo(product(swapped(a), dy), b.shape)
-  const rows = (x: Tensor): Tensor => reshaped(x, [batchOf(x.shape).reduce((n, extent) => n * extent, 1) * (x.shape.at(-2) as number), x.shape.at(-1) as number])
+  const rows = (x: Tensor): Tensor =>
+    reshaped(x, [
+      batchOf(x.shape).reduce((n, extent) => n * extent, 1) * (x.shape.at(-2) as number),
+      x.shape.at(-1) as number,
+    ])
   return product(swapped(rows(a)), rows(dy))
 }
 
@@ -59,10 +67,15 @@ type MatmulShape<A extends Shape, B extends Shape> = A extends readonly [infer M
  * The matrix product. Vectors are rows on the left and columns on the right, and lose that axis again; leading axes
  * broadcast. Throws `ShapeError` where inner dimensions differ and `DTypeError` for bool.
  */
-export function matmul<D extends DType, A extends Shape, B extends Shape>(a: Tensor<D, A>, b: Tensor<DType, B>): Tensor<D, MatmulShape<A, B>> {
+export function matmul<D extends DType, A extends Shape, B extends Shape>(
+  a: Tensor<D, A>,
+  b: Tensor<DType, B>,
+): Tensor<D, MatmulShape<A, B>> {
   const [left, right] = [operand('matmul', a), operand('matmul', b)]
   if (left.shape.length === 0 || right.shape.length === 0) {
-    throw new ShapeError(`matmul: scalars can not be multiplied as matrices: ${formatShape(left.shape)} x ${formatShape(right.shape)}`)
+    throw new ShapeError(
+      `matmul: scalars can not be multiplied as matrices: ${formatShape(left.shape)} x ${formatShape(right.shape)}`,
+    )
   }
   const dtype = promote(left.dtype, right.dtype)
   if (dtype === 'bool') throw new DTypeError('matmul: it takes numbers, not bool; cast first')
@@ -73,7 +86,12 @@ export function matmul<D extends DType, A extends Shape, B extends Shape>(a: Ten
     throw new ShapeError(`matmul: inner dimensions differ: ${formatShape(left.shape)} x ${formatShape(right.shape)}`)
   }
   const full = product(x, y)
-  const gone = [...(left.shape.length === 1 ? [full.shape.length - 2] : []), ...(right.shape.length === 1 ? [full.shape.length - 1] : [])]
-  return reshaped(full, full.shape.filter((_, axis) => !gone.includes(axis))) as never
+  const gone = [
+    ...(left.shape.length === 1 ? [full.shape.length - 2] : []),
+    ...(right.shape.length === 1 ? [full.shape.length - 1] : []),
+  ]
+  return reshaped(
+    full,
+    full.shape.filter((_, axis) => !gone.includes(axis)),
+  ) as never
 }
-

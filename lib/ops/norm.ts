@@ -19,7 +19,8 @@ const statistic = ({ dtype, shape }: Spec, axes: number): Spec => ({
   shape: shape.slice(0, shape.length - axes),
 })
 
-const trailing = (shape: Shape, axes: number): number[] => Array.from({ length: axes }, (_, i) => shape.length - axes + i)
+const trailing = (shape: Shape, axes: number): number[] =>
+  Array.from({ length: axes }, (_, i) => shape.length - axes + i)
 
 /** A statistic beside the tensor it is of: unit axes where those were that it was taken over. */
 const beside = (statistic_: Tensor, x: Tensor, axes: number): Tensor =>
@@ -102,13 +103,23 @@ export interface NormOptions {
 }
 
 /** Checks x and the weights over its trailing axes; gives how many axes those are. */
-function normalisedAxes(op: string, x: Tensor, shape: Shape, weights: Readonly<Record<string, Tensor | undefined>>): number {
+function normalisedAxes(
+  op: string,
+  x: Tensor,
+  shape: Shape,
+  weights: Readonly<Record<string, Tensor | undefined>>,
+): number {
   const value = floatOperand(op, x)
   checkShape(op, shape)
   const axes = shape.length
-  const fits = axes > 0 && axes <= value.shape.length && shape.every((extent, i) => extent === value.shape[value.shape.length - axes + i])
+  const fits =
+    axes > 0 &&
+    axes <= value.shape.length &&
+    shape.every((extent, i) => extent === value.shape[value.shape.length - axes + i])
   if (!fits) {
-    throw new ShapeError(`${op}: the normalised shape ${formatShape(shape)} is not the end of ${formatShape(value.shape)}`)
+    throw new ShapeError(
+      `${op}: the normalised shape ${formatShape(shape)} is not the end of ${formatShape(value.shape)}`,
+    )
   }
   for (const [name, weight] of Object.entries(weights)) {
     if (!weight) continue
@@ -133,7 +144,11 @@ const filled = (value: number, x: Tensor, shape: Shape): Tensor => constant(valu
  * Normalization"); of the shape of `x`. `eps` defaults to 1e-5; statistics of f16 and bf16 are f32. Throws `ShapeError`
  * where `shape` is not the end of the shape of `x` or a weight has another shape, `DTypeError` for other than floats.
  */
-export function layerNorm<D extends DType, S extends Shape>(x: Tensor<D, S>, shape: Shape, options: LayerNormOptions = {}): Tensor<D, S> {
+export function layerNorm<D extends DType, S extends Shape>(
+  x: Tensor<D, S>,
+  shape: Shape,
+  options: LayerNormOptions = {},
+): Tensor<D, S> {
   const { weight, bias, eps = 1e-5 } = optionsOf('layerNorm', options)
   const axes = normalisedAxes('layerNorm', x, shape, { weight, bias })
   numberIn('layerNorm', 'eps', eps, 0)

@@ -105,12 +105,31 @@ function update(
  * Adam (Kingma and Ba 2014) with bias correction; `decoupled` decays the weights directly (AdamW, Loshchilov and Hutter
  * 2017), else the decay is added to the gradients. Moments are f32 (f64 for f64 parameters).
  */
-export const adamStep = (scalars: StepScalars, tensors: StepTensors, settings: Settings<Params<typeof ADAM_PARAMS>>): Updated =>
-  update((operands) => ADAM(operands, { ...settings, count: tensors.parameters.length, hasGradScale: scalars.gradScale !== undefined }), scalars, tensors)
+export const adamStep = (
+  scalars: StepScalars,
+  tensors: StepTensors,
+  settings: Settings<Params<typeof ADAM_PARAMS>>,
+): Updated =>
+  update(
+    (operands) =>
+      ADAM(operands, { ...settings, count: tensors.parameters.length, hasGradScale: scalars.gradScale !== undefined }),
+    scalars,
+    tensors,
+  )
 
 /** Gradient descent with momentum (Polyak 1964) or Nesterov's; without momentum there are no states. */
-export const sgdStep = (scalars: StepScalars, tensors: StepTensors, settings: Settings<Params<typeof SGD_PARAMS>>): Updated =>
-  update((operands) => SGD(operands, { ...settings, count: tensors.parameters.length, hasGradScale: scalars.gradScale !== undefined }), scalars, tensors)
+export const sgdStep = (
+  scalars: StepScalars,
+  tensors: StepTensors,
+  settings: Settings<Params<typeof SGD_PARAMS>>,
+): Updated =>
+  update(
+    (operands) =>
+      SGD(operands, { ...settings, count: tensors.parameters.length, hasGradScale: scalars.gradScale !== undefined }),
+    scalars,
+    tensors,
+  )
 
 /** The Euclidean norm of all elements of all tensors together, f32[]. It has no gradient. */
-export const globalNorm = (tensors: readonly Tensor[]): Tensor => GLOBAL_NORM(listOf('globalNorm', 'the tensors', tensors), {})
+export const globalNorm = (tensors: readonly Tensor[]): Tensor =>
+  GLOBAL_NORM(listOf('globalNorm', 'the tensors', tensors), {})

@@ -83,7 +83,8 @@ const AVG_POOL_GRAD = defineOp('avgPoolGrad', {
 
 const averaged = (x: Tensor, { kernel, stride, padding, countIncludePad }: Average): Tensor =>
   AVG_POOL([x], { kernel, stride, padding, countIncludePad })
-const averageGradient = (dy: Tensor, params: Average, inputShape: Shape): Tensor => AVG_POOL_GRAD([dy], { ...params, inputShape })
+const averageGradient = (dy: Tensor, params: Average, inputShape: Shape): Tensor =>
+  AVG_POOL_GRAD([dy], { ...params, inputShape })
 
 export interface PoolOptions {
   /** Default: the kernel, so that windows do not overlap. */
@@ -92,7 +93,13 @@ export interface PoolOptions {
   readonly padding?: Padding
 }
 
-function windowOf(op: string, spatial: number, x: Tensor, kernel: PerAxis, options: PoolOptions & { readonly dilation?: PerAxis }): Sliding {
+function windowOf(
+  op: string,
+  spatial: number,
+  x: Tensor,
+  kernel: PerAxis,
+  options: PoolOptions & { readonly dilation?: PerAxis },
+): Sliding {
   const { shape } = floatOperand(op, x)
   if (shape.length !== spatial + 2) {
     throw new ShapeError(`${op}: it takes [N,C,${spatial === 1 ? 'L' : 'H,W'}], not ${formatShape(shape)}`)
@@ -102,14 +109,20 @@ function windowOf(op: string, spatial: number, x: Tensor, kernel: PerAxis, optio
   window.padding.forEach((width, i) => {
     const extent = extents[i % spatial] as number
     // A window that lies in the padding alone would have no element.
-    if (2 * width > extent) throw new ArgumentError(`${op}: the padding ${width} is more than half of the kernel's extent ${extent}`)
+    if (2 * width > extent)
+      throw new ArgumentError(`${op}: the padding ${width} is more than half of the kernel's extent ${extent}`)
   })
   slidExtents(op, shape.slice(2), window)
   return window
 }
 
-const maxPool = (op: string, spatial: number) =>
-  <D extends DType>(x: Tensor<D>, kernel: PerAxis, options: PoolOptions & { readonly dilation?: PerAxis } = {}): Tensor<D> =>
+const maxPool =
+  (op: string, spatial: number) =>
+  <D extends DType>(
+    x: Tensor<D>,
+    kernel: PerAxis,
+    options: PoolOptions & { readonly dilation?: PerAxis } = {},
+  ): Tensor<D> =>
     MAX_POOL([x], parameters(windowOf(op, spatial, x, kernel, options)))[0] as Tensor<D>
 
 const parameters = ({ kernel, stride, padding, dilation }: Sliding) => ({ kernel, stride, padding, dilation })
@@ -124,10 +137,16 @@ export interface AvgPoolOptions extends PoolOptions {
   readonly countIncludePad?: boolean
 }
 
-const avgPool = (op: string, spatial: number) =>
+const avgPool =
+  (op: string, spatial: number) =>
   <D extends DType>(x: Tensor<D>, kernel: PerAxis, options: AvgPoolOptions = {}): Tensor<D> => {
     const { kernel: extents, stride, padding } = windowOf(op, spatial, x, kernel, options)
-    return averaged(x, { kernel: extents, stride, padding, countIncludePad: options.countIncludePad ?? true }) as Tensor<D>
+    return averaged(x, {
+      kernel: extents,
+      stride,
+      padding,
+      countIncludePad: options.countIncludePad ?? true,
+    }) as Tensor<D>
   }
 
 /** The mean of each window: [N,C,L] -> [N,C,L']. Throws `ShapeError`, `ArgumentError`. */
@@ -143,7 +162,8 @@ export function adaptiveAvgPool<D extends DType>(x: Tensor<D>, size: PerAxis = 1
   const op = 'adaptiveAvgPool'
   const { shape } = floatOperand(op, x)
   const spatial: Shape = shape.slice(2)
-  if (spatial.length < 1 || spatial.length > 2) throw new ShapeError(`${op}: it takes [N,C,L] or [N,C,H,W], not ${formatShape(shape)}`)
+  if (spatial.length < 1 || spatial.length > 2)
+    throw new ShapeError(`${op}: it takes [N,C,L] or [N,C,H,W], not ${formatShape(shape)}`)
   const wanted = perAxis(op, 'the size', size, spatial.length, 1)
   if (wanted.every((extent) => extent === 1)) {
     return mean(x, { axes: spatial.map((_, i) => i + 2), keepDims: true }) as Tensor<D>

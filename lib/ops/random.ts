@@ -8,11 +8,11 @@ import { describe } from '../schema/describe.js'
 import { type DType, type FloatDType, isFloat } from '../schema/dtype.js'
 import { formatShape, type Shape, sizeOf } from '../schema/shape.js'
 import { checkShape, Tensor, tensor } from '../tensor.js'
-import { argmax } from './gather.js'
 import { floatOperand, numberIn, optionsOf } from './arguments.js'
 import { add, cast, iota, log, lt, maximum, mul, neg, sub, where } from './element.js'
-import { broadcastTo, slice } from './view.js'
+import { argmax } from './gather.js'
 import { logSoftmax } from './softmax.js'
+import { broadcastTo, slice } from './view.js'
 
 type Distribution = 'uniform' | 'normal'
 
@@ -51,7 +51,8 @@ export class Generator {
 
   /** Starts again from `seed`. Throws inside a compiled function, whose draws are at fixed places of the stream. */
   seed(seed: number | bigint): this {
-    if (currentTrace()) throw new TraceError('seed: it can not be set inside a compiled function; set it before the call')
+    if (currentTrace())
+      throw new TraceError('seed: it can not be set inside a compiled function; set it before the call')
     this.state.write(stateOf(seed))
     return this
   }
@@ -65,7 +66,9 @@ export class Generator {
     // Inside a trace every draw counts from the state the run starts with.
     const start = new Tensor(trace?.reads.get(this.state.state) ?? present)
     const words = [0, 1].map((word) => broadcastTo(slice(start, word), shape).value)
-    const result = new Tensor(apply(DRAWS[distribution], { offset, dtype }, [...words, iota(shape, 'i64').value]).output)
+    const result = new Tensor(
+      apply(DRAWS[distribution], { offset, dtype }, [...words, iota(shape, 'i64').value]).output,
+    )
     this.state.assign(add(start, mul(iota([2], 'i64'), offset + blocks)) as Tensor<'i64'>)
     if (trace) this.drawn.set(trace, offset + blocks)
     return result
@@ -75,7 +78,9 @@ export class Generator {
 function stateOf(seed: number | bigint): BigInt64Array {
   const wide = typeof seed === 'bigint' || Number.isSafeInteger(seed) ? BigInt(seed) : -1n
   if (wide < 0n || wide >= 2n ** 64n) {
-    throw new ArgumentError(`seed: it must be an integer from 0 to 2^53 - 1, or a bigint below 2^64, not ${typeof seed === 'number' ? seed : describe(seed)}`)
+    throw new ArgumentError(
+      `seed: it must be an integer from 0 to 2^53 - 1, or a bigint below 2^64, not ${typeof seed === 'number' ? seed : describe(seed)}`,
+    )
   }
   return BigInt64Array.of(BigInt.asIntN(64, wide), 0n)
 }
@@ -100,13 +105,20 @@ export interface RandomOptions {
 function draw(op: string, distribution: Distribution, shape: Shape, options: RandomOptions): Tensor {
   const { dtype = 'f32', generator = defaultGenerator() } = optionsOf(op, options)
   checkShape(op, shape)
-  if (!isFloat(dtype)) throw new DTypeError(`${op}: it draws floats, not ${typeof dtype === 'string' ? dtype : describe(dtype)}; cast the result`)
-  if (!(generator instanceof Generator)) throw new ArgumentError(`${op}: the generator is ${describe(generator)}, not a Generator`)
+  if (!isFloat(dtype))
+    throw new DTypeError(
+      `${op}: it draws floats, not ${typeof dtype === 'string' ? dtype : describe(dtype)}; cast the result`,
+    )
+  if (!(generator instanceof Generator))
+    throw new ArgumentError(`${op}: the generator is ${describe(generator)}, not a Generator`)
   return cast(generator.draw(distribution, shape, dtype === 'f64' ? 'f64' : 'f32'), dtype)
 }
 
 /** Uniform draws in [low, high), default [0, 1). Throws `ShapeError`, `DTypeError`, and `ArgumentError` unless low <= high. */
-export function randomUniform(shape: Shape, options: RandomOptions & { readonly low?: number; readonly high?: number } = {}): Tensor {
+export function randomUniform(
+  shape: Shape,
+  options: RandomOptions & { readonly low?: number; readonly high?: number } = {},
+): Tensor {
   const { low = 0, high = 1 } = optionsOf('randomUniform', options)
   numberIn('randomUniform', 'low', low, Number.NEGATIVE_INFINITY)
   numberIn('randomUniform', 'high', high, low)
@@ -115,7 +127,10 @@ export function randomUniform(shape: Shape, options: RandomOptions & { readonly 
 }
 
 /** Normal draws (Box and Muller 1958) with the given mean (default 0) and standard deviation (default 1, from 0 up). */
-export function randomNormal(shape: Shape, options: RandomOptions & { readonly mean?: number; readonly std?: number } = {}): Tensor {
+export function randomNormal(
+  shape: Shape,
+  options: RandomOptions & { readonly mean?: number; readonly std?: number } = {},
+): Tensor {
   const { mean = 0, std = 1 } = optionsOf('randomNormal', options)
   numberIn('randomNormal', 'mean', mean, Number.NEGATIVE_INFINITY)
   numberIn('randomNormal', 'std', std, 0)
@@ -137,7 +152,10 @@ export function bernoulli(
   }
   const { shape, dtype } = floatOperand('bernoulli', p)
   const wide = dtype === 'f64' ? 'f64' : 'f32'
-  return lt(draw('bernoulli', 'uniform', shape, { ...optionsOf('bernoulli', second as RandomOptions), dtype: wide }), cast(p, wide)) as Tensor<'bool'>
+  return lt(
+    draw('bernoulli', 'uniform', shape, { ...optionsOf('bernoulli', second as RandomOptions), dtype: wide }),
+    cast(p, wide),
+  ) as Tensor<'bool'>
 }
 
 /**
@@ -151,7 +169,9 @@ export function categorical(logits: Tensor, options: Omit<RandomOptions, 'dtype'
   }
   const wide = dtype === 'f64' ? 'f64' : 'f32'
   // -log(1 - u) is exponential and 0 once in 2^24 draws, whose noise would be infinite: kept above half of that.
-  const exponential = neg(log(sub(1, draw('categorical', 'uniform', shape, { ...optionsOf('categorical', options), dtype: wide }))))
+  const exponential = neg(
+    log(sub(1, draw('categorical', 'uniform', shape, { ...optionsOf('categorical', options), dtype: wide }))),
+  )
   const noise = neg(log(maximum(exponential, wide === 'f64' ? 2 ** -53 : 2 ** -25)))
   return argmax(add(logSoftmax(cast(logits, wide)), noise), { axis: -1 })
 }
@@ -166,7 +186,11 @@ export interface DropoutOptions {
  * Zeros with probability `p`, the others divided by 1 - p (Srivastava et al. 2014); of the shape of `x`. Throws
  * `ArgumentError` unless p is in [0, 1], `DTypeError` for other than floats.
  */
-export function dropout<D extends DType, S extends Shape>(x: Tensor<D, S>, p = 0.5, options: DropoutOptions = {}): Tensor<D, S> {
+export function dropout<D extends DType, S extends Shape>(
+  x: Tensor<D, S>,
+  p = 0.5,
+  options: DropoutOptions = {},
+): Tensor<D, S> {
   const { shape } = floatOperand('dropout', x)
   numberIn('dropout', 'p', p, 0, 1)
   if (optionsOf('dropout', options).training === false || p === 0) return x

@@ -54,7 +54,11 @@ function finish(result: Tensor, shape: Shape, axes: readonly number[], { keepDim
   return keepDims ? reshape(result, unitShape(shape, axes)) : result
 }
 
-function reducer(name: string, combine: (x: Tensor, axes: readonly number[]) => Tensor, accumulate: (dtype: DType) => DType) {
+function reducer(
+  name: string,
+  combine: (x: Tensor, axes: readonly number[]) => Tensor,
+  accumulate: (dtype: DType) => DType,
+) {
   return <D extends DType>(x: Tensor<D>, options: ReduceOptions = {}): Tensor => {
     const axes = axesOf(name, x, options)
     return finish(combine(cast(x, accumulate(x.dtype)), axes), x.shape, axes, options)
@@ -62,7 +66,8 @@ function reducer(name: string, combine: (x: Tensor, axes: readonly number[]) => 
 }
 
 /** Integers and bool add up in at least i32, as counting wants. */
-const counting = (dtype: DType): DType => (isInteger(dtype) || dtype === 'bool' ? (dtype === 'i64' ? 'i64' : 'i32') : dtype)
+const counting = (dtype: DType): DType =>
+  isInteger(dtype) || dtype === 'bool' ? (dtype === 'i64' ? 'i64' : 'i32') : dtype
 
 /** The sum over `axes`. Integers and bool give i32 (i64 stays). */
 export const sum = reducer('sum', summed, counting)
@@ -73,7 +78,9 @@ function extreme(name: string, op: Op) {
   return <D extends DType>(x: Tensor<D>, options: ReduceOptions = {}): Tensor<D> => {
     const axes = axesOf(name, x, options)
     if (axes.some((axis) => x.shape[axis] === 0)) {
-      throw new ShapeError(`${name}: there is no ${name} of no elements; ${formatShape(x.shape)} is empty along [${axes}]`)
+      throw new ShapeError(
+        `${name}: there is no ${name} of no elements; ${formatShape(x.shape)} is empty along [${axes}]`,
+      )
     }
     return finish(reduced(op, x, axes), x.shape, axes, options) as Tensor<D>
   }
@@ -111,7 +118,10 @@ const statistic = (x: Tensor): Tensor => (x.dtype === 'f64' ? x : cast(x, 'f32')
 const narrow = (result: Tensor, x: Tensor): Tensor => (isFloat(x.dtype) ? cast(result, x.dtype) : result)
 
 /** The variance over `axes`; `correction` is subtracted from the count (1: Bessel's, the default; 0: of the population). */
-export function variance<D extends DType>(x: Tensor<D>, options: ReduceOptions & { readonly correction?: number } = {}): Tensor {
+export function variance<D extends DType>(
+  x: Tensor<D>,
+  options: ReduceOptions & { readonly correction?: number } = {},
+): Tensor {
   const axes = axesOf('variance', x, options)
   const wide = statistic(x)
   const deviation = sub(wide, mean(wide, { axes, keepDims: true }))
@@ -121,8 +131,10 @@ export function variance<D extends DType>(x: Tensor<D>, options: ReduceOptions &
 }
 
 /** The square root of `variance`. */
-export const std = <D extends DType>(x: Tensor<D>, options: ReduceOptions & { readonly correction?: number } = {}): Tensor =>
-  sqrt(variance(x, options))
+export const std = <D extends DType>(
+  x: Tensor<D>,
+  options: ReduceOptions & { readonly correction?: number } = {},
+): Tensor => sqrt(variance(x, options))
 
 /** log(sum(exp(x))) over `axes`, without overflow. */
 export function logsumexp<D extends DType>(x: Tensor<D>, options: ReduceOptions = {}): Tensor {
@@ -132,6 +144,9 @@ export function logsumexp<D extends DType>(x: Tensor<D>, options: ReduceOptions 
   const peak = stopGradient(max(wide, { axes, keepDims: true }))
   const shift = where(isFinite(peak), peak, 0)
   const total = log(sum(exp(sub(wide, shift)), { axes, keepDims: true }))
-  const result = reshape(add(total, shift), x.shape.filter((_, axis) => !axes.includes(axis)))
+  const result = reshape(
+    add(total, shift),
+    x.shape.filter((_, axis) => !axes.includes(axis)),
+  )
   return finish(narrow(result, x), x.shape, axes, options)
 }

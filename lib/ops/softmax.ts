@@ -1,7 +1,8 @@
 // Softmax and log-softmax over any axis; their kernels run over the last one.
-import type { Spec } from '../schema/op.js'
-import type { DType } from '../schema/dtype.js'
+
 import { ShapeError } from '../runtime/errors.js'
+import type { DType } from '../schema/dtype.js'
+import type { Spec } from '../schema/op.js'
 import type { Shape } from '../schema/shape.js'
 import type { Tensor } from '../tensor.js'
 import { floatOperand, optionsOf } from './arguments.js'
@@ -57,11 +58,21 @@ export function withAxisLast(x: Tensor, axis: number): { last: Tensor; back(y: T
   const rank = x.shape.length
   if (axis === rank - 1) return { last: x, back: (y) => y }
   const order = [...x.shape.map((_, k) => k).filter((k) => k !== axis), axis]
-  return { last: permuted(x, order), back: (y) => permuted(y, x.shape.map((_, k) => order.indexOf(k))) }
+  return {
+    last: permuted(x, order),
+    back: (y) =>
+      permuted(
+        y,
+        x.shape.map((_, k) => order.indexOf(k)),
+      ),
+  }
 }
 
 function overAxis(name: string, kernel: (operands: readonly Tensor[], params: Record<never, never>) => Tensor) {
-  return <D extends DType, S extends Shape>(x: Tensor<D, S>, options: { readonly axis?: number } = {}): Tensor<D, S> => {
+  return <D extends DType, S extends Shape>(
+    x: Tensor<D, S>,
+    options: { readonly axis?: number } = {},
+  ): Tensor<D, S> => {
     const { shape } = floatOperand(name, x)
     if (shape.length === 0) throw new ShapeError(`${name}: a scalar has no axis to run along; reshape it to [1]`)
     const { last, back } = withAxisLast(x, axisOf(name, optionsOf(name, options).axis ?? -1, shape.length))

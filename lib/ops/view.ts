@@ -14,7 +14,9 @@ import { permuted, repeated, reshaped, sliced } from './linear.js'
 /** The axis counted from the front. Throws `ShapeError` where there is none. */
 export function axisOf(op: string, axis: number, rank: number): number {
   if (!Number.isInteger(axis) || axis < -rank || axis >= rank) {
-    throw new ShapeError(`${op}: there is no axis ${typeof axis === 'number' ? axis : describe(axis)}; the tensor has ${rank} axes, so -${rank} to ${rank - 1} exist`)
+    throw new ShapeError(
+      `${op}: there is no axis ${typeof axis === 'number' ? axis : describe(axis)}; the tensor has ${rank} axes, so -${rank} to ${rank - 1} exist`,
+    )
   }
   return axis < 0 ? axis + rank : axis
 }
@@ -51,7 +53,9 @@ export function permute<D extends DType>(x: Tensor<D>, axes?: readonly number[])
   if (axes !== undefined) listOf('permute', 'the axes', axes)
   const order = (axes ?? value.shape.map((_, axis) => rank - 1 - axis)).map((axis) => axisOf('permute', axis, rank))
   if (order.length !== rank || new Set(order).size !== rank) {
-    throw new ShapeError(`permute: [${axes}] does not name each of the ${rank} axes of ${formatShape(value.shape)} once`)
+    throw new ShapeError(
+      `permute: [${axes}] does not name each of the ${rank} axes of ${formatShape(value.shape)} once`,
+    )
   }
   return permuted(x, order)
 }
@@ -60,7 +64,10 @@ export function permute<D extends DType>(x: Tensor<D>, axes?: readonly number[])
 export function transpose<D extends DType>(x: Tensor<D>, a = -2, b = -1): Tensor<D> {
   const rank = operand('transpose', x).shape.length
   const [first, second] = [axisOf('transpose', a, rank), axisOf('transpose', b, rank)]
-  return permute(x, x.shape.map((_, axis) => (axis === first ? second : axis === second ? first : axis)))
+  return permute(
+    x,
+    x.shape.map((_, axis) => (axis === first ? second : axis === second ? first : axis)),
+  )
 }
 
 /** Repeats `x` along new or unit axes until it has `shape` (NumPy's rule). */
@@ -85,7 +92,9 @@ export function slice<D extends DType>(x: Tensor<D>, ...parts: readonly (number 
   const value = operand('slice', x)
   const { shape } = value
   if (parts.length > shape.length) {
-    throw new ShapeError(`slice: ${parts.length} parts were given for the ${shape.length} axes of ${formatShape(shape)}`)
+    throw new ShapeError(
+      `slice: ${parts.length} parts were given for the ${shape.length} axes of ${formatShape(shape)}`,
+    )
   }
   const walks = shape.map((extent, axis) => walkOf(parts[axis], extent, axis))
   const window = {
@@ -93,10 +102,17 @@ export function slice<D extends DType>(x: Tensor<D>, ...parts: readonly (number 
     steps: walks.map(({ step }) => step),
     shape: walks.map(({ count }) => count),
   }
-  return reshape(sliced(x, window), window.shape.filter((_, axis) => typeof parts[axis] !== 'number'))
+  return reshape(
+    sliced(x, window),
+    window.shape.filter((_, axis) => typeof parts[axis] !== 'number'),
+  )
 }
 
-function walkOf(part: number | Range | undefined, extent: number, axis: number): { start: number; step: number; count: number } {
+function walkOf(
+  part: number | Range | undefined,
+  extent: number,
+  axis: number,
+): { start: number; step: number; count: number } {
   if (part === undefined) return { start: 0, step: 1, count: extent }
   if (typeof part === 'number') {
     if (!Number.isInteger(part) || part < -extent || part >= extent) {
@@ -104,9 +120,11 @@ function walkOf(part: number | Range | undefined, extent: number, axis: number):
     }
     return { start: part < 0 ? part + extent : part, step: 1, count: 1 }
   }
-  if (!Array.isArray(part)) throw new ArgumentError(`slice: a part is ${describe(part)}, not an index or [start, end, step]`)
+  if (!Array.isArray(part))
+    throw new ArgumentError(`slice: a part is ${describe(part)}, not an index or [start, end, step]`)
   const [, , step = 1] = part as Range
-  if (!Number.isInteger(step) || step === 0) throw new ArgumentError(`slice: the step ${step} is no integer other than 0`)
+  if (!Number.isInteger(step) || step === 0)
+    throw new ArgumentError(`slice: the step ${step} is no integer other than 0`)
   const [low, high] = step > 0 ? [0, extent] : [-1, extent - 1]
   const clamp = (position: number | undefined, otherwise: number): number => {
     if (position === undefined) return otherwise
@@ -121,9 +139,14 @@ function walkOf(part: number | Range | undefined, extent: number, axis: number):
 /** Reverses the order of the elements along `axes`. */
 export function flip<D extends DType>(x: Tensor<D>, axes: number | readonly number[]): Tensor<D> {
   const rank = operand('flip', x).shape.length
-  const flipped = (typeof axes === 'number' ? [axes] : listOf('flip', 'the axes', axes)).map((axis) => axisOf('flip', axis, rank))
+  const flipped = (typeof axes === 'number' ? [axes] : listOf('flip', 'the axes', axes)).map((axis) =>
+    axisOf('flip', axis, rank),
+  )
   if (flipped.length === 0) return x
-  return slice(x, ...x.shape.map((_, axis): Range | undefined => (flipped.includes(axis) ? [undefined, undefined, -1] : undefined)))
+  return slice(
+    x,
+    ...x.shape.map((_, axis): Range | undefined => (flipped.includes(axis) ? [undefined, undefined, -1] : undefined)),
+  )
 }
 
 /** Without the axes of extent 1: all of them, or those named. */
@@ -131,10 +154,14 @@ export function squeeze<D extends DType>(x: Tensor<D>, ...axes: readonly number[
   const { shape } = operand('squeeze', x)
   const named = axes.map((axis) => axisOf('squeeze', axis, shape.length))
   for (const axis of named) {
-    if (shape[axis] !== 1) throw new ShapeError(`squeeze: axis ${axis} of ${formatShape(shape)} has extent ${shape[axis]}, not 1`)
+    if (shape[axis] !== 1)
+      throw new ShapeError(`squeeze: axis ${axis} of ${formatShape(shape)} has extent ${shape[axis]}, not 1`)
   }
   const gone = (axis: number): boolean => (axes.length === 0 ? shape[axis] === 1 : named.includes(axis))
-  return reshape(x, shape.filter((_, axis) => !gone(axis)))
+  return reshape(
+    x,
+    shape.filter((_, axis) => !gone(axis)),
+  )
 }
 
 /** With an axis of extent 1 more, at `axis`. */
@@ -166,4 +193,3 @@ const STOP: Op = {
   view: (_, layout) => layout,
   gradient: undefined,
 }
-

@@ -22,7 +22,8 @@ export interface Sliding {
 
 export function perAxis(op: string, name: string, value: PerAxis, rank: number, low: number): number[] {
   const list = typeof value === 'number' ? new Array<number>(rank).fill(value) : [...value]
-  if (list.length !== rank) throw new ArgumentError(`${op}: ${name} [${list}] must have one number for each of ${rank} spatial axes`)
+  if (list.length !== rank)
+    throw new ArgumentError(`${op}: ${name} [${list}] must have one number for each of ${rank} spatial axes`)
   for (const entry of list) integerFrom(op, name, entry, low)
   return list
 }
@@ -30,17 +31,26 @@ export function perAxis(op: string, name: string, value: PerAxis, rank: number, 
 /** How far a window reaches: (kernel - 1) dilation + 1. */
 const reach = (kernel: number, dilation: number): number => (kernel - 1) * dilation + 1
 
-function paddingOf(op: string, padding: Padding, spatial: Shape, { kernel, stride, dilation }: Omit<Sliding, 'padding'>): number[] {
+function paddingOf(
+  op: string,
+  padding: Padding,
+  spatial: Shape,
+  { kernel, stride, dilation }: Omit<Sliding, 'padding'>,
+): number[] {
   const rank = spatial.length
   if (padding === 'valid') return new Array<number>(2 * rank).fill(0)
   if (padding === 'same') {
     const totals = spatial.map((extent, i) => {
       const step = stride[i] as number
-      return Math.max(0, (Math.ceil(extent / step) - 1) * step + reach(kernel[i] as number, dilation[i] as number) - extent)
+      return Math.max(
+        0,
+        (Math.ceil(extent / step) - 1) * step + reach(kernel[i] as number, dilation[i] as number) - extent,
+      )
     })
     return [...totals.map((total) => Math.floor(total / 2)), ...totals.map((total) => Math.ceil(total / 2))]
   }
-  if (typeof padding === 'string') throw new ArgumentError(`${op}: padding must be 'same', 'valid' or numbers, not '${String(padding)}'`)
+  if (typeof padding === 'string')
+    throw new ArgumentError(`${op}: padding must be 'same', 'valid' or numbers, not '${String(padding)}'`)
   if (typeof padding === 'number' || typeof padding[0] === 'number' || rank === 0) {
     const both = perAxis(op, 'padding', padding as PerAxis, rank, 0)
     return [...both, ...both]

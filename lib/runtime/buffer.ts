@@ -30,7 +30,12 @@ export class Buffer {
 
   /** Memory with undefined contents. Throws `OutOfMemoryError`. */
   static allocate(device: Device, bytes: number, label: string): Buffer {
-    return new Buffer(device, bytes, native(() => library().alloc(device.index, bytes, label)), label)
+    return new Buffer(
+      device,
+      bytes,
+      native(() => library().alloc(device.index, bytes, label)),
+      label,
+    )
   }
 
   /** Takes over a handle that a run allocated; a small one is fetched as soon as `run` has settled. */
@@ -42,7 +47,8 @@ export class Buffer {
 
   /** Memory holding a copy of `data`. */
   static from(device: Device, data: ArrayBufferView, label: string): Buffer {
-    if (isDetached(data)) throw new ArgumentError(`tensor: the data's ArrayBuffer is detached (it was transferred away)`)
+    if (isDetached(data))
+      throw new ArgumentError(`tensor: the data's ArrayBuffer is detached (it was transferred away)`)
     const buffer = Buffer.allocate(device, data.byteLength, label)
     buffer.write(data)
     return buffer
@@ -78,7 +84,10 @@ export class Buffer {
     if (this.fetched) await this.fetched
     if (this.host) return this.host.slice().buffer
     const target = new Uint8Array(this.bytes)
-    await settled(native(() => library().read(this.handle, 0, target)), new Error())
+    await settled(
+      native(() => library().read(this.handle, 0, target)),
+      new Error(),
+    )
     return target.buffer
   }
 
@@ -92,7 +101,10 @@ export class Buffer {
   private fetch(): void {
     const target = new Uint8Array(this.bytes)
     const handle = this.native
-    const fetched = settled(native(() => library().read(handle, 0, target)), new Error()).then(() => {
+    const fetched = settled(
+      native(() => library().read(handle, 0, target)),
+      new Error(),
+    ).then(() => {
       if (this.freed || this.fetched !== fetched) return
       this.host = target
       this.dropNative()

@@ -1,6 +1,7 @@
 // Devices: finding them, the default one, their memory, and the queue of work each one executes in order.
-import { type Binding, binding, type DeviceStatistics, type Failure } from './binding.js'
+
 import { describe } from '../schema/describe.js'
+import { type Binding, binding, type DeviceStatistics, type Failure } from './binding.js'
 import { ArgumentError, DeviceError, errorOfCode, type HeddleError, native } from './errors.js'
 
 interface Pending {
@@ -139,7 +140,9 @@ export function device(name: string): Device {
   const found = listDevices().find((candidate) => candidate.name === name)
   if (found) return found
   const names = listDevices().map((candidate) => candidate.name)
-  throw new DeviceError(`device: there is no device ${typeof name === 'string' ? `'${name}'` : describe(name)} here; this build has ${names.join(', ')}`)
+  throw new DeviceError(
+    `device: there is no device ${typeof name === 'string' ? `'${name}'` : describe(name)} here; this build has ${names.join(', ')}`,
+  )
 }
 
 let chosen: Device | undefined

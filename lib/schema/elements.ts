@@ -8,7 +8,9 @@ export type Elements<D extends DType> = {
 }[D]
 
 /** What one element of dtype D is in JavaScript. */
-export type Scalar<D extends DType> = { [K in DType]: K extends 'i64' ? bigint : K extends 'bool' ? boolean : number }[D]
+export type Scalar<D extends DType> = {
+  [K in DType]: K extends 'i64' ? bigint : K extends 'bool' ? boolean : number
+}[D]
 
 export type Nested<T> = T | readonly Nested<T>[]
 
@@ -135,7 +137,13 @@ function convert(elements: readonly (number | bigint | boolean)[], dtype: DType,
       throw fail(`${number} at position ${i} does not fit ${dtype}`)
     }
     ;(target as Float64Array)[i] =
-      dtype === 'bf16' ? toBf16(number) : dtype === 'f16' ? toF16(number) : dtype === 'bool' ? Number(number !== 0) : number
+      dtype === 'bf16'
+        ? toBf16(number)
+        : dtype === 'f16'
+          ? toF16(number)
+          : dtype === 'bool'
+            ? Number(number !== 0)
+            : number
   }
   return target
 }

@@ -7,10 +7,44 @@ import { DTYPES, type DType } from './dtype.js'
  * (float to integer truncates and saturates, NaN gives 0; anything to bool is `!= 0`).
  */
 export const UNARY = [
-  'neg', 'abs', 'sign', 'floor', 'ceil', 'round', 'trunc', 'sqrt', 'rsqrt', 'reciprocal',
-  'exp', 'expm1', 'exp2', 'log', 'log1p', 'log2', 'sin', 'cos', 'tan', 'asin', 'acos', 'atan',
-  'sinh', 'cosh', 'tanh', 'asinh', 'acosh', 'atanh', 'erf', 'erfc', 'erfinv', 'lgamma', 'digamma', 'sigmoid',
-  'not', 'isNaN', 'isFinite', 'cast',
+  'neg',
+  'abs',
+  'sign',
+  'floor',
+  'ceil',
+  'round',
+  'trunc',
+  'sqrt',
+  'rsqrt',
+  'reciprocal',
+  'exp',
+  'expm1',
+  'exp2',
+  'log',
+  'log1p',
+  'log2',
+  'sin',
+  'cos',
+  'tan',
+  'asin',
+  'acos',
+  'atan',
+  'sinh',
+  'cosh',
+  'tanh',
+  'asinh',
+  'acosh',
+  'atanh',
+  'erf',
+  'erfc',
+  'erfinv',
+  'lgamma',
+  'digamma',
+  'sigmoid',
+  'not',
+  'isNaN',
+  'isFinite',
+  'cast',
 ] as const
 
 /**
@@ -19,8 +53,25 @@ export const UNARY = [
  * integers by zero give 0).
  */
 export const BINARY = [
-  'add', 'sub', 'mul', 'div', 'floorDiv', 'mod', 'pow', 'max', 'min', 'atan2',
-  'eq', 'ne', 'lt', 'le', 'gt', 'ge', 'and', 'or', 'xor',
+  'add',
+  'sub',
+  'mul',
+  'div',
+  'floorDiv',
+  'mod',
+  'pow',
+  'max',
+  'min',
+  'atan2',
+  'eq',
+  'ne',
+  'lt',
+  'le',
+  'gt',
+  'ge',
+  'and',
+  'or',
+  'xor',
 ] as const
 
 /** `where(condition: bool, a, b)`. */
@@ -66,7 +117,12 @@ export type Instruction =
   /** Combines `args[0]` over every reduced axis. At most one per program; what uses it runs once per kept coordinate. */
   | { readonly op: 'reduce'; readonly dtype: DType; readonly kind: Reduction; readonly args: readonly [number] }
   | { readonly op: Unary | Binary | Ternary; readonly dtype: DType; readonly args: readonly number[] }
-  | { readonly op: Random; readonly dtype: 'f32' | 'f64'; readonly offset: number; readonly args: readonly [number, number, number] }
+  | {
+      readonly op: Random
+      readonly dtype: 'f32' | 'f64'
+      readonly offset: number
+      readonly args: readonly [number, number, number]
+    }
 
 /** A value written to operand `output` of the kernel (outputs are numbered by position), at the given strides. */
 export interface Store {

@@ -28,6 +28,7 @@ export function broadcastShapes(a: Shape, b: Shape): Shape | undefined {
   return result
 }
 
-export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((extent, i) => extent === b[i])
+export const sameShape = (a: Shape, b: Shape): boolean =>
+  a.length === b.length && a.every((extent, i) => extent === b[i])
 
 export const formatShape = (shape: Shape): string => `[${shape.join(',')}]`

@@ -10,9 +10,10 @@ namespace heddle {
 
 namespace {
 
-// libgomp reads its environment once, as it is loaded. Its default is to spin for milliseconds, which would take the event
-// loop's core. Waking a thread that sleeps costs some 50 us where a virtual machine has let its processor go, more than many
-// a kernel takes, so threads spin for the some 15 us that usually lie between two kernels, and sleep after that.
+// libgomp reads its environment once, as it is loaded. Its default is to spin for milliseconds, which would take the
+// event loop's core. Waking a thread that sleeps costs some 50 us where a virtual machine has let its processor go,
+// more than many a kernel takes, so threads spin for the some 15 us that usually lie between two kernels, and sleep
+// after that.
 void limitSpinning() {
   if (!std::getenv("OMP_WAIT_POLICY") && !std::getenv("GOMP_SPINCOUNT")) setenv("GOMP_SPINCOUNT", "1000", 0);
 }

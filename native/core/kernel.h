@@ -20,8 +20,8 @@ struct TensorSpec {
   std::vector<int64_t> shape;
   std::vector<int64_t> strides;
 
-  int64_t size() const;        // elements
-  bool contiguous() const;     // row-major without gaps (axes of extent 1 do not count)
+  int64_t size() const;     // elements
+  bool contiguous() const;  // row-major without gaps (axes of extent 1 do not count)
 };
 
 /// What a kernel gets at each run. Pointers address element [0, ...] of their operand.

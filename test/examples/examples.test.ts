@@ -33,7 +33,15 @@ describe('examples', () => {
       expect(text).toMatch(/validation loss/)
       // Far from trained in so short a time, but well below the log(256) = 5.5 of knowing nothing.
       expect(figures['validationLoss']).toBeLessThan(4.8)
-      for (const name of ['trigramLoss', 'tokensPerSecond', 'eventLoopDelayP99Ms', 'idleDelayP99Ms', 'peakBytes', 'plannedBytes', 'seconds']) {
+      for (const name of [
+        'trigramLoss',
+        'tokensPerSecond',
+        'eventLoopDelayP99Ms',
+        'idleDelayP99Ms',
+        'peakBytes',
+        'plannedBytes',
+        'seconds',
+      ]) {
         expect(Number.isFinite(figures[name]), name).toBe(true)
       }
     } finally {

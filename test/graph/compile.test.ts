@@ -5,8 +5,8 @@ import {
   assign,
   Cell,
   compile,
-  defaultDevice,
   DeviceError,
+  defaultDevice,
   grad,
   OutOfMemoryError,
   Parameter,
@@ -19,8 +19,17 @@ const item = async (x: Tensor): Promise<number> => Number(await x.item())
 
 describe('compile', () => {
   it('gives what the uncompiled function gives', async () => {
-    const f = (x: Tensor, y: Tensor): { sum: Tensor; parts: Tensor[] } => ({ sum: x.add(y).tanh(), parts: [x.mul(y), x.sub(y).sum()] })
-    const [x, y] = [tensor([[1, 2], [3, 4]]), tensor([0.5, -1])]
+    const f = (x: Tensor, y: Tensor): { sum: Tensor; parts: Tensor[] } => ({
+      sum: x.add(y).tanh(),
+      parts: [x.mul(y), x.sub(y).sum()],
+    })
+    const [x, y] = [
+      tensor([
+        [1, 2],
+        [3, 4],
+      ]),
+      tensor([0.5, -1]),
+    ]
     const [eager, compiled] = [f(x, y), await compile(f)(x, y)]
     expect(await compiled.sum.array()).toEqual(await eager.sum.array())
     expect(await compiled.parts[0]?.array()).toEqual(await eager.parts[0]?.array())
@@ -54,14 +63,27 @@ describe('compile', () => {
 
   it('agrees with the uncompiled function about assignments', async () => {
     const [a, b] = [new Cell(tensor([1, 2])), new Cell(tensor([10, 20]))]
-    const swap = (): void => assign([[a, b.mul(1)], [b, a.mul(1)]])
+    const swap = (): void =>
+      assign([
+        [a, b.mul(1)],
+        [b, a.mul(1)],
+      ])
     swap()
-    expect([await a.array(), await b.array()]).toEqual([[10, 20], [1, 2]])
+    expect([await a.array(), await b.array()]).toEqual([
+      [10, 20],
+      [1, 2],
+    ])
     await compile(() => {
-      assign([[a, b], [b, a]])
+      assign([
+        [a, b],
+        [b, a],
+      ])
       return a.sum()
     })()
-    expect([await a.array(), await b.array()]).toEqual([[1, 2], [10, 20]])
+    expect([await a.array(), await b.array()]).toEqual([
+      [1, 2],
+      [10, 20],
+    ])
   })
 
   it('keeps the old value of a cell for those who read it before', async () => {
@@ -85,7 +107,9 @@ describe('compile', () => {
     const outer = compile((x: Tensor) => square.inline(x).add(1))
     expect(await item(await outer(tensor(3)))).toBe(10)
     expect(() => square.inline(tensor(1))).toThrow(TraceError)
-    await expect(compile((x: Tensor) => [x, square(x)] as unknown as Tensor)(tensor(1))).rejects.toThrow(/use square.inline/)
+    await expect(compile((x: Tensor) => [x, square(x)] as unknown as Tensor)(tensor(1))).rejects.toThrow(
+      /use square.inline/,
+    )
   })
 
   it('refuses to be async, to leak traced tensors and to read inside', async () => {
@@ -151,7 +175,12 @@ describe('compile', () => {
 
   it('plans can be read', async () => {
     const step = compile((x: Tensor) => x.matmul(x).tanh().sum())
-    await step(tensor([[1, 2], [3, 4]]))
+    await step(
+      tensor([
+        [1, 2],
+        [3, 4],
+      ]),
+    )
     expect(step.plan?.toString()).toMatch(/matmul -> f32\[2,2\].*\n.*reduce\.sum/)
     expect(step.plan?.toMermaid()).toMatch(/^flowchart TD\n/)
     expect(step.plan?.memory.arena).toBeGreaterThanOrEqual(16)
@@ -162,7 +191,12 @@ describe('compile', () => {
     const held = tensor(new Float32Array(1 << 20))
     cpu.setMemoryLimit(cpu.memory().reserved + (1 << 20))
     try {
-      const grow = compile((x: Tensor) => x.reshape(1, -1).broadcastTo([64, 1 << 20]).mul(2))
+      const grow = compile((x: Tensor) =>
+        x
+          .reshape(1, -1)
+          .broadcastTo([64, 1 << 20])
+          .mul(2),
+      )
       await expect(grow(held)).rejects.toThrow(OutOfMemoryError)
       await expect(grow(held)).rejects.toThrow(/tensor f32\[1048576\]/)
       expect(await item(held.sum())).toBe(0)

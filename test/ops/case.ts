@@ -23,7 +23,9 @@ export class Dense {
   }
 
   at(...index: readonly number[]): number {
-    return this.data[index.reduce((position, coordinate, axis) => position * (this.shape[axis] as number) + coordinate, 0)] as number
+    return this.data[
+      index.reduce((position, coordinate, axis) => position * (this.shape[axis] as number) + coordinate, 0)
+    ] as number
   }
 
   map(change: (element: number, position: number) => number): Dense {

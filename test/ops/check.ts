@@ -16,7 +16,8 @@ export function generator(seed: number): () => number {
   }
 }
 
-const seedOf = (name: string): number => [...name].reduce((hash, letter) => Math.imul(hash ^ letter.charCodeAt(0), 16777619), 2166136261)
+const seedOf = (name: string): number =>
+  [...name].reduce((hash, letter) => Math.imul(hash ^ letter.charCodeAt(0), 16777619), 2166136261)
 
 function draw(spec: OperandSpec, random: () => number): Dense {
   const { low = -2, high = 2, integers = false, apart } = spec
@@ -38,7 +39,10 @@ function draw(spec: OperandSpec, random: () => number): Dense {
 
 /** What is left of the values in a dtype. */
 function rounded(values: Dense, dtype: DType): Dense {
-  const source = isFloat(dtype) || dtype === 'bool' ? [...values.data] : [...values.data].map((x) => Math.trunc(dtype === 'u8' ? Math.abs(x) : x))
+  const source =
+    isFloat(dtype) || dtype === 'bool'
+      ? [...values.data]
+      : [...values.data].map((x) => Math.trunc(dtype === 'u8' ? Math.abs(x) : x))
   const { bytes } = encode(source, dtype, (message) => new Error(message))
   const { buffer, byteOffset, byteLength } = bytes
   const data = decode(dtype, buffer.slice(byteOffset, byteOffset + byteLength) as ArrayBuffer)
@@ -66,13 +70,20 @@ function strided(values: Dense, dtype: DType): Tensor {
   return permute(slice(toTensor(source, dtype), ...axes.map(() => undefined), 1), back)
 }
 
-const numbers = async (result: Tensor): Promise<number[]> => Array.from((await result.data()) as ArrayLike<number | bigint>, Number)
+const numbers = async (result: Tensor): Promise<number[]> =>
+  Array.from((await result.data()) as ArrayLike<number | bigint>, Number)
 
-function expectClose(found: readonly number[], wanted: ArrayLike<number>, [rtol, atol]: readonly [number, number], what: string): void {
+function expectClose(
+  found: readonly number[],
+  wanted: ArrayLike<number>,
+  [rtol, atol]: readonly [number, number],
+  what: string,
+): void {
   expect(found.length, what).toBe(wanted.length)
   for (let i = 0; i < found.length; i++) {
     const [x, y] = [found[i] as number, wanted[i] as number]
-    const close = Object.is(x, y) || x === y || (Number.isNaN(x) && Number.isNaN(y)) || Math.abs(x - y) <= atol + rtol * Math.abs(y)
+    const close =
+      Object.is(x, y) || x === y || (Number.isNaN(x) && Number.isNaN(y)) || Math.abs(x - y) <= atol + rtol * Math.abs(y)
     if (!close) expect.fail(`${what}: element ${i} is ${x}, the reference says ${y}`)
   }
 }
@@ -112,7 +123,12 @@ function checkGradient(op: OpCase, arrays: readonly Dense[], spec: readonly Oper
     const random = generator(seedOf(`${op.name} cotangent`))
     const cotangent = draw({ shape: op.reference(...arrays).shape }, random)
     const tensors = spec.map((operand, i) => toTensor(arrays[i] as Dense, dtypeOf(operand, 'f64')))
-    const given = vjp([op.run(...tensors)], [toTensor(cotangent, 'f64')], floats.map((i) => tensors[i] as Tensor), { missing: 'zero' })
+    const given = vjp(
+      [op.run(...tensors)],
+      [toTensor(cotangent, 'f64')],
+      floats.map((i) => tensors[i] as Tensor),
+      { missing: 'zero' },
+    )
     for (const i of floats) {
       const wanted = differences((moved) => op.reference(...moved), arrays, i, cotangent)
       expectClose(await numbers(given.get(tensors[i] as Tensor)), wanted.data, [1e-3, 1e-5], `operand ${i}`)
@@ -125,20 +141,40 @@ function checkGradient(op: OpCase, arrays: readonly Dense[], spec: readonly Oper
     const cotangent = toTensor(draw({ shape: op.reference(...arrays).shape }, random), 'f64')
     const weights = floats.map((i) => draw({ shape: (arrays[i] as Dense).shape }, random))
     const first = (tensors: readonly Tensor[]): Tensor => {
-      const given = vjp([op.run(...tensors)], [cotangent], floats.map((i) => tensors[i] as Tensor), { missing: 'zero' })
+      const given = vjp(
+        [op.run(...tensors)],
+        [cotangent],
+        floats.map((i) => tensors[i] as Tensor),
+        { missing: 'zero' },
+      )
       return floats
-        .map((i, k) => given.get(tensors[i] as Tensor).mul(toTensor(weights[k] as Dense, 'f64')).sum())
+        .map((i, k) =>
+          given
+            .get(tensors[i] as Tensor)
+            .mul(toTensor(weights[k] as Dense, 'f64'))
+            .sum(),
+        )
         .reduce((a, b) => a.add(b))
     }
-    const make = (moved: readonly Dense[]): Tensor[] => spec.map((operand, i) => toTensor(moved[i] as Dense, dtypeOf(operand, 'f64')))
+    const make = (moved: readonly Dense[]): Tensor[] =>
+      spec.map((operand, i) => toTensor(moved[i] as Dense, dtypeOf(operand, 'f64')))
     const tensors = make(arrays)
-    const second = grad(first(tensors), floats.map((i) => tensors[i] as Tensor), { missing: 'zero' })
+    const second = grad(
+      first(tensors),
+      floats.map((i) => tensors[i] as Tensor),
+      { missing: 'zero' },
+    )
     const eps = 1e-6
     for (const i of floats) {
       const direction = draw({ shape: (arrays[i] as Dense).shape }, random)
-      const moved = (by: number): Dense[] => arrays.map((array, k) => (k === i ? array.map((x, p) => x + by * (direction.data[p] as number)) : array))
+      const moved = (by: number): Dense[] =>
+        arrays.map((array, k) => (k === i ? array.map((x, p) => x + by * (direction.data[p] as number)) : array))
       const [above, below] = await Promise.all([first(make(moved(eps))).item(), first(make(moved(-eps))).item()])
-      const along = await second.get(tensors[i] as Tensor).mul(toTensor(direction, 'f64')).sum().item()
+      const along = await second
+        .get(tensors[i] as Tensor)
+        .mul(toTensor(direction, 'f64'))
+        .sum()
+        .item()
       expectClose([Number(along)], [(Number(above) - Number(below)) / (2 * eps)], [1e-3, 1e-4], `operand ${i}`)
     }
   })
@@ -152,7 +188,11 @@ export function checkFamily(family: string, cases: readonly OpCase[], errors: re
         checkForward(op)
         if (op.order === 0) return
         const random = generator(seedOf(op.name))
-        checkGradient(op, op.operands.map((spec) => rounded(draw(spec, random), dtypeOf(spec, 'f64'))), op.operands)
+        checkGradient(
+          op,
+          op.operands.map((spec) => rounded(draw(spec, random), dtypeOf(spec, 'f64'))),
+          op.operands,
+        )
       })
     }
     for (const { name, call, error, message } of errors) {

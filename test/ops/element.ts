@@ -1,9 +1,16 @@
 // Cases of the elementwise ops.
-import * as h from '../../lib/index.js'
+
 import type { Tensor } from '../../lib/index.js'
+import * as h from '../../lib/index.js'
 import { Dense, type ErrorCase, INTEGERS, type OpCase, type OperandSpec } from './case.js'
 
-type UnaryRow = readonly [name: string, op: (x: Tensor) => Tensor, f: (x: number) => number, operand?: Partial<OperandSpec>, more?: Partial<OpCase>]
+type UnaryRow = readonly [
+  name: string,
+  op: (x: Tensor) => Tensor,
+  f: (x: number) => number,
+  operand?: Partial<OperandSpec>,
+  more?: Partial<OpCase>,
+]
 
 const erfSeries = (x: number): number => {
   // erf(x) = 2/sqrt(pi) e^(-x^2) sum_n 2^n x^(2n+1) / (2n+1)!!  (Abramowitz and Stegun 7.1.6)
@@ -19,8 +26,8 @@ const erfSeries = (x: number): number => {
 /** Lanczos, g = 7, n = 9 (Godfrey): 15 digits for positive arguments. */
 const lgammaOf = (x: number): number => {
   const c = [
-    0.99999999999980993, 676.5203681218851, -1259.1392167224028, 771.32342877765313, -176.61502916214059, 12.507343278686905,
-    -0.13857109526572012, 9.9843695780195716e-6, 1.5056327351493116e-7,
+    0.99999999999980993, 676.5203681218851, -1259.1392167224028, 771.32342877765313, -176.61502916214059,
+    12.507343278686905, -0.13857109526572012, 9.9843695780195716e-6, 1.5056327351493116e-7,
   ]
   if (x < 0.5) return Math.log(Math.PI / Math.abs(Math.sin(Math.PI * x))) - lgammaOf(1 - x)
   const sum = c.reduce((total, k, i) => (i === 0 ? k : total + k / (x - 1 + i)), 0)
@@ -90,7 +97,14 @@ const UNARY: readonly UnaryRow[] = [
   ['isFinite', h.isFinite, (x) => Number(Number.isFinite(x)), {}, flat],
 ]
 
-type BinaryRow = readonly [name: string, op: (a: Tensor, b: Tensor) => Tensor, f: (a: number, b: number) => number, a?: Partial<OperandSpec>, b?: Partial<OperandSpec>, more?: Partial<OpCase>]
+type BinaryRow = readonly [
+  name: string,
+  op: (a: Tensor, b: Tensor) => Tensor,
+  f: (a: number, b: number) => number,
+  a?: Partial<OperandSpec>,
+  b?: Partial<OperandSpec>,
+  more?: Partial<OpCase>,
+]
 
 const BINARY: readonly BinaryRow[] = [
   ['add', h.add, (a, b) => a + b],
@@ -136,35 +150,41 @@ const INTEGER_OPS: readonly BinaryRow[] = [
 const flag: Partial<OperandSpec> = { low: 0, high: 2, integers: true, dtype: 'bool' }
 
 export const CASES: readonly OpCase[] = [
-  ...UNARY.map(([name, run, f, operand, more]): OpCase => ({
-    name,
-    operands: [{ shape: [3, 5], ...operand }],
-    run,
-    reference: (x) => x.map(f),
-    ...more,
-  })),
-  ...BINARY.map(([name, run, f, a, b, more]): OpCase => ({
-    name,
-    operands: [
-      { shape: [3, 1, 4], ...a },
-      { shape: [2, 1], ...b },
-    ],
-    run: run as OpCase['run'],
-    reference: (x, y) => zip(x as Dense, y as Dense, f),
-    ...more,
-  })),
-  ...INTEGER_OPS.map(([name, run, f]): OpCase => ({
-    name: `${name} of integers`,
-    operands: [
-      { shape: [5, 3], ...int },
-      { shape: [5, 3], ...int },
-    ],
-    run: run as OpCase['run'],
-    // u8 wraps below zero, so its differences are left to the wrap case.
-    reference: (x, y) => zip(x as Dense, y as Dense, f),
-    dtypes: name === 'sub' ? ['i8', 'i32', 'i64'] : INTEGERS,
-    order: 0,
-  })),
+  ...UNARY.map(
+    ([name, run, f, operand, more]): OpCase => ({
+      name,
+      operands: [{ shape: [3, 5], ...operand }],
+      run,
+      reference: (x) => x.map(f),
+      ...more,
+    }),
+  ),
+  ...BINARY.map(
+    ([name, run, f, a, b, more]): OpCase => ({
+      name,
+      operands: [
+        { shape: [3, 1, 4], ...a },
+        { shape: [2, 1], ...b },
+      ],
+      run: run as OpCase['run'],
+      reference: (x, y) => zip(x as Dense, y as Dense, f),
+      ...more,
+    }),
+  ),
+  ...INTEGER_OPS.map(
+    ([name, run, f]): OpCase => ({
+      name: `${name} of integers`,
+      operands: [
+        { shape: [5, 3], ...int },
+        { shape: [5, 3], ...int },
+      ],
+      run: run as OpCase['run'],
+      // u8 wraps below zero, so its differences are left to the wrap case.
+      reference: (x, y) => zip(x as Dense, y as Dense, f),
+      dtypes: name === 'sub' ? ['i8', 'i32', 'i64'] : INTEGERS,
+      order: 0,
+    }),
+  ),
   {
     name: 'u8 wraps',
     operands: [{ shape: [64], low: 0, high: 256, integers: true }],
@@ -177,20 +197,25 @@ export const CASES: readonly OpCase[] = [
     name: 'where',
     operands: [{ shape: [3, 4], ...flag }, { shape: [4] }, { shape: [3, 1] }],
     run: (condition, a, b) => h.where(condition as Tensor, a as Tensor, b as Tensor),
-    reference: (condition, a, b) => Dense.from([3, 4], ([i, j]) => (condition?.at(i as number, j as number) ? (a?.at(j as number) as number) : (b?.at(i as number, 0) as number))),
+    reference: (condition, a, b) =>
+      Dense.from([3, 4], ([i, j]) =>
+        condition?.at(i as number, j as number) ? (a?.at(j as number) as number) : (b?.at(i as number, 0) as number),
+      ),
   },
-  ...(['logicalAnd', 'logicalOr', 'logicalXor'] as const).map((name): OpCase => ({
-    name,
-    operands: [
-      { shape: [16], ...flag },
-      { shape: [16], ...flag },
-    ],
-    run: (a, b) => h[name](a as Tensor, b as Tensor),
-    reference: (a, b) =>
-      zip(a as Dense, b as Dense, (x, y) => (name === 'logicalAnd' ? x & y : name === 'logicalOr' ? x | y : x ^ y)),
-    dtypes: ['bool'],
-    order: 0,
-  })),
+  ...(['logicalAnd', 'logicalOr', 'logicalXor'] as const).map(
+    (name): OpCase => ({
+      name,
+      operands: [
+        { shape: [16], ...flag },
+        { shape: [16], ...flag },
+      ],
+      run: (a, b) => h[name](a as Tensor, b as Tensor),
+      reference: (a, b) =>
+        zip(a as Dense, b as Dense, (x, y) => (name === 'logicalAnd' ? x & y : name === 'logicalOr' ? x | y : x ^ y)),
+      dtypes: ['bool'],
+      order: 0,
+    }),
+  ),
   {
     name: 'logicalNot',
     operands: [{ shape: [9], ...flag }],
@@ -209,7 +234,12 @@ export const CASES: readonly OpCase[] = [
   {
     name: 'a chain of ops is one program',
     operands: [{ shape: [6, 5] }, { shape: [5] }],
-    run: (x, b) => (x as Tensor).add(b as Tensor).tanh().mul(x as Tensor).sigmoid(),
+    run: (x, b) =>
+      (x as Tensor)
+        .add(b as Tensor)
+        .tanh()
+        .mul(x as Tensor)
+        .sigmoid(),
     reference: (x, b) => zip(x as Dense, b as Dense, (v, w) => 1 / (1 + Math.exp(-Math.tanh(v + w) * v))),
     // Four roundings of f16 and bf16 in a row would be allowed; the program rounds once.
   },
@@ -230,11 +260,31 @@ export const ERRORS: readonly ErrorCase[] = [
     error: h.ShapeError,
     message: /add: shapes do not broadcast: \[3\] and \[2\]/,
   },
-  { name: 'no tensor', call: () => h.add(1, 2), error: h.ArgumentError, message: /add: one of its operands must be a tensor/ },
-  { name: 'not a tensor', call: () => h.exp('x' as never), error: h.ArgumentError, message: /exp: an operand is string/ },
+  {
+    name: 'no tensor',
+    call: () => h.add(1, 2),
+    error: h.ArgumentError,
+    message: /add: one of its operands must be a tensor/,
+  },
+  {
+    name: 'not a tensor',
+    call: () => h.exp('x' as never),
+    error: h.ArgumentError,
+    message: /exp: an operand is string/,
+  },
   { name: 'null', call: () => h.exp(null as never), error: h.ArgumentError, message: /exp: an operand is null/ },
-  { name: 'bool arithmetic', call: () => h.tensor([true]).add(h.tensor([false])), error: h.DTypeError, message: /add: it takes numbers, not bool/ },
-  { name: 'a condition that is no bool', call: () => h.where(h.tensor([1]), 1, 0), error: h.DTypeError, message: /where: the condition is f32/ },
+  {
+    name: 'bool arithmetic',
+    call: () => h.tensor([true]).add(h.tensor([false])),
+    error: h.DTypeError,
+    message: /add: it takes numbers, not bool/,
+  },
+  {
+    name: 'a condition that is no bool',
+    call: () => h.where(h.tensor([1]), 1, 0),
+    error: h.DTypeError,
+    message: /where: the condition is f32/,
+  },
   {
     name: 'a disposed operand',
     call: () => {

@@ -1,6 +1,7 @@
 // Cases of matrix multiplication.
-import * as h from '../../lib/index.js'
+
 import type { Tensor } from '../../lib/index.js'
+import * as h from '../../lib/index.js'
 import { Dense, type ErrorCase, FLOATS, type OpCase } from './case.js'
 
 /** [..., M, K] @ [..., K, N] in doubles, leading axes broadcast. */
@@ -21,26 +22,46 @@ const pick = (x: Dense, index: readonly number[], lead: number): number[] =>
   x.shape.slice(0, -2).map((size, axis) => (size === 1 ? 0 : (index[axis + lead + 2 - x.shape.length] as number)))
 
 const SHAPES: readonly (readonly [readonly number[], readonly number[]])[] = [
-  [[3, 4], [4, 5]],
-  [[1, 7], [7, 1]],
-  [[2, 3, 4], [4, 5]],
-  [[3, 4], [2, 4, 5]],
-  [[2, 1, 3, 4], [3, 4, 2]],
-  [[5, 0], [0, 3]],
+  [
+    [3, 4],
+    [4, 5],
+  ],
+  [
+    [1, 7],
+    [7, 1],
+  ],
+  [
+    [2, 3, 4],
+    [4, 5],
+  ],
+  [
+    [3, 4],
+    [2, 4, 5],
+  ],
+  [
+    [2, 1, 3, 4],
+    [3, 4, 2],
+  ],
+  [
+    [5, 0],
+    [0, 3],
+  ],
 ]
 
 // Halves of the products' roundings add up with K: the atol is that of the largest partial sum in that dtype.
 const HALF = { f16: [2e-3, 4e-3], bf16: [1.6e-2, 3e-2] } as const
 
 export const CASES: readonly OpCase[] = [
-  ...SHAPES.map(([a, b]): OpCase => ({
-    name: `[${a}] x [${b}]`,
-    operands: [{ shape: a }, { shape: b }],
-    run: (x, y) => h.matmul(x as Tensor, y as Tensor),
-    reference: (x, y) => multiply(x as Dense, y as Dense),
-    tolerance: HALF,
-    order: a.includes(0) ? 0 : 2,
-  })),
+  ...SHAPES.map(
+    ([a, b]): OpCase => ({
+      name: `[${a}] x [${b}]`,
+      operands: [{ shape: a }, { shape: b }],
+      run: (x, y) => h.matmul(x as Tensor, y as Tensor),
+      reference: (x, y) => multiply(x as Dense, y as Dense),
+      tolerance: HALF,
+      order: a.includes(0) ? 0 : 2,
+    }),
+  ),
   {
     name: 'exactly representable',
     operands: [
@@ -76,7 +97,13 @@ export const CASES: readonly OpCase[] = [
 export const ERRORS: readonly ErrorCase[] = [
   {
     name: 'inner dimensions',
-    call: () => h.tensor([[1, 2, 3]]).matmul(h.tensor([[1, 2], [3, 4]])),
+    call: () =>
+      h.tensor([[1, 2, 3]]).matmul(
+        h.tensor([
+          [1, 2],
+          [3, 4],
+        ]),
+      ),
     error: h.ShapeError,
     message: /matmul: inner dimensions differ: \[1,3\] x \[2,2\]/,
   },

@@ -1,6 +1,7 @@
 // Cases of the reductions.
-import * as h from '../../lib/index.js'
+
 import type { Tensor } from '../../lib/index.js'
+import * as h from '../../lib/index.js'
 import { Dense, type ErrorCase, FLOATS, forEachIndex, INTEGERS, type OpCase } from './case.js'
 
 type Fold = (elements: readonly number[]) => number
@@ -22,7 +23,13 @@ const total: Fold = (elements) => elements.reduce((a, b) => a + b, 0)
 const average: Fold = (elements) => total(elements) / elements.length
 const spread: Fold = (elements) => total(elements.map((x) => (x - average(elements)) ** 2)) / (elements.length - 1)
 
-type Row = readonly [name: string, op: (x: Tensor, options: h.ReduceOptions) => Tensor, combine: Fold, more?: Partial<OpCase>, apart?: number]
+type Row = readonly [
+  name: string,
+  op: (x: Tensor, options: h.ReduceOptions) => Tensor,
+  combine: Fold,
+  more?: Partial<OpCase>,
+  apart?: number,
+]
 
 const ROWS: readonly Row[] = [
   ['sum', h.sum, total],
@@ -40,30 +47,45 @@ const AXES: readonly (readonly number[])[] = [[0], [1], [2], [0, 2], [0, 1, 2]]
 
 export const CASES: readonly OpCase[] = [
   ...ROWS.flatMap(([name, run, combine, more, apart]) =>
-    AXES.map((axes): OpCase => ({
-      name: `${name} over [${axes}]`,
-      operands: [{ shape: SHAPE, ...(apart ? { apart } : {}) }],
-      run: (x) => run(x as Tensor, { axes, keepDims: axes.length === 2 }),
-      reference: (x) => fold(x as Dense, axes, combine, axes.length === 2),
-      ...more,
-    })),
+    AXES.map(
+      (axes): OpCase => ({
+        name: `${name} over [${axes}]`,
+        operands: [{ shape: SHAPE, ...(apart ? { apart } : {}) }],
+        run: (x) => run(x as Tensor, { axes, keepDims: axes.length === 2 }),
+        reference: (x) => fold(x as Dense, axes, combine, axes.length === 2),
+        ...more,
+      }),
+    ),
   ),
-  ...(['sum', 'prod', 'max', 'min'] as const).map((name): OpCase => ({
-    name: `${name} of integers`,
-    operands: [{ shape: [3, 4], low: 1, high: 4, integers: true }],
-    run: (x) => h[name](x as Tensor, { axes: 1 }),
-    reference: (x) => fold(x as Dense, [1], (e) => (name === 'sum' ? total(e) : name === 'prod' ? e.reduce((a, b) => a * b, 1) : name === 'max' ? Math.max(...e) : Math.min(...e))),
-    dtypes: INTEGERS,
-    order: 0,
-  })),
-  ...(['any', 'all'] as const).map((name): OpCase => ({
-    name,
-    operands: [{ shape: [6, 3], low: 0, high: 2, integers: true }],
-    run: (x) => h[name](x as Tensor, { axes: 1 }),
-    reference: (x) => fold(x as Dense, [1], (e) => Number(name === 'any' ? e.some(Boolean) : e.every(Boolean))),
-    dtypes: ['f32', 'i32', 'bool'],
-    order: 0,
-  })),
+  ...(['sum', 'prod', 'max', 'min'] as const).map(
+    (name): OpCase => ({
+      name: `${name} of integers`,
+      operands: [{ shape: [3, 4], low: 1, high: 4, integers: true }],
+      run: (x) => h[name](x as Tensor, { axes: 1 }),
+      reference: (x) =>
+        fold(x as Dense, [1], (e) =>
+          name === 'sum'
+            ? total(e)
+            : name === 'prod'
+              ? e.reduce((a, b) => a * b, 1)
+              : name === 'max'
+                ? Math.max(...e)
+                : Math.min(...e),
+        ),
+      dtypes: INTEGERS,
+      order: 0,
+    }),
+  ),
+  ...(['any', 'all'] as const).map(
+    (name): OpCase => ({
+      name,
+      operands: [{ shape: [6, 3], low: 0, high: 2, integers: true }],
+      run: (x) => h[name](x as Tensor, { axes: 1 }),
+      reference: (x) => fold(x as Dense, [1], (e) => Number(name === 'any' ? e.some(Boolean) : e.every(Boolean))),
+      dtypes: ['f32', 'i32', 'bool'],
+      order: 0,
+    }),
+  ),
   {
     name: 'sum of nothing',
     operands: [{ shape: [0, 3] }],
@@ -90,7 +112,13 @@ export const CASES: readonly OpCase[] = [
   {
     name: 'a program around a reduction',
     operands: [{ shape: [5, 6] }, { shape: [5] }],
-    run: (x, b) => (x as Tensor).mul(2).tanh().sum({ axes: 1 }).mul(b as Tensor).add(1),
+    run: (x, b) =>
+      (x as Tensor)
+        .mul(2)
+        .tanh()
+        .sum({ axes: 1 })
+        .mul(b as Tensor)
+        .add(1),
     reference: (x, b) => {
       const sums = fold(x as Dense, [1], (e) => total(e.map((v) => Math.tanh(2 * v))))
       return sums.map((s, i) => s * ((b as Dense).data[i] as number) + 1)
@@ -100,7 +128,22 @@ export const CASES: readonly OpCase[] = [
 ]
 
 export const ERRORS: readonly ErrorCase[] = [
-  { name: 'an axis twice', call: () => h.sum(h.tensor([[1]]), { axes: [0, -2] }), error: h.ShapeError, message: /name one twice/ },
-  { name: 'an axis that is not there', call: () => h.max(h.tensor([1]), { axes: 1 }), error: h.ShapeError, message: /max: there is no axis 1/ },
-  { name: 'the largest of nothing', call: () => h.max(h.tensor([], { shape: [0] })), error: h.ShapeError, message: /there is no max of no elements/ },
+  {
+    name: 'an axis twice',
+    call: () => h.sum(h.tensor([[1]]), { axes: [0, -2] }),
+    error: h.ShapeError,
+    message: /name one twice/,
+  },
+  {
+    name: 'an axis that is not there',
+    call: () => h.max(h.tensor([1]), { axes: 1 }),
+    error: h.ShapeError,
+    message: /max: there is no axis 1/,
+  },
+  {
+    name: 'the largest of nothing',
+    call: () => h.max(h.tensor([], { shape: [0] })),
+    error: h.ShapeError,
+    message: /there is no max of no elements/,
+  },
 ]

@@ -2,7 +2,10 @@
 import { describe, expect, it } from 'vitest'
 import { formatDuration, Progress } from '../../lib/train/progress.js'
 
-function recorder(terminal: boolean): { stream: { write(text: string): boolean; isTTY: boolean; columns: number }; text: () => string } {
+function recorder(terminal: boolean): {
+  stream: { write(text: string): boolean; isTTY: boolean; columns: number }
+  text: () => string
+} {
   let written = ''
   return {
     stream: {

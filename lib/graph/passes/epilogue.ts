@@ -26,11 +26,20 @@ export function fuseBias(graph: Graph): Graph {
   const single = (value: Value): boolean => consumers.get(value)?.length === 1 && !roots.has(value)
   return rewrite(graph, (node, inputs) => {
     if (node.op.name !== 'add') return undefined
-    for (const [i, j] of [[0, 1], [1, 0]] as const) {
+    for (const [i, j] of [
+      [0, 1],
+      [1, 0],
+    ] as const) {
       const product = inputs[i] as Value
       const kernel: Node = product.node
       const axis = BIAS_AXIS[kernel.op.name]?.(product.shape.length)
-      if (axis === undefined || !madeBy(product, kernel.op.name) || kernel.params['hasBias'] || !single(node.inputs[i] as Value)) continue
+      if (
+        axis === undefined ||
+        !madeBy(product, kernel.op.name) ||
+        kernel.params['hasBias'] ||
+        !single(node.inputs[i] as Value)
+      )
+        continue
       const bias = vectorAlong(inputs[j] as Value, axis)
       if (!bias || bias.dtype !== product.dtype) continue
       return apply(kernel.op, { ...kernel.params, hasBias: true }, [...kernel.inputs, bias], kernel.region).outputs

@@ -1,7 +1,8 @@
 // Rebuilds a graph node by node; every pass is a rule for it.
-import { apply, Node, reachable, type Value } from '../node.js'
-import { recording, Trace } from '../trace.js'
+
 import type { Graph } from '../lower.js'
+import { apply, type Node, reachable, type Value } from '../node.js'
+import { recording, Trace } from '../trace.js'
 
 /** What stands for a node's outputs, given its rewritten inputs; undefined keeps the op. */
 export type Rule = (node: Node, inputs: readonly Value[]) => readonly Value[] | undefined

@@ -76,7 +76,8 @@ const isSwap = (axes: unknown, rank: number): boolean =>
 function transposedProduct(node: Node, input: Value): Value | undefined {
   const { op, params, inputs, region } = input.node
   if (op.name !== 'matmul' || params['hasBias'] || params['activation'] !== 'none') return undefined
-  if (!isSwap(node.params['axes'], input.shape.length) || inputs.some(({ shape }) => shape.length !== 2)) return undefined
+  if (!isSwap(node.params['axes'], input.shape.length) || inputs.some(({ shape }) => shape.length !== 2))
+    return undefined
   const [a, b] = inputs.map((factor) => {
     const whole = factor.node.op.name === 'permute' && isSwap(factor.node.params['axes'], 2)
     return whole ? (factor.node.inputs[0] as Value) : apply(node.op, { axes: SWAP }, [factor], region).output

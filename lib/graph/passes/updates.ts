@@ -28,10 +28,15 @@ function chunksOf(count: number, groups: readonly (readonly Value[])[]): number[
 
 function splitOne(node: Node, inputs: readonly Value[], scalars: number): readonly Value[] {
   const count = node.params['count'] as number
-  const groups = Array.from({ length: (inputs.length - scalars) / count }, (_, g) => inputs.slice(scalars + g * count, scalars + (g + 1) * count))
+  const groups = Array.from({ length: (inputs.length - scalars) / count }, (_, g) =>
+    inputs.slice(scalars + g * count, scalars + (g + 1) * count),
+  )
   const results = new Array<Value>(node.outputs.length)
   for (const chunk of chunksOf(count, groups)) {
-    const operands = [...inputs.slice(0, scalars), ...groups.flatMap((group) => chunk.map((position) => group[position] as Value))]
+    const operands = [
+      ...inputs.slice(0, scalars),
+      ...groups.flatMap((group) => chunk.map((position) => group[position] as Value)),
+    ]
     const part = apply(node.op, { ...node.params, count: chunk.length }, operands, node.region)
     part.outputs.forEach((output, i) => {
       results[Math.floor(i / chunk.length) * count + (chunk[i % chunk.length] as number)] = output
