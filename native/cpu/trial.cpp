@@ -15,9 +15,9 @@
 namespace heddle {
 namespace {
 
-// A comparison stays near 20 ms: what one candidate may spend; a slower one runs once.
-constexpr double kSecondsPerCandidate = 0.006;
-constexpr int kMostRuns = 20;
+// A comparison stays near 20 ms; where one round takes longer there is one.
+constexpr double kSecondsPerComparison = 0.018;
+constexpr size_t kMostRounds = 15;
 
 /// Memory as pools give it: in huge pages where it is large, because plain pages change which kernel wins.
 class TrialMemory {
@@ -58,16 +58,23 @@ void fill(void* data, const TrialOperand& operand) {
 
 double secondsOf(Kernel& kernel, const RunOperands& operands) {
   using Clock = std::chrono::steady_clock;
-  double best = 1e30, spent = 0;
-  for (int i = 0; i < kMostRuns && spent < kSecondsPerCandidate; i++) {
-    const auto start = Clock::now();
-    kernel.run(operands);
-    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    best = std::min(best, seconds);
-    spent += seconds;
-  }
-  return best;
+  const auto start = Clock::now();
+  kernel.run(operands);
+  return std::chrono::duration<double>(Clock::now() - start).count();
 }
+
+double median(std::vector<double>& values) {
+  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
+  return values[values.size() / 2];
+}
+
+/// A candidate with its scratch memory and the seconds of its runs.
+struct Candidate {
+  size_t position;
+  std::unique_ptr<Kernel> kernel;
+  TrialMemory workspace;
+  std::vector<double> seconds;
+};
 
 size_t compare(const std::vector<TrialFactory>& factories, const std::vector<TrialOperand>& inputs,
                const std::vector<TrialOperand>& outputs) {
@@ -83,19 +90,27 @@ size_t compare(const std::vector<TrialFactory>& factories, const std::vector<Tri
     memory.emplace_back(operand.elements * static_cast<size_t>(bytesOf(operand.dtype)));
     outputPointers.push_back(memory.back().data());
   }
-  size_t winner = 0;
-  double best = 1e30;
+  std::vector<Candidate> candidates;
   for (size_t i = 0; i < factories.size(); i++) {
-    const auto kernel = factories[i]();
+    auto kernel = factories[i]();
     if (!kernel) continue;
-    const TrialMemory workspace(kernel->workspaceBytes());
-    const double seconds = secondsOf(*kernel, {inputPointers, outputPointers, workspace.data()});
-    if (seconds < best) {
-      best = seconds;
-      winner = i;
-    }
+    const size_t workspaceBytes = kernel->workspaceBytes();
+    candidates.push_back({i, std::move(kernel), TrialMemory(workspaceBytes), {}});
   }
-  return winner;
+  if (candidates.size() == 1) return candidates.front().position;
+  // In turns, so that a disturbance meets all of them, and by the median, so that one of it decides nothing. The first
+  // round only warms up, unless it has taken all the time there is.
+  double spent = 0;
+  for (size_t round = 0; round <= kMostRounds && (round < 1 || spent < kSecondsPerComparison); round++)
+    for (Candidate& candidate : candidates) {
+      const double seconds = secondsOf(*candidate.kernel, {inputPointers, outputPointers, candidate.workspace.data()});
+      if (round == 1) candidate.seconds.clear();
+      candidate.seconds.push_back(seconds);
+      spent += seconds;
+    }
+  return std::min_element(candidates.begin(), candidates.end(),
+                          [](Candidate& a, Candidate& b) { return median(a.seconds) < median(b.seconds); })
+      ->position;
 }
 
 }  // namespace
