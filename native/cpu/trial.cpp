@@ -1,6 +1,7 @@
 // Times the kernels of one problem and remembers the winner.
 #include "trial.h"
 
+#include <malloc.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -76,6 +77,13 @@ struct Candidate {
   std::vector<double> seconds;
 };
 
+/// Having freed large blocks once, glibc keeps later ones: megabytes of trials would stay with the process.
+void releaseFreedMemory() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+}
+
 size_t compare(const std::vector<TrialFactory>& factories, const std::vector<TrialOperand>& inputs,
                const std::vector<TrialOperand>& outputs) {
   std::vector<TrialMemory> memory;
@@ -121,7 +129,10 @@ std::unique_ptr<Kernel> makeFastest(const std::string& key, const std::vector<Tr
   static std::map<std::string, size_t> winners;
   const std::lock_guard<std::mutex> lock(mutex);
   auto known = winners.find(key);
-  if (known == winners.end()) known = winners.emplace(key, compare(factories, inputs, outputs)).first;
+  if (known == winners.end()) {
+    known = winners.emplace(key, compare(factories, inputs, outputs)).first;
+    releaseFreedMemory();
+  }
   return factories[known->second]();
 }
 
