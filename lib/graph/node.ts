@@ -131,7 +131,7 @@ function commonDevice(op: Op, inputs: readonly Value[]): Device | undefined {
     if (!node.device) continue
     if (found && found !== node.device) {
       throw new DeviceError(
-        `${op.name}: its operands are on different devices, ${found} and ${node.device}; move one with to()`,
+        `${op.name}: its operands are on different devices, ${found} and ${node.device}; make them on one`,
       )
     }
     found = node.device

@@ -107,9 +107,7 @@ const bytes = (value: Value): number => sizeOf(value.shape) * bytesOf(value.dtyp
 function deviceOf(values: readonly Value[], label: string): Device {
   const devices = new Set(values.flatMap(({ node }) => node.device ?? []))
   if (devices.size > 1) {
-    throw new DeviceError(
-      `${label}: it uses values of several devices (${[...devices].join(', ')}); move them with to()`,
-    )
+    throw new DeviceError(`${label}: it uses values of several devices (${[...devices].join(', ')}); make them on one`)
   }
   return [...devices][0] ?? defaultDevice()
 }
