@@ -46,6 +46,7 @@ function tensorsIn(value: unknown, found: Set<Tensor>): Set<Tensor> {
  * @example const accuracy = await scope(async () => (await (await evaluate(x, y)).item()))
  */
 export async function scope<T>(fn: () => T | Promise<T>): Promise<T> {
+  if (typeof fn !== 'function') throw new ArgumentError(`scope: expected a function, got ${describe(fn)}.`)
   const outer = scopes.getStore()
   const made: Tensor[] = []
   try {

@@ -58,6 +58,7 @@ describe('every function', () => {
       try {
         const result: unknown = (call as (...args: unknown[]) => unknown)(...make())
         if (result instanceof h.Tensor) await result.data()
+        else if (result instanceof Promise) await result
       } catch (error) {
         if (!(error instanceof h.HeddleError) || error instanceof h.InternalError)
           expect.fail(`given ${what}: ${String(error)}`)
