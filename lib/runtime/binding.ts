@@ -5,9 +5,15 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { SCHEMA_HASH } from '../schema/hash.gen.js'
 
+/** The kinds of device there are libraries for. */
+export const DEVICE_KINDS = ['cpu', 'cuda'] as const
+export type DeviceKind = (typeof DEVICE_KINDS)[number]
+
 export interface DeviceDescription {
+  /** Its number in every other call. */
+  readonly index: number
   readonly name: string
-  readonly kind: 'cpu'
+  readonly kind: DeviceKind
   /** Compute threads in use. */
   readonly threads: number
   /** The widest instruction set the kernels use. */
@@ -50,7 +56,8 @@ export interface Failure {
  */
 export interface Binding {
   readonly schemaHash: string
-  devices(): DeviceDescription[]
+  /** The devices of a kind; its library is opened by the first call. Throws where there is none that can be used. */
+  devices(kind: DeviceKind): DeviceDescription[]
   /** A buffer of undefined contents. */
   alloc(device: number, bytes: number, label: string): number
   /** Drops the handle; queued work keeps the memory. */

@@ -1,7 +1,15 @@
 // Devices: finding them, the default one, their memory, and the queue of work each one executes in order.
 
 import { describe } from '../schema/describe.js'
-import { type Binding, binding, type DeviceStatistics, type Failure } from './binding.js'
+import {
+  type Binding,
+  binding,
+  DEVICE_KINDS,
+  type DeviceDescription,
+  type DeviceKind,
+  type DeviceStatistics,
+  type Failure,
+} from './binding.js'
 import { ArgumentError, DeviceError, errorOfCode, type HeddleError, native } from './errors.js'
 
 interface Pending {
@@ -71,12 +79,22 @@ export class Device {
   /** Tickets of runs that have not finished, oldest first. */
   private readonly running: Promise<unknown>[] = []
 
-  constructor(
-    readonly index: number,
-    readonly name: string,
-    readonly threads: number,
-    readonly instructionSet: string,
-  ) {}
+  readonly index: number
+  readonly name: string
+  readonly kind: DeviceKind
+  /** Host threads its kernels use. */
+  readonly threads: number
+  /** The widest instruction set its kernels use; for a GPU its name and architecture. */
+  readonly instructionSet: string
+
+  /** @internal Devices come from `device`. */
+  constructor(description: DeviceDescription) {
+    this.index = description.index
+    this.name = description.name
+    this.kind = description.kind
+    this.threads = description.threads
+    this.instructionSet = description.instructionSet
+  }
 
   /** Notes a run; it counts against the runs in flight until it settles, well or badly. */
   track(run: Promise<unknown>): void {
@@ -125,23 +143,61 @@ export class Device {
   }
 }
 
-let devices: Device[] | undefined
+const opened = new Map<DeviceKind, readonly Device[]>()
 
-/** Every device of this machine. */
-export function listDevices(): readonly Device[] {
-  devices ??= native(() => library().devices()).map(
-    (found, index) => new Device(index, found.name, found.threads, found.instructionSet),
-  )
+/** The devices of a kind, whose library is opened by the first call. Throws `DeviceError` with the reason where none is. */
+function devicesOf(kind: DeviceKind): readonly Device[] {
+  let devices = opened.get(kind)
+  if (!devices) {
+    devices = openDevices(kind).map((found) => new Device(found))
+    opened.set(kind, devices)
+  }
   return devices
 }
 
-/** The device of that name (`cpu`). Throws `DeviceError` where there is none; never another one instead. */
+function openDevices(kind: DeviceKind): readonly DeviceDescription[] {
+  try {
+    return native(() => library().devices(kind))
+  } catch (error) {
+    throw new DeviceError(`device: '${kind}' cannot be used: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+/** Every device of this machine that can be used. */
+export function listDevices(): readonly Device[] {
+  return DEVICE_KINDS.flatMap((kind) => {
+    try {
+      return devicesOf(kind)
+    } catch (error) {
+      if (error instanceof DeviceError) return []
+      throw error
+    }
+  })
+}
+
+/** The device's kind and number in its name: `cpu`, `cuda` (the first one), `cuda:1`. */
+const NAME = /^([a-z]+)(?::(0|[1-9]\d*))?$/
+
+/**
+ * The device of that name: `cpu`, `cuda` or `cuda:0`, `cuda:1` and so on. `auto` gives the first `cuda` device where
+ * one can be used, else `cpu`: the result's `name` says which. Throws `DeviceError` with the reason where a device
+ * cannot be used; never gives another one instead.
+ */
 export function device(name: string): Device {
-  const found = listDevices().find((candidate) => candidate.name === name)
+  if (name === 'auto') return listDevices().find(({ kind }) => kind === 'cuda') ?? device('cpu')
+  const [, kind, position = '0'] = (typeof name === 'string' && NAME.exec(name)) || []
+  const known = DEVICE_KINDS.find((candidate) => candidate === kind)
+  if (!known) {
+    const given = typeof name === 'string' ? `'${name}'` : describe(name)
+    throw new DeviceError(
+      `device: there is no device ${given}; devices are called ${DEVICE_KINDS.join(', ')}, cuda:1 and so on, or auto`,
+    )
+  }
+  const devices = devicesOf(known)
+  const found = devices[Number(position)]
   if (found) return found
-  const names = listDevices().map((candidate) => candidate.name)
   throw new DeviceError(
-    `device: there is no device ${typeof name === 'string' ? `'${name}'` : describe(name)} here; this build has ${names.join(', ')}`,
+    `device: there is no device '${name}' here; there are ${devices.map(({ name }) => name).join(', ')}`,
   )
 }
 

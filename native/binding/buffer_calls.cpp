@@ -32,7 +32,7 @@ napi_value write(const Arguments& arguments) {
   Device& device = *target.device;
   checkRange(arguments, *target.buffer, byteOffset, source.size());
   // Only this thread queues jobs on its buffers, so an idle one stays idle while it is written here.
-  if (target.buffer->idle()) {
+  if (target.buffer->idle() && !device.backend.asynchronous()) {
     writeBuffer(device.backend, *target.buffer, byteOffset, source);
     return number(arguments.env, 0);
   }

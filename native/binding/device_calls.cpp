@@ -14,11 +14,12 @@ Device& deviceArgument(const Arguments& arguments) { return Devices::ofProcess()
 
 napi_value devices(const Arguments& arguments) {
   const napi_env env = arguments.env;
-  const size_t count = Devices::ofProcess().count();
-  napi_value result = list(env, count);
-  for (size_t i = 0; i < count; i++) {
-    const DeviceDescription description = Devices::ofProcess().at(i).backend.describe();
+  const std::vector<size_t> positions = Devices::ofProcess().open(arguments.text(0, "kind"));
+  napi_value result = list(env, positions.size());
+  for (size_t i = 0; i < positions.size(); i++) {
+    const DeviceDescription description = Devices::ofProcess().at(positions[i]).backend.describe();
     napi_value device = object(env);
+    set(env, device, "index", number(env, static_cast<double>(positions[i])));
     set(env, device, "name", text(env, description.name));
     set(env, device, "kind", text(env, description.kind));
     set(env, device, "threads", number(env, description.threads));

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstring>
+#include <memory>
 #include <string>
 
 #include "kernel.h"
@@ -16,7 +18,25 @@ struct DeviceDescription {
   size_t memoryBytes;          // what the device (or the container it runs in) has in all
 };
 
-/// A device's memory and kernels. One object per process, never destroyed.
+/// Work a device was given; any one thread may wait for it.
+class Fence {
+ public:
+  virtual ~Fence() = default;
+  /// Throws StepError where a kernel of the run before it found its input wrong, or the device is lost.
+  virtual void wait() = 0;
+};
+
+/// Bytes on their way to the host.
+class Download {
+ public:
+  virtual ~Download() = default;
+  /// Hands them over. To be called once the work queued up to the download is done.
+  virtual void deliver(void* host) = 0;
+};
+
+/// A device's memory and kernels. One object per device and process, never destroyed. Calls come from the device's
+/// executor thread, but for `describe`, `kernels` and the memory's, which come from any, and what fences and downloads
+/// do.
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -28,15 +48,48 @@ class Backend {
   virtual void* allocate(size_t bytes) noexcept = 0;
   virtual void free(void* memory, size_t bytes) noexcept = 0;
 
+  /// `host` may change as soon as the call returns.
   virtual void upload(void* device, const void* host, size_t bytes) = 0;
-  virtual void download(void* host, const void* device, size_t bytes) = 0;
+  virtual std::unique_ptr<Download> download(const void* device, size_t bytes) = 0;
+
+  /// Whether kernels, uploads and downloads are only queued on the device, in order: `fence` then tells when they are
+  /// done. Where not, everything is done when its call returns, and uploads may come from any thread.
+  virtual bool asynchronous() const { return false; }
+  /// Called as a thread starts that will use the device.
+  virtual void enterThread() {}
+  /// Called before a run and before each of its steps, so that what kernels find wrong can name the step.
+  virtual void beginRun() {}
+  virtual void beginStep(int64_t step) { (void)step; }
+  /// What was queued so far; of asynchronous backends only.
+  virtual std::unique_ptr<Fence> fence() { return nullptr; }
 
   /// Called on the executor thread: as it starts, with the described count, and whenever the user changes it.
   virtual void setThreads(int threads) = 0;
 };
 
-/// What a backend's library exports. Returns nullptr with a sentence in `error` where the device cannot be used.
-using BackendOpen = Backend* (*)(char* error, size_t errorLength) noexcept;
+/// A backend whose memory is the host's and whose work is done when its call returns.
+class HostBackend : public Backend {
+ public:
+  void upload(void* device, const void* host, size_t bytes) override { std::memcpy(device, host, bytes); }
+  std::unique_ptr<Download> download(const void* device, size_t bytes) override {
+    return std::make_unique<Copy>(device, bytes);
+  }
+
+ private:
+  class Copy : public Download {
+   public:
+    Copy(const void* source, size_t bytes) : source_(source), bytes_(bytes) {}
+    void deliver(void* host) override { std::memcpy(host, source_, bytes_); }
+
+   private:
+    const void* source_;
+    size_t bytes_;
+  };
+};
+
+/// What a backend's library exports. Fills `devices` with up to `capacity` of them and returns how many; 0 with a
+/// sentence in `error` where there is none that can be used.
+using BackendOpen = size_t (*)(Backend** devices, size_t capacity, char* error, size_t errorLength) noexcept;
 inline constexpr const char* kBackendOpenSymbol = "heddle_backend_open";
 
 }  // namespace heddle

@@ -25,16 +25,27 @@ std::string besideThisLibrary(const std::string& name) {
   return path.substr(0, path.rfind('/') + 1) + name;
 }
 
-Backend& openBackend(const std::string& library) {
-  const std::string path = besideThisLibrary(library);
+constexpr size_t kMostDevices = 64;
+
+/// The library of a kind of device, beside this one. A stand-in for CUDA that runs on the host, made for tests, is
+/// opened only where it is asked for, and says what it is.
+std::string libraryOf(const std::string& kind) {
+  const char* emulation = std::getenv("HEDDLE_CUDA_EMULATION");
+  const bool emulated = kind == "cuda" && emulation && std::string(emulation) == "1";
+  return besideThisLibrary((emulated ? "../Emulation/libheddle-" : "libheddle-") + kind + ".so");
+}
+
+std::vector<Backend*> openBackend(const std::string& kind) {
+  const std::string path = libraryOf(kind);
   void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-  if (!handle) throw Error(ErrorCode::unsupported, "the backend " + library + " cannot be loaded: " + dlerror());
+  if (!handle) throw Error(ErrorCode::unsupported, "the " + kind + " backend's library cannot be loaded: " + dlerror());
   const auto open = reinterpret_cast<BackendOpen>(dlsym(handle, kBackendOpenSymbol));
-  if (!open) throw Error(ErrorCode::unsupported, "the backend " + library + " does not export " + kBackendOpenSymbol);
-  char error[512] = "";
-  Backend* backend = open(error, sizeof error);
-  if (!backend) throw Error(ErrorCode::unsupported, "the backend " + library + " did not open: " + error);
-  return *backend;
+  if (!open) throw Error(ErrorCode::unsupported, path + " does not export " + kBackendOpenSymbol);
+  Backend* found[kMostDevices];
+  char error[2048] = "";
+  const size_t count = open(found, kMostDevices, error, sizeof error);
+  if (count == 0) throw Error(ErrorCode::unsupported, error);
+  return {found, found + count};
 }
 
 }  // namespace
@@ -61,24 +72,23 @@ void Devices::cancel(const std::shared_ptr<Client>& client) {
   for (const auto& device : devices_) device->executor.cancel(client);
 }
 
-void Devices::open() {
-  if (!devices_.empty()) return;
-  limitSpinning();
-  devices_.push_back(std::make_unique<Device>(openBackend("libheddle-cpu.so")));
-}
-
-size_t Devices::count() {
+std::vector<size_t> Devices::open(const std::string& kind) {
   const std::lock_guard lock(mutex_);
-  open();
-  return devices_.size();
+  if (const auto found = opened_.find(kind); found != opened_.end()) return found->second;
+  limitSpinning();
+  std::vector<size_t> positions;
+  for (Backend* backend : openBackend(kind)) {
+    positions.push_back(devices_.size());
+    devices_.push_back(std::make_unique<Device>(*backend));
+  }
+  return opened_[kind] = positions;
 }
 
 Device& Devices::at(size_t index) {
   const std::lock_guard lock(mutex_);
-  open();
   if (index >= devices_.size())
-    throw Error(ErrorCode::invalidArgument,
-                "there is no device " + std::to_string(index) + ": there are " + std::to_string(devices_.size()));
+    throw Error(ErrorCode::invalidArgument, "there is no device " + std::to_string(index) + ": " +
+                                                std::to_string(devices_.size()) + " have been opened");
   return *devices_[index];
 }
 

@@ -1,8 +1,10 @@
 // The devices of this process: backends found beside the addon, opened at first use, shared by every environment.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "device.h"
@@ -19,15 +21,15 @@ class Devices {
   /// Ends what a client has queued anywhere.
   void cancel(const std::shared_ptr<Client>& client);
 
-  /// Opens the backends at the first call. Throws Error where a backend's library cannot be loaded.
-  size_t count();
+  /// The positions of a backend's devices (`cpu`, `cuda`), which its first call opens. Throws Error where the backend's
+  /// library cannot be loaded or finds no device it can use; a later call tries again.
+  std::vector<size_t> open(const std::string& kind);
   Device& at(size_t index);
 
  private:
-  void open();
-
   std::mutex mutex_;
   std::vector<std::unique_ptr<Device>> devices_;
+  std::map<std::string, std::vector<size_t>> opened_;
   size_t environments_ = 0;
 };
 

@@ -36,6 +36,12 @@ class __attribute__((visibility("default"))) Error : public std::runtime_error {
   const ErrorCode code;
 };
 
+/// What a step of a plan threw, and which step it was; -1 where no step is to blame.
+struct __attribute__((visibility("default"))) StepError {
+  Error error;
+  int64_t step;
+};
+
 /// Why a job did not deliver. Buffers it should have written carry it, and so do the jobs that read those.
 struct Failure {
   ErrorCode code;

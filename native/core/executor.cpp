@@ -1,6 +1,7 @@
 // The queue, its thread, and how work ends when its client goes.
 #include "executor.h"
 
+#include <sched.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -11,9 +12,16 @@ namespace heddle {
 
 namespace {
 
-// Below the event loop, whose thread must stay responsive while every core computes. On Linux a thread hands its
-// niceness to the threads it makes, so OpenMP's team inherits it.
+// Below the event loop, whose thread must stay responsive while every core computes; and as a batch thread, which does
+// not interrupt whoever runs when it wakes up, so that a call that queues work returns before the work takes its core.
+// On Linux a thread hands both to the threads it makes, so OpenMP's team inherits them.
 constexpr int kNiceness = 10;
+
+void stepBack() {
+  setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kNiceness);
+  const sched_param none{};
+  sched_setscheduler(0, SCHED_BATCH, &none);
+}
 
 }  // namespace
 
@@ -25,9 +33,11 @@ void Executor::start() {
                 "worker_threads, or start a fresh process with child_process");
   }
   stopping_ = false;
+  startedAll_ = false;
   process_ = getpid();
   try {
     thread_ = std::thread([this] { loop(); });
+    if (backend_.asynchronous()) finisher_ = std::thread([this] { finishLoop(); });
   } catch (const std::system_error& error) {
     throw Error(ErrorCode::internal, std::string("the device's thread could not be started: ") + error.what());
   }
@@ -63,7 +73,7 @@ void Executor::cancel(const std::shared_ptr<Client>& client) {
 }
 
 void Executor::stop() {
-  std::thread thread;
+  std::thread thread, finisher;
   std::deque<std::unique_ptr<Job>> dropped;
   {
     const std::lock_guard lock(mutex_);
@@ -71,9 +81,11 @@ void Executor::stop() {
     stopping_ = true;
     dropped.swap(jobs_);
     thread.swap(thread_);
+    finisher.swap(finisher_);
     arrived_.notify_one();
   }
   thread.join();
+  if (finisher.joinable()) finisher.join();
 }
 
 size_t Executor::queued() const {
@@ -82,7 +94,8 @@ size_t Executor::queued() const {
 }
 
 void Executor::loop() {
-  setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kNiceness);
+  stepBack();
+  backend_.enterThread();
   backend_.setThreads(backend_.describe().threads);
   std::unique_lock lock(mutex_);
   for (;;) {
@@ -94,38 +107,80 @@ void Executor::loop() {
       task();
       lock.lock();
     } else if (!jobs_.empty()) {
-      std::unique_ptr<Job> job = std::move(jobs_.front());
+      Started started{std::move(jobs_.front()), nullptr, nullptr};
       jobs_.pop_front();
-      running_ = 1;
-      touched_ = job->touchesClient() ? job->client.get() : nullptr;
+      running_++;
       lock.unlock();
-      execute(std::move(job));
-      lock.lock();
-      running_ = 0;
+      try {
+        started.failure = started.job->start();
+        if (backend_.asynchronous()) started.fence = backend_.fence();
+      } catch (const std::exception& error) {
+        started.failure =
+            std::make_shared<const Failure>(Failure{ErrorCode::internal, error.what(), started.job->ticket, -1, false});
+      }
+      if (!backend_.asynchronous()) {
+        finish(std::move(started));
+        lock.lock();
+      } else {
+        lock.lock();
+        finishing_.push_back(std::move(started));
+        started_.notify_one();
+      }
     } else {
+      startedAll_ = true;
+      started_.notify_one();
       return;
     }
   }
 }
 
-void Executor::execute(std::unique_ptr<Job> job) {
-  FailurePointer failure;
-  try {
-    failure = job->execute();
-  } catch (const std::exception& error) {
-    failure = std::make_shared<const Failure>(Failure{ErrorCode::internal, error.what(), job->ticket, -1, false});
+void Executor::finishLoop() {
+  stepBack();
+  backend_.enterThread();
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    started_.wait(lock, [&] { return startedAll_ || !finishing_.empty(); });
+    if (finishing_.empty()) return;
+    Started started = std::move(finishing_.front());
+    finishing_.pop_front();
+    lock.unlock();
+    finish(std::move(started));
+    lock.lock();
   }
-  const std::shared_ptr<Client> client = job->client;
-  const uint64_t ticket = job->ticket;
+}
+
+void Executor::finish(Started started) {
+  Job& job = *started.job;
+  std::unique_ptr<StepError> found;
+  try {
+    if (started.fence) started.fence->wait();
+  } catch (const StepError& thrown) {
+    found = std::make_unique<StepError>(thrown);
+  }
+  const std::shared_ptr<Client> client = job.client;
+  const uint64_t ticket = job.ticket;
+  bool gone = false;
+  if (job.touchesClient()) {
+    // Either the client is found gone here, or who ends it waits until the job is done with its memory.
+    const std::lock_guard lock(mutex_);
+    gone = client->cancelled;
+    if (!gone) touched_ = client.get();
+  }
+  try {
+    if (!started.failure && !gone) started.failure = job.finish(found.get());
+  } catch (const std::exception& error) {
+    started.failure = std::make_shared<const Failure>(Failure{ErrorCode::internal, error.what(), ticket, -1, false});
+  }
   // Buffers are released first: who hears of the job may find them idle.
-  job.reset();
+  started.fence.reset();
+  started.job.reset();
   {
     const std::lock_guard lock(mutex_);
     touched_ = nullptr;
-    running_ = 0;
+    running_--;
   }
   finished_.notify_all();
-  if (!client->cancelled) client->settle(ticket, std::move(failure));
+  if (!client->cancelled) client->settle(ticket, std::move(started.failure));
 }
 
 }  // namespace heddle

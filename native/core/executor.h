@@ -1,4 +1,5 @@
-// One thread per device that runs queued jobs in order, for every environment of the process.
+// One thread per device that runs queued jobs in order, for every environment of the process; and, where the device
+// only queues work, a second one that waits for it and finishes the jobs.
 #pragma once
 
 #include <sys/types.h>
@@ -35,21 +36,33 @@ class Executor {
   size_t queued() const;
 
  private:
+  /// A job given to the device, in order.
+  struct Started {
+    std::unique_ptr<Job> job;
+    FailurePointer failure;
+    std::unique_ptr<Fence> fence;  // none where the device was done at once
+  };
+
   void start();
   void loop();
-  void execute(std::unique_ptr<Job> job);
+  void finishLoop();
+  void finish(Started started);
 
   Backend& backend_;
   mutable std::mutex mutex_;
   std::condition_variable arrived_;
+  std::condition_variable started_;
   std::condition_variable finished_;
   std::deque<std::unique_ptr<Job>> jobs_;
   std::deque<std::function<void()>> tasks_;
-  Client* touched_ = nullptr;  // the client whose memory the job in progress writes
-  size_t running_ = 0;
+  std::deque<Started> finishing_;
+  Client* touched_ = nullptr;  // the client whose memory a job writes just now
+  size_t running_ = 0;         // jobs taken from the queue and not settled yet
   bool stopping_ = false;
+  bool startedAll_ = false;  // nothing more comes into `finishing_`
   std::thread thread_;
-  pid_t process_ = 0;  // the one the thread was started in
+  std::thread finisher_;  // of asynchronous devices
+  pid_t process_ = 0;     // the one the thread was started in
 };
 
 }  // namespace heddle

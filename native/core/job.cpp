@@ -3,53 +3,82 @@
 
 namespace heddle {
 
-RunJob::RunJob(std::shared_ptr<Client> client, uint64_t ticket, std::shared_ptr<Plan> plan, std::vector<BufferUse> uses,
-               BufferPointer arena)
+FailurePointer Job::finish(const StepError* found) {
+  if (!found) return nullptr;
+  return std::make_shared<const Failure>(Failure{found->error.code, found->error.what(), ticket, found->step, false});
+}
+
+RunJob::RunJob(std::shared_ptr<Client> client, uint64_t ticket, Backend& backend, std::shared_ptr<Plan> plan,
+               std::vector<BufferUse> uses, BufferPointer arena)
     : Job(std::move(client), ticket),
+      backend_(backend),
       plan_(std::move(plan)),
       placement_(plan_->placement()),
       uses_(std::move(uses)),
       arena_(std::move(arena)) {}
 
-FailurePointer RunJob::execute() {
-  const auto storages = plan_->callerStorages();
-  std::vector<void*> caller;
-  caller.reserve(uses_.size());
-  for (size_t i = 0; i < uses_.size(); i++) {
-    if (storages[i].kind != StorageKind::output && uses_[i]->failure) {
-      const FailurePointer failure = uses_[i]->failure;
-      fail(failure);
-      return failure;
-    }
-    caller.push_back(uses_[i]->data);
-  }
-  try {
-    plan_->run(caller, arena_ ? static_cast<char*>(arena_->data) : nullptr, *placement_, client->cancelled);
-    return nullptr;
-  } catch (const StepError& thrown) {
-    const bool stateLost = thrown.step >= plan_->firstCellWrite();
-    const auto failure = std::make_shared<const Failure>(
-        Failure{thrown.error.code, thrown.error.what(), ticket, thrown.step, stateLost});
-    fail(failure);
-    for (size_t i = 0; stateLost && i < uses_.size(); i++)
-      if (storages[i].kind == StorageKind::cell && storages[i].written) uses_[i]->failure = failure;
+FailurePointer RunJob::start() {
+  if (const FailurePointer failure = inherited()) {
+    mark(failure, false);
     return failure;
   }
+  std::vector<void*> caller;
+  caller.reserve(uses_.size());
+  for (const BufferUse& use : uses_) caller.push_back(use->data);
+  try {
+    plan_->run(backend_, caller, arena_ ? static_cast<char*>(arena_->data) : nullptr, *placement_, client->cancelled);
+    return nullptr;
+  } catch (const StepError& thrown) {
+    return fail(thrown, false);
+  }
 }
 
-void RunJob::fail(const FailurePointer& failure) {
+FailurePointer RunJob::finish(const StepError* found) {
+  if (found) return fail(*found, true);
+  // What an operand lacks may have come out only after this run was queued behind the one that should have made it.
+  const FailurePointer failure = backend_.asynchronous() ? inherited() : nullptr;
+  if (failure) mark(failure, true);
+  return failure;
+}
+
+FailurePointer RunJob::inherited() const {
   const auto storages = plan_->callerStorages();
   for (size_t i = 0; i < uses_.size(); i++)
-    if (storages[i].kind == StorageKind::output) uses_[i]->failure = failure;
-}
-
-FailurePointer ReadJob::execute() {
-  if (use_->failure) return use_->failure;
-  if (!target_.empty()) backend_.download(target_.data(), static_cast<char*>(use_->data) + byteOffset_, target_.size());
+    if (storages[i].kind != StorageKind::output && uses_[i]->failure) return uses_[i]->failure;
   return nullptr;
 }
 
-FailurePointer WriteJob::execute() {
+/// A run that goes wrong on the device has gone through all its steps; on the host it ends at the one that threw.
+FailurePointer RunJob::fail(const StepError& thrown, bool ranWhole) {
+  const bool stateLost = plan_->firstCellWrite() <= (ranWhole ? plan_->stepCount() - 1 : thrown.step);
+  const auto failure =
+      std::make_shared<const Failure>(Failure{thrown.error.code, thrown.error.what(), ticket, thrown.step, stateLost});
+  mark(failure, stateLost);
+  return failure;
+}
+
+void RunJob::mark(const FailurePointer& failure, bool stateLost) {
+  const auto storages = plan_->callerStorages();
+  for (size_t i = 0; i < uses_.size(); i++)
+    if (storages[i].kind == StorageKind::output ||
+        (stateLost && storages[i].kind == StorageKind::cell && storages[i].written))
+      uses_[i]->failure = failure;
+}
+
+FailurePointer ReadJob::start() {
+  if (use_->failure) return use_->failure;
+  if (!target_.empty()) download_ = backend_.download(static_cast<char*>(use_->data) + byteOffset_, target_.size());
+  return nullptr;
+}
+
+FailurePointer ReadJob::finish(const StepError* found) {
+  if (found) return Job::finish(found);
+  if (use_->failure) return use_->failure;
+  if (download_) download_->deliver(target_.data());
+  return nullptr;
+}
+
+FailurePointer WriteJob::start() {
   writeBuffer(backend_, *use_, byteOffset_, staged_);
   return nullptr;
 }

@@ -24,9 +24,11 @@ class Job {
  public:
   Job(std::shared_ptr<Client> client, uint64_t ticket) : client(std::move(client)), ticket(ticket) {}
   virtual ~Job() = default;
-  /// Why the job did not deliver; nullptr where it did.
-  virtual FailurePointer execute() = 0;
-  /// Whether it writes memory that goes with its client, so that the client must not go while it runs.
+  /// Does the job, or queues it on an asynchronous device. Why it failed; nullptr where it did not.
+  virtual FailurePointer start() = 0;
+  /// What is left to do once the device has done its part; `found` is what went wrong there. Why the job failed.
+  virtual FailurePointer finish(const StepError* found);
+  /// Whether finishing writes memory that goes with its client, so that the client must not go meanwhile.
   virtual bool touchesClient() const { return false; }
 
   const std::shared_ptr<Client> client;
@@ -36,13 +38,18 @@ class Job {
 /// Runs a plan. `uses` are the caller's storages in order.
 class RunJob : public Job {
  public:
-  RunJob(std::shared_ptr<Client> client, uint64_t ticket, std::shared_ptr<Plan> plan, std::vector<BufferUse> uses,
-         BufferPointer arena);
-  FailurePointer execute() override;
+  RunJob(std::shared_ptr<Client> client, uint64_t ticket, Backend& backend, std::shared_ptr<Plan> plan,
+         std::vector<BufferUse> uses, BufferPointer arena);
+  FailurePointer start() override;
+  FailurePointer finish(const StepError* found) override;
 
  private:
-  void fail(const FailurePointer& failure);
+  /// The failure of an operand that is read.
+  FailurePointer inherited() const;
+  FailurePointer fail(const StepError& thrown, bool ranWhole);
+  void mark(const FailurePointer& failure, bool stateLost);
 
+  Backend& backend_;
   std::shared_ptr<Plan> plan_;
   std::shared_ptr<const Placement> placement_;
   std::vector<BufferUse> uses_;
@@ -58,7 +65,8 @@ class ReadJob : public Job {
         use_(std::move(buffer)),
         byteOffset_(byteOffset),
         target_(target) {}
-  FailurePointer execute() override;
+  FailurePointer start() override;
+  FailurePointer finish(const StepError* found) override;
   bool touchesClient() const override { return true; }
 
  private:
@@ -66,6 +74,7 @@ class ReadJob : public Job {
   BufferUse use_;
   size_t byteOffset_;
   std::span<std::byte> target_;
+  std::unique_ptr<Download> download_;
 };
 
 /// Writes a staged copy of the caller's bytes.
@@ -78,7 +87,7 @@ class WriteJob : public Job {
         use_(std::move(buffer)),
         byteOffset_(byteOffset),
         staged_(std::move(staged)) {}
-  FailurePointer execute() override;
+  FailurePointer start() override;
 
  private:
   Backend& backend_;
@@ -91,10 +100,11 @@ class WriteJob : public Job {
 class SyncJob : public Job {
  public:
   using Job::Job;
-  FailurePointer execute() override { return nullptr; }
+  FailurePointer start() override { return nullptr; }
 };
 
-/// Writes now. Only for buffers that no queued job uses. Rewriting the whole buffer makes a failed one good again.
+/// Writes now, or queues it on an asynchronous device. Only for buffers that no queued job uses. Rewriting the whole
+/// buffer makes a failed one good again.
 void writeBuffer(Backend& backend, Buffer& buffer, size_t byteOffset, std::span<const std::byte> source);
 
 }  // namespace heddle

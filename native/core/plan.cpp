@@ -136,6 +136,8 @@ void Plan::decodeStep(WordReader& words, const Backend& backend) {
 
 std::span<const StorageSpec> Plan::callerStorages() const { return std::span(storages_).first(callerCount_); }
 
+int64_t Plan::stepCount() const { return static_cast<int64_t>(steps_.size()); }
+
 std::vector<size_t> Plan::workspaceBytes() const {
   std::vector<size_t> bytes;
   for (const Step& step : steps_) bytes.push_back(step.workspaceBytes);
@@ -171,14 +173,16 @@ std::shared_ptr<const Placement> Plan::placement() const {
   return placement_;
 }
 
-void Plan::run(std::span<void* const> caller, char* arena, const Placement& placement,
+void Plan::run(Backend& backend, std::span<void* const> caller, char* arena, const Placement& placement,
                const std::atomic<bool>& cancelled) {
+  backend.beginRun();
   for (size_t id = 0; id < bases_.size(); id++)
     bases_[id] = id < callerCount_ ? static_cast<char*>(caller[id]) : arena + placement.storages[id];
   const auto address = [&](size_t id) { return bases_[operands_[id].storage] + operands_[id].byteOffset; };
   for (size_t position = 0; position < steps_.size(); position++) {
     if (cancelled.load(std::memory_order_relaxed)) return;
     Step& step = steps_[position];
+    backend.beginStep(static_cast<int64_t>(position));
     for (size_t i = 0; i < step.inputs.size(); i++) step.inputAddresses[i] = address(step.inputs[i]);
     for (size_t i = 0; i < step.outputs.size(); i++) step.outputAddresses[i] = address(step.outputs[i]);
     try {

@@ -33,12 +33,6 @@ struct Placement {
   size_t arenaBytes;
 };
 
-/// Thrown by Plan::run: what a step threw, and which step it was.
-struct StepError {
-  Error error;
-  int64_t step;
-};
-
 class Plan {
  public:
   /// Decodes and checks the words and makes the kernels; `label` is what errors call the plan.
@@ -52,12 +46,14 @@ class Plan {
 
   /// Runs every step on `caller`, the caller's storages in order, and `arena`. Stops early, without error, once
   /// `cancelled` is set. Throws StepError. For the executor thread.
-  void run(std::span<void* const> caller, char* arena, const Placement& placement, const std::atomic<bool>& cancelled);
+  void run(Backend& backend, std::span<void* const> caller, char* arena, const Placement& placement,
+           const std::atomic<bool>& cancelled);
 
   const std::string& label() const { return label_; }
   /// The storages the caller passes; arena storages follow them.
   std::span<const StorageSpec> callerStorages() const;
   std::vector<size_t> workspaceBytes() const;
+  int64_t stepCount() const;
   /// The first step that writes a cell; the number of steps where none does.
   int64_t firstCellWrite() const { return firstCellWrite_; }
 

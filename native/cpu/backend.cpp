@@ -6,7 +6,6 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <oneapi/dnnl/dnnl.hpp>
 
 #include "kernels.h"
@@ -32,7 +31,7 @@ const char* instructionSet() {
   }
 }
 
-class CpuBackend : public Backend {
+class CpuBackend : public HostBackend {
  public:
   CpuBackend() { registerCpuKernels(kernels_); }
 
@@ -43,8 +42,6 @@ class CpuBackend : public Backend {
   const KernelTable& kernels() const override { return kernels_; }
   void* allocate(size_t bytes) noexcept override { return cpu::allocate(bytes); }
   void free(void* memory, size_t) noexcept override { std::free(memory); }
-  void upload(void* device, const void* host, size_t bytes) override { std::memcpy(device, host, bytes); }
-  void download(void* host, const void* device, size_t bytes) override { std::memcpy(host, device, bytes); }
 
   void setThreads(int threads) override {
     threads_ = threads;
@@ -60,11 +57,12 @@ class CpuBackend : public Backend {
 
 }  // namespace heddle::cpu
 
-extern "C" __attribute__((visibility("default"))) heddle::Backend* heddle_backend_open(char* error,
-                                                                                       size_t errorLength) noexcept
+extern "C" __attribute__((visibility("default"))) size_t heddle_backend_open(heddle::Backend** devices, size_t,
+                                                                             char* error, size_t errorLength) noexcept
     try {
-  return new heddle::cpu::CpuBackend;
+  devices[0] = new heddle::cpu::CpuBackend;
+  return 1;
 } catch (const std::exception& failure) {
   std::snprintf(error, errorLength, "%s", failure.what());
-  return nullptr;
+  return 0;
 }

@@ -86,7 +86,7 @@ void require(bool condition, const char* message) {
   if (!condition) throw Error(ErrorCode::invalidPlan, message);
 }
 
-class TestBackend : public Backend {
+class TestBackend : public HostBackend {
  public:
   TestBackend() {
     kernels_.add(OpId::take, [](WordReader& words, Specs inputs, Specs outputs) -> std::unique_ptr<Kernel> {
@@ -119,8 +119,6 @@ class TestBackend : public Backend {
   const KernelTable& kernels() const override { return kernels_; }
   void* allocate(size_t bytes) noexcept override { return std::aligned_alloc(64, bytes); }
   void free(void* memory, size_t) noexcept override { std::free(memory); }
-  void upload(void* device, const void* host, size_t bytes) override { std::memcpy(device, host, bytes); }
-  void download(void* host, const void* device, size_t bytes) override { std::memcpy(host, device, bytes); }
   void setThreads(int threads) override { threads_ = threads; }
 
  private:
@@ -132,6 +130,8 @@ class TestBackend : public Backend {
 
 }  // namespace heddle
 
-extern "C" __attribute__((visibility("default"))) heddle::Backend* heddle_backend_open(char*, size_t) noexcept {
-  return new heddle::TestBackend;
+extern "C" __attribute__((visibility("default"))) size_t heddle_backend_open(heddle::Backend** devices, size_t, char*,
+                                                                             size_t) noexcept {
+  devices[0] = new heddle::TestBackend;
+  return 1;
 }

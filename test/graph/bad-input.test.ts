@@ -153,7 +153,7 @@ const ROWS: readonly Row[] = [
     'an unknown device',
     () => h.tensor([1], { device: 'gpu' }),
     h.DeviceError,
-    /device: there is no device 'gpu' here; this build has cpu/,
+    /device: there is no device 'gpu'; devices are called cpu, cuda/,
   ],
   ['no device', () => h.tensor([1], { device: null as never }), h.DeviceError, /device: there is no device null/],
   [

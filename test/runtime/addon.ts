@@ -17,7 +17,11 @@ function rootFolder(): string {
 /** The repository, from the sources and from dist/ alike. */
 export const root = rootFolder()
 export const testAddonPath = join(root, 'build/Test/heddle.node')
-export const loadTestAddon = (): Binding => createRequire(import.meta.url)(testAddonPath) as Binding
+export function loadTestAddon(): Binding {
+  const addon = createRequire(import.meta.url)(testAddonPath) as Binding
+  addon.devices('cpu')
+  return addon
+}
 
 const schema = readFileSync(join(root, 'native/schema.gen.h'), 'utf8')
 const OP_NAMES = [...(/kOpNames\[\] = \{ (.*) \}/.exec(schema)?.[1] ?? '').matchAll(/"(\w+)"/g)].map(([, name]) => name)

@@ -39,7 +39,7 @@ describe('the CPU backend', () => {
   })
 
   it('describes the machine', () => {
-    const [device] = binding.devices()
+    const [device] = binding.devices('cpu')
     expect(device).toMatchObject({ name: 'cpu', kind: 'cpu' })
     expect(device?.threads).toBeGreaterThan(0)
     if (!process.env['OMP_NUM_THREADS']) expect(device?.threads).toBeLessThanOrEqual(availableParallelism())
@@ -55,7 +55,7 @@ describe('the CPU backend', () => {
     const plan = prepare(binding, matmulPlan(n), 'matmul')
     for (const threads of [2, 1]) {
       binding.configure(0, { threads })
-      expect(binding.devices()[0]?.threads).toBe(threads)
+      expect(binding.devices('cpu')[0]?.threads).toBe(threads)
       const handles = Uint32Array.of(bufferOf(binding, a), bufferOf(binding, identity), 0)
       binding.run(plan, handles)
       expect(await readFloats(binding, tickets, handles[2] as number, n * n)).toEqual(a.map((value) => 2 * value))

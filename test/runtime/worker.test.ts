@@ -83,6 +83,7 @@ describe('processes', () => {
       copyFileSync(testAddonPath, join(folder, 'again.node'))
       const second = createRequire(import.meta.url)(join(folder, 'again.node')) as Binding
       expect(second).not.toBe(binding)
+      second.devices('cpu')
       const secondTickets = new Tickets(second)
       const here = bufferOf(binding, new Float32Array([1]))
       const there = bufferOf(second, new Float32Array([2]))
