@@ -7,6 +7,7 @@ export default defineConfig({
     // A process per file: the addon's devices are process-wide.
     pool: 'forks',
     poolOptions: { forks: { maxForks: 2 } },
+    setupFiles: ['test/device.ts'],
     testTimeout: 30_000,
   },
   esbuild: { target: 'es2022' },

@@ -9,8 +9,11 @@ import { program, root, wheels } from './wheels.mjs'
 const out = join(root, '.cmake')
 const release = join(root, 'build', 'Release')
 const test = join(root, 'build', 'Test')
+const emulation = join(root, 'build', 'Emulation')
+// Only for its tests: the CUDA backend on a runtime that runs kernels on the host.
+const emulated = process.argv.includes('--emulation')
 const addon = join(release, 'heddle.node')
-const stamp = join(release, 'sources.sha256')
+const stamp = join(emulated ? emulation : release, 'sources.sha256')
 
 /** Every file the result depends on, in a stable order. */
 function sources() {
@@ -89,6 +92,11 @@ function build() {
     // Only what an earlier build installed: make keeps its own files there when node-gyp started this.
     for (const name of readdirSync(folder).filter((name) => /\.(node|so[.0-9]*|sha256)$|^test-/.test(name)))
       rmSync(join(folder, name))
+  }
+  if (emulated) {
+    run(cmake, ['--build', out, '--target', 'heddle-cuda-emulation', '--parallel', jobs])
+    mkdirSync(emulation, { recursive: true })
+    run(cmake, ['--install', out, '--prefix', emulation, '--component', 'emulation'])
   }
   run(cmake, ['--install', out, '--prefix', release])
   run(cmake, ['--install', out, '--prefix', test, '--component', 'test'])

@@ -3,7 +3,7 @@
 
 #include <cstring>
 
-#include "element.h"
+#include "../core/element.h"
 #include "levels.h"
 
 #define HEDDLE_LOOPS "activation_loops.h"

@@ -1,7 +1,7 @@
 // Op argReduce: the position of the largest or smallest element along an axis; the first of equals, and NaN before all.
 #include <algorithm>
 
-#include "check.h"
+#include "../core/check.h"
 #include "kernels.h"
 
 namespace heddle {

@@ -1,8 +1,8 @@
 // The attention problem as its loops see it: extents, strides and the block sizes.
 #pragma once
 
+#include "../core/element.h"
 #include "../core/kernel.h"
-#include "element.h"
 
 namespace heddle {
 

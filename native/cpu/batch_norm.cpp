@@ -4,7 +4,7 @@
 #include <cstring>
 #include <optional>
 
-#include "check.h"
+#include "../core/check.h"
 #include "kernels.h"
 #include "levels.h"
 #include "onednn.h"

@@ -1,7 +1,7 @@
 // Ops concat and pad.
 #include <algorithm>
 
-#include "check.h"
+#include "../core/check.h"
 #include "kernels.h"
 #include "strided_copy.h"
 

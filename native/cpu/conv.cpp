@@ -1,7 +1,7 @@
 // Ops conv, convInputGrad and convWeightGrad: reads the problem and chooses an implementation.
 #include "conv.h"
 
-#include "check.h"
+#include "../core/check.h"
 #include "kernels.h"
 #include "trial.h"
 

@@ -1,6 +1,6 @@
 // Convolution of bf16 and f16 where the processor has no instructions for them: in f32, rounded at the end.
+#include "../core/element.h"
 #include "conv.h"
-#include "element.h"
 #include "onednn.h"
 
 namespace heddle {

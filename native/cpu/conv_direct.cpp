@@ -2,9 +2,9 @@
 // sum in a fixed order.
 #include <array>
 
-#include "check.h"
+#include "../core/check.h"
+#include "../core/element.h"
 #include "conv.h"
-#include "element.h"
 
 namespace heddle {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "check.h"
+#include "../core/check.h"
 #include "kernels.h"
 
 namespace heddle {

@@ -1,7 +1,7 @@
 // Op matmul: reads the problem from its specs and chooses an implementation.
 #include "matmul.h"
 
-#include "check.h"
+#include "../core/check.h"
 #include "kernels.h"
 
 namespace heddle {

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "element.h"
+#include "../core/element.h"
 #include "levels.h"
 #include "matmul.h"
 #include "onednn.h"

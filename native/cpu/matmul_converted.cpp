@@ -1,7 +1,7 @@
 // Matmul of bf16 and f16 where the processor has no instructions for them: in f32, rounded at the end.
 #include <algorithm>
 
-#include "element.h"
+#include "../core/element.h"
 #include "matmul.h"
 #include "onednn.h"
 

@@ -3,7 +3,7 @@
 
 #include <cstring>
 
-#include "element.h"
+#include "../core/element.h"
 
 namespace heddle::onednn {
 

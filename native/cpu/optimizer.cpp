@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "check.h"
+#include "../core/check.h"
 #include "kernels.h"
 #include "levels.h"
 

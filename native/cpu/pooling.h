@@ -3,7 +3,7 @@
 
 #include <array>
 
-#include "check.h"
+#include "../core/check.h"
 
 namespace heddle {
 

@@ -2,7 +2,7 @@
 #include <cmath>
 #include <limits>
 
-#include "check.h"
+#include "../core/check.h"
 #include "kernels.h"
 #include "levels.h"
 

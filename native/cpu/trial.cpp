@@ -11,7 +11,7 @@
 #include <mutex>
 #include <utility>
 
-#include "element.h"
+#include "../core/element.h"
 
 namespace heddle {
 namespace {

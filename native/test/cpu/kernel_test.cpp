@@ -8,8 +8,8 @@
 #include <cstring>
 #include <random>
 
-#include "../../cpu/check.h"
-#include "../../cpu/element.h"
+#include "../../core/check.h"
+#include "../../core/element.h"
 #include "../../cpu/kernels.h"
 
 namespace heddle::test {

@@ -6,16 +6,10 @@
 #include <string>
 #include <type_traits>
 
-#include "../core/kernel.h"
+#include "half.h"
+#include "kernel.h"
 
 namespace heddle {
-
-struct BFloat16 {
-  uint16_t bits;
-};
-struct Float16 {
-  uint16_t bits;
-};
 
 inline float toFloat(BFloat16 value) { return std::bit_cast<float>(uint32_t{value.bits} << 16); }
 
@@ -86,7 +80,7 @@ inline bool isFloat(DType dtype) {
 
 [[noreturn]] inline void throwUnsupported(const char* op, DType dtype) {
   throw Error(ErrorCode::unsupported,
-              std::string(op) + ": the CPU backend has no kernel for " + nameOf(dtype) + "; cast the operands first");
+              std::string(op) + ": this device has no kernel for " + nameOf(dtype) + "; cast the operands first");
 }
 
 /// Calls `function(TypeTag<T>{})` with the C++ type of a float dtype.

@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include "../core/kernel.h"
 #include "element.h"
+#include "kernel.h"
 
 namespace heddle {
 

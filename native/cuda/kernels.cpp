@@ -1,0 +1,8 @@
+// Registers every family of CUDA kernels.
+#include "kernels.h"
+
+namespace heddle::cuda {
+
+void registerCudaKernels(KernelTable& table) { registerSoftmax(table); }
+
+}  // namespace heddle::cuda

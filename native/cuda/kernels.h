@@ -1,0 +1,13 @@
+// The register functions of the CUDA backend's kernel families; the backend calls each once per device.
+#pragma once
+
+#include "../core/kernel.h"
+
+namespace heddle::cuda {
+
+void registerSoftmax(KernelTable& table);
+
+/// Every family above, in one call.
+void registerCudaKernels(KernelTable& table);
+
+}  // namespace heddle::cuda
