@@ -1,4 +1,4 @@
-// devices, sync, stats, configure, listen.
+// devices, inspect, sync, stats, configure, listen.
 #include "calls.h"
 
 namespace heddle::binding {
@@ -27,6 +27,27 @@ napi_value devices(const Arguments& arguments) {
     set(env, device, "memoryBytes", number(env, static_cast<double>(description.memoryBytes)));
     set(env, result, i, device);
   }
+  return result;
+}
+
+napi_value inspect(const Arguments& arguments) {
+  const napi_env env = arguments.env;
+  const Devices::Inspection inspection = Devices::ofProcess().inspect(arguments.text(0, "kind"));
+  napi_value result = object(env);
+  set(env, result, "library", text(env, inspection.library));
+  set(env, result, "error", text(env, inspection.error));
+  napi_value libraries = list(env, inspection.libraries.size());
+  for (size_t i = 0; i < inspection.libraries.size(); i++) {
+    const LibrarySearch& search = inspection.libraries[i];
+    napi_value library = object(env);
+    set(env, library, "name", text(env, search.name));
+    set(env, library, "found", text(env, search.found));
+    napi_value places = list(env, search.places.size());
+    for (size_t k = 0; k < search.places.size(); k++) set(env, places, k, text(env, search.places[k]));
+    set(env, library, "places", places);
+    set(env, libraries, i, library);
+  }
+  set(env, result, "libraries", libraries);
   return result;
 }
 
