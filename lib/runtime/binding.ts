@@ -42,6 +42,8 @@ export interface DeviceStatistics {
   readonly arenaBytes: number
   /** Jobs waiting or running. */
   readonly queued: number
+  /** Runs so far that were replays of a recorded one; always 0 on the CPU. */
+  readonly replays: number
   /** Live bytes by label, largest first. */
   readonly holders: readonly { readonly label: string; readonly bytes: number }[]
 }

@@ -71,6 +71,7 @@ napi_value stats(const Arguments& arguments) {
   put("retries", pool.retries);
   put("arenaBytes", device.arenaBytes());
   put("queued", device.executor.queued());
+  put("replays", device.backend.replays);
   const std::vector<Holder> holders = device.pool->holders();
   napi_value holderList = list(env, holders.size());
   for (size_t i = 0; i < holders.size(); i++) {

@@ -1,6 +1,7 @@
 // The contract between the core and a backend: one class, opened by one exported function.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstring>
 #include <memory>
@@ -75,6 +76,8 @@ class Backend {
   virtual void beginRecording() {}
   /// Throws Error where something was queued that cannot be recorded.
   virtual std::unique_ptr<Recording> endRecording() { return nullptr; }
+  /// Runs that were replays of a recording, counted by the core.
+  std::atomic<size_t> replays{0};
 
   /// What was queued so far; of asynchronous backends only.
   virtual std::unique_ptr<Fence> fence() { return nullptr; }

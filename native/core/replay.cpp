@@ -35,6 +35,7 @@ void Replay::run(Backend& backend, const std::shared_ptr<Pool>& pool, std::span<
   }
   copyIn(backend, caller);
   recording_->replay();
+  backend.replays++;
   copyOut(backend, caller);
 }
 
