@@ -6,26 +6,24 @@ import { basename, dirname, join } from 'node:path'
 import { cmake } from './cmake.mjs'
 import { built, headers, library, out, wanted } from './cuda-build-state.mjs'
 import { ARCHITECTURES, cudaToolkit } from './cuda-toolkit.mjs'
-import { exportedSymbols, neededLibraries } from './elf.mjs'
+import { exportedSymbols, neededLibraries, SYSTEM_LIBRARIES } from './elf.mjs'
 import { kernelFigures, meantSpills, spillFailures, spills, worst } from './kernel-figures.mjs'
 import { root } from './wheels.mjs'
 
-/** What every Linux with glibc and GCC's C++ runtime has; all else must lie beside the library or be found at run time. */
-const SYSTEM = /^(lib(c|m|stdc\+\+|gcc_s|pthread|dl|rt)\.so\.\d+|ld-linux-[\w-]+\.so\.\d+)$/
 const EXPORTS = {
   'heddle.node': ['napi_register_module_v1', 'node_api_module_get_api_version_v1'],
   'libheddle-cpu.so': ['heddle_backend_open'],
   'libheddle-cuda.so': ['heddle_backend_open'],
 }
 
-/** What each file of build/Release needs and, of ours, shows. */
+/** What each file of build/Release needs and, of ours, shows. What is not the system's must lie beside it. */
 function libraries() {
   const folder = dirname(library)
   const shipped = readdirSync(folder).filter((name) => /\.(node|so(\.\d+)?)$/.test(name))
   return shipped.map((name) => {
     const needed = neededLibraries(join(folder, name))
     const beside = name === basename(library) ? [] : shipped
-    const forbidden = needed.filter((other) => !SYSTEM.test(other) && !beside.includes(other))
+    const forbidden = needed.filter((other) => !SYSTEM_LIBRARIES.test(other) && !beside.includes(other))
     const exported = name in EXPORTS ? exportedSymbols(join(folder, name)) : null
     return { name, needed, forbidden, exported }
   })

@@ -1,6 +1,9 @@
 // What a shared object needs and shows, by binutils' readelf; names of C++ by its c++filt.
 import { execFileSync } from 'node:child_process'
 
+/** What every Linux with glibc and GCC's C++ runtime has. */
+export const SYSTEM_LIBRARIES = /^(lib(c|m|stdc\+\+|gcc_s|pthread|dl|rt)\.so\.\d+|ld-linux-[\w-]+\.so\.\d+)$/
+
 function binutils(command, args, input) {
   try {
     return execFileSync(command, args, {
