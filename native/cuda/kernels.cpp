@@ -3,6 +3,9 @@
 
 namespace heddle::cuda {
 
-void registerCudaKernels(KernelTable& table) { registerSoftmax(table); }
+void registerCudaKernels(KernelTable& table) {
+  registerFused(table);
+  registerSoftmax(table);
+}
 
 }  // namespace heddle::cuda

@@ -5,6 +5,7 @@
 
 namespace heddle::cuda {
 
+void registerFused(KernelTable& table);
 void registerSoftmax(KernelTable& table);
 
 /// Every family above, in one call.
