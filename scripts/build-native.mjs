@@ -94,7 +94,7 @@ function build() {
       rmSync(join(folder, name))
   }
   if (emulated) {
-    run(cmake, ['--build', out, '--target', 'heddle-cuda-emulation', '--parallel', jobs])
+    run(cmake, ['--build', out, '--target', 'emulation', '--parallel', jobs])
     mkdirSync(emulation, { recursive: true })
     run(cmake, ['--install', out, '--prefix', emulation, '--component', 'emulation'])
   }

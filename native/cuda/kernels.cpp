@@ -3,6 +3,10 @@
 
 namespace heddle::cuda {
 
-void registerCudaKernels(KernelTable& table) { registerSoftmax(table); }
+void registerCudaKernels(KernelTable& table) {
+  registerConv(table);
+  registerMatmul(table);
+  registerSoftmax(table);
+}
 
 }  // namespace heddle::cuda

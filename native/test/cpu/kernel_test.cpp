@@ -10,7 +10,6 @@
 
 #include "../../core/check.h"
 #include "../../core/element.h"
-#include "../../cpu/kernels.h"
 
 namespace heddle::test {
 namespace {
@@ -27,27 +26,21 @@ void record(const std::string& label, bool good, const std::string& detail) {
   std::printf("FAILED %s: %s\n", label.c_str(), detail.c_str());
 }
 
-const KernelTable& table() {
-  static const KernelTable instance = [] {
-    KernelTable table;
-    registerCpuKernels(table);
-    return table;
-  }();
-  return instance;
-}
-
 struct Prepared {
   std::unique_ptr<Kernel> kernel;
   std::unique_ptr<void, decltype(&std::free)> workspace{nullptr, &std::free};
   std::vector<const void*> inputs;
   std::vector<void*> outputs;
 
-  void run() { kernel->run({inputs, outputs, workspace.get()}); }
+  void run() {
+    kernel->run({inputs, outputs, workspace.get()});
+    finishQueued();
+  }
 };
 
 Prepared prepare(OpId op, const Words& params, const std::vector<Tensor*>& inputs,
                  const std::vector<Tensor*>& outputs) {
-  const KernelFactory factory = table().find(op);
+  const KernelFactory factory = kernelsUnderTest().find(op);
   if (!factory) throw Error(ErrorCode::unsupported, "the table has no such kernel");
   std::vector<TensorSpec> inputSpecs, outputSpecs;
   Prepared prepared;

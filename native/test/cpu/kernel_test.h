@@ -13,6 +13,11 @@ namespace heddle::test {
 using Shape = std::vector<int64_t>;
 using Words = std::vector<double>;
 
+/// The kernels of the device under test, which works on the host's memory; every program has its own.
+const KernelTable& kernelsUnderTest();
+/// Waits for what kernels have queued.
+void finishQueued();
+
 /// Row-major strides of a shape.
 Shape rowMajor(const Shape& shape);
 /// Strides of memory whose axes lie in `order`, outermost first.
