@@ -88,14 +88,15 @@ int64_t sizeOf(const Shape& shape) { return product(shape); }
 
 Tensor::Tensor(DType dtype, Shape shape) : Tensor(dtype, shape, rowMajor(shape)) {}
 
-Tensor::Tensor(DType dtype, Shape shape, Shape strides) : spec_{dtype, std::move(shape), std::move(strides)} {
+Tensor::Tensor(DType dtype, Shape shape, Shape strides, int64_t before)
+    : spec_{dtype, std::move(shape), std::move(strides)} {
   int64_t low = 0, high = 0;
   for (size_t axis = 0; axis < spec_.shape.size(); axis++) {
     const int64_t reach = std::max<int64_t>(spec_.shape[axis] - 1, 0) * spec_.strides[axis];
     (reach < 0 ? low : high) += reach;
   }
-  offset_ = -low * bytesOf(dtype);
-  memory_.resize(static_cast<size_t>((high - low + 1) * bytesOf(dtype)), 0xcd);
+  offset_ = (before - low) * bytesOf(dtype);
+  memory_.resize(static_cast<size_t>((before + high - low + 1) * bytesOf(dtype)), 0xcd);
 }
 
 void Tensor::each(const std::function<void(int64_t, unsigned char*)>& visit) const {

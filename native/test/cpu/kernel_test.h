@@ -30,7 +30,8 @@ int64_t sizeOf(const Shape& shape);
 class Tensor {
  public:
   Tensor(DType dtype, Shape shape);
-  Tensor(DType dtype, Shape shape, Shape strides);
+  /// `before` elements of its memory lie before the first one, so that it starts less aligned.
+  Tensor(DType dtype, Shape shape, Shape strides, int64_t before = 0);
 
   Tensor& random(uint32_t seed, double low = -1, double high = 1);
   Tensor& integers(uint32_t seed, int64_t low, int64_t high);

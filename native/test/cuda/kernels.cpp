@@ -1,5 +1,7 @@
 // Runs kernel tests of the CPU's against the CUDA backend on its emulation, whose device memory is the host's.
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 
 #include "../../core/backend.h"
 #include "../cpu/families.h"
@@ -32,10 +34,16 @@ void finishQueued() { backend().fence()->wait(); }
 
 }  // namespace heddle::test
 
-int main() {
+/// Runs all tests; with `tell` and a number of columns, one product, and prints how its sums were split.
+int main(int count, char** arguments) {
   using namespace heddle::test;
+  if (count == 3 && std::strcmp(arguments[1], "tell") == 0) {
+    std::printf("%g\n", productThatTells(std::atoll(arguments[2])));
+    return 0;
+  }
   testMatmul();
   testConv();
   testProducts();
+  testConvolutions();
   return finish();
 }
