@@ -6,6 +6,7 @@ namespace heddle::cuda {
 void registerCudaKernels(KernelTable& table) {
   registerConv(table);
   registerMatmul(table);
+  registerFused(table);
   registerSoftmax(table);
 }
 

@@ -7,6 +7,7 @@ namespace heddle::cuda {
 
 void registerConv(KernelTable& table);
 void registerMatmul(KernelTable& table);
+void registerFused(KernelTable& table);
 void registerSoftmax(KernelTable& table);
 
 /// Every family above, in one call.

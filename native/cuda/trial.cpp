@@ -7,15 +7,14 @@
 #include <mutex>
 
 #include "../core/check.h"
+#include "code_store.h"
 #include "context.h"
-#include "disk_cache.h"
 #include "random_fill.h"
 
 namespace heddle::cuda {
 
 namespace {
 
-constexpr const char* kKind = "algorithms";
 // A comparison stays near 20 ms; where one round takes longer there is one.
 constexpr double kMillisecondsPerComparison = 20;
 constexpr int kMostRounds = 15;
@@ -232,10 +231,10 @@ std::unique_ptr<Kernel> makeFastest(const std::string& problem, const std::vecto
                                     const std::vector<TrialOperand>& inputs, const std::vector<TrialOperand>& outputs) {
   if (timingForbidden() || candidates.size() == 1) return makeFirst(candidates);
   const Context& context = Context::current();
-  const std::string key = context.name + " sm_" + std::to_string(context.major) + std::to_string(context.minor) + " " +
+  const std::string key = "algorithm\n" + context.name + " sm_" + std::to_string(context.major) + std::to_string(context.minor) + " " +
                           std::to_string(context.multiprocessors) + "\n" + problem;
   if (auto kernel = makeNamed(choices().find(key), candidates)) return kernel;
-  if (const auto kept = readCached(kKind, key))
+  if (const auto kept = CodeStore::ofUser().find(key))
     if (auto kernel = makeNamed(*kept, candidates)) {
       choices().keep(key, *kept);
       return kernel;
@@ -250,7 +249,7 @@ std::unique_ptr<Kernel> makeFastest(const std::string& problem, const std::vecto
     while (chosen < runners.size() && !name.empty() && runners[chosen].candidate->name != name) chosen++;
     if (!name.empty()) {
       choices().keep(key, name);
-      writeCached(kKind, key, name);
+      CodeStore::ofUser().put(key, name);
     }
   }
   return std::move(runners[chosen].kernel);
