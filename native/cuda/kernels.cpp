@@ -4,6 +4,8 @@
 namespace heddle::cuda {
 
 void registerCudaKernels(KernelTable& table) {
+  registerConv(table);
+  registerMatmul(table);
   registerFused(table);
   registerSoftmax(table);
 }

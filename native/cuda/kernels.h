@@ -5,6 +5,8 @@
 
 namespace heddle::cuda {
 
+void registerConv(KernelTable& table);
+void registerMatmul(KernelTable& table);
 void registerFused(KernelTable& table);
 void registerSoftmax(KernelTable& table);
 
