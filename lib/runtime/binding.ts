@@ -22,6 +22,16 @@ export interface DeviceDescription {
   readonly memoryBytes: number
 }
 
+/** Why the devices of a kind can or cannot be used. */
+export interface Inspection {
+  /** The backend's library, whether it is there or not. */
+  readonly library: string
+  /** Why it gives no device; empty where it does. */
+  readonly error: string
+  /** The libraries it opens when it needs them, where each was looked for, and where it was found; else ''. */
+  readonly libraries: readonly { readonly name: string; readonly found: string; readonly places: readonly string[] }[]
+}
+
 /** Bytes are size classes of the pool; `retries` counts allocations that needed the cache given back first. */
 export interface DeviceStatistics {
   readonly allocated: number
@@ -32,6 +42,8 @@ export interface DeviceStatistics {
   readonly arenaBytes: number
   /** Jobs waiting or running. */
   readonly queued: number
+  /** Runs so far that were replays of a recorded one; always 0 on the CPU. */
+  readonly replays: number
   /** Live bytes by label, largest first. */
   readonly holders: readonly { readonly label: string; readonly bytes: number }[]
 }
@@ -58,6 +70,7 @@ export interface Binding {
   readonly schemaHash: string
   /** The devices of a kind; its library is opened by the first call. Throws where there is none that can be used. */
   devices(kind: DeviceKind): DeviceDescription[]
+  inspect(kind: DeviceKind): Inspection
   /** A buffer of undefined contents. */
   alloc(device: number, bytes: number, label: string): number
   /** Drops the handle; queued work keeps the memory. */

@@ -17,6 +17,13 @@ namespace {
 // On Linux a thread hands both to the threads it makes, so OpenMP's team inherits them.
 constexpr int kNiceness = 10;
 
+/// What a job threw other than by its own rules: of the device as a whole, or a defect.
+FailurePointer failureOf(const std::exception& error, uint64_t ticket) {
+  const auto* known = dynamic_cast<const Error*>(&error);
+  return std::make_shared<const Failure>(
+      Failure{known ? known->code : ErrorCode::internal, error.what(), ticket, -1, false});
+}
+
 void stepBack() {
   setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kNiceness);
   const sched_param none{};
@@ -169,7 +176,7 @@ void Executor::finish(Started started) {
   try {
     if (!started.failure && !gone) started.failure = job.finish(found.get());
   } catch (const std::exception& error) {
-    started.failure = std::make_shared<const Failure>(Failure{ErrorCode::internal, error.what(), ticket, -1, false});
+    started.failure = failureOf(error, ticket);
   }
   // Buffers are released first: who hears of the job may find them idle.
   started.fence.reset();

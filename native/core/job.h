@@ -38,8 +38,8 @@ class Job {
 /// Runs a plan. `uses` are the caller's storages in order.
 class RunJob : public Job {
  public:
-  RunJob(std::shared_ptr<Client> client, uint64_t ticket, Backend& backend, std::shared_ptr<Plan> plan,
-         std::vector<BufferUse> uses, BufferPointer arena);
+  RunJob(std::shared_ptr<Client> client, uint64_t ticket, Backend& backend, std::shared_ptr<Pool> pool,
+         std::shared_ptr<Plan> plan, std::vector<BufferUse> uses, BufferPointer arena);
   FailurePointer start() override;
   FailurePointer finish(const StepError* found) override;
 
@@ -50,6 +50,7 @@ class RunJob : public Job {
   void mark(const FailurePointer& failure, bool stateLost);
 
   Backend& backend_;
+  const std::shared_ptr<Pool> pool_;
   std::shared_ptr<Plan> plan_;
   std::shared_ptr<const Placement> placement_;
   std::vector<BufferUse> uses_;

@@ -5,7 +5,9 @@
 #include <vector>
 
 #include "fence.h"
+#include "graph.h"
 #include "kernels.h"
+#include "library.h"
 #include "transfer.h"
 
 namespace heddle::cuda {
@@ -50,6 +52,12 @@ class CudaBackend : public Backend {
     reported_ = true;
   }
   void beginStep(int64_t step) override { context_.step = step; }
+  void copy(void* target, const void* source, size_t bytes) override {
+    check(cudaMemcpyAsync(target, source, bytes, cudaMemcpyDeviceToDevice, context_.stream), "copying");
+  }
+  bool records() const override { return !context_.synchronous; }
+  void beginRecording() override { beginCapture(context_); }
+  std::unique_ptr<Recording> endRecording() override { return endCapture(context_); }
   std::unique_ptr<Fence> fence() override {
     const bool reported = reported_;
     reported_ = false;
@@ -110,4 +118,10 @@ extern "C" __attribute__((visibility("default"))) size_t heddle_backend_open(hed
 } catch (const std::exception& failure) {
   std::snprintf(error, errorLength, "%s", failure.what());
   return 0;
+}
+
+extern "C" __attribute__((visibility("default"))) void heddle_backend_libraries(
+    std::vector<heddle::LibrarySearch>& searches) {
+  for (const char* name : {"libcublasLt.so.13", "libcudnn.so.9", "libnvrtc.so.13"})
+    searches.push_back(heddle::cuda::findLibrary(name));
 }
