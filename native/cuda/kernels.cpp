@@ -3,6 +3,14 @@
 
 namespace heddle::cuda {
 
-void registerCudaKernels(KernelTable& table) { registerSoftmax(table); }
+void registerCudaKernels(KernelTable& table) {
+  registerAvgPool(table);
+  registerBatchNorm(table);
+  registerConcatPad(table);
+  registerIndexing(table);
+  registerMaxPool(table);
+  registerScatter(table);
+  registerSoftmax(table);
+}
 
 }  // namespace heddle::cuda

@@ -5,6 +5,12 @@
 
 namespace heddle::cuda {
 
+void registerAvgPool(KernelTable& table);
+void registerBatchNorm(KernelTable& table);
+void registerConcatPad(KernelTable& table);
+void registerIndexing(KernelTable& table);
+void registerMaxPool(KernelTable& table);
+void registerScatter(KernelTable& table);
 void registerSoftmax(KernelTable& table);
 
 /// Every family above, in one call.
