@@ -77,9 +77,10 @@ export interface Binding {
   free(handle: number): void
   /**
    * Ordered after the work queued on the buffer. Copies at once where there is none and returns 0, else stages a copy
-   * and returns a ticket. Writing the whole buffer makes a failed one good again.
+   * and returns a ticket. Writing the whole buffer makes a failed one good again. With `lent` the bytes are read on the
+   * device's thread instead: they must stay as they are until the ticket settles.
    */
-  write(handle: number, byteOffset: number, source: ArrayBufferView): number
+  write(handle: number, byteOffset: number, source: ArrayBufferView, lent?: boolean): number
   /** Fills `target` from the device's thread until the ticket settles: do not transfer or resize its memory before. */
   read(handle: number, byteOffset: number, target: ArrayBufferView): number
   /** Makes a plan's kernels; `words` are those of `encodePlan`. Waits for the job in progress, not for queued ones. */

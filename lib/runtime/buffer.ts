@@ -55,8 +55,8 @@ export class Buffer {
   }
 
   /**
-   * The memory of `data` itself, which is taken away from its holder; it is copied to the device when work there first
-   * needs it. Throws `ArgumentError`, and takes nothing, where it can not be taken away or is more than `data`.
+   * The memory of `data` itself, which is taken away from its holder; the device's thread copies it when work there
+   * first needs it. Throws `ArgumentError`, and takes nothing, where it can not be taken away or is more than `data`.
    */
   static transfer(device: Device, data: ArrayBufferView, label: string): Buffer {
     const buffer = new Buffer(device, data.byteLength, 0, label)
@@ -70,9 +70,11 @@ export class Buffer {
       if (this.freed || !this.host) throw new ArgumentError(`${this.label}: its memory was freed`)
       this.native = native(() => library().alloc(this.device.index, this.bytes, this.label))
       if (finalizers) abandoned.register(this, this.native, this)
-      native(() => library().write(this.native, 0, this.host as Uint8Array))
-      // Nothing large is held twice.
-      if (this.bytes > SMALL_BYTES) this.host = undefined
+      const { host } = this
+      const large = this.bytes > SMALL_BYTES
+      native(() => library().write(this.native, 0, host, large))
+      // The device reads what is large on its own thread; nobody else has it, and it is not kept twice.
+      if (large) this.host = undefined
     }
     return this.native
   }

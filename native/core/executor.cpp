@@ -76,7 +76,7 @@ void Executor::cancel(const std::shared_ptr<Client>& client) {
   std::deque<std::unique_ptr<Job>> kept;
   for (auto& job : jobs_) (job->client == client ? dropped : kept).push_back(std::move(job));
   jobs_.swap(kept);
-  finished_.wait(lock, [&] { return touched_ != client.get(); });
+  finished_.wait(lock, [&] { return startTouches_ != client.get() && finishTouches_ != client.get(); });
 }
 
 void Executor::stop() {
@@ -117,6 +117,7 @@ void Executor::loop() {
       Started started{std::move(jobs_.front()), nullptr, nullptr};
       jobs_.pop_front();
       running_++;
+      startTouches_ = started.job->touchesClient() ? started.job->client.get() : nullptr;
       lock.unlock();
       try {
         started.failure = started.job->start();
@@ -125,13 +126,16 @@ void Executor::loop() {
         started.failure =
             std::make_shared<const Failure>(Failure{ErrorCode::internal, error.what(), started.job->ticket, -1, false});
       }
-      if (!backend_.asynchronous()) {
-        finish(std::move(started));
-        lock.lock();
-      } else {
-        lock.lock();
+      lock.lock();
+      startTouches_ = nullptr;
+      finished_.notify_all();
+      if (backend_.asynchronous()) {
         finishing_.push_back(std::move(started));
         started_.notify_one();
+      } else {
+        lock.unlock();
+        finish(std::move(started));
+        lock.lock();
       }
     } else {
       startedAll_ = true;
@@ -171,7 +175,7 @@ void Executor::finish(Started started) {
     // Either the client is found gone here, or who ends it waits until the job is done with its memory.
     const std::lock_guard lock(mutex_);
     gone = client->cancelled;
-    if (!gone) touched_ = client.get();
+    if (!gone) finishTouches_ = client.get();
   }
   try {
     if (!started.failure && !gone) started.failure = job.finish(found.get());
@@ -183,7 +187,7 @@ void Executor::finish(Started started) {
   started.job.reset();
   {
     const std::lock_guard lock(mutex_);
-    touched_ = nullptr;
+    finishTouches_ = nullptr;
     running_--;
   }
   finished_.notify_all();

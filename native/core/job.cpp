@@ -90,6 +90,11 @@ FailurePointer WriteJob::start() {
   return nullptr;
 }
 
+FailurePointer LentWriteJob::start() {
+  writeBuffer(backend_, *use_, byteOffset_, source_);
+  return nullptr;
+}
+
 void writeBuffer(Backend& backend, Buffer& buffer, size_t byteOffset, std::span<const std::byte> source) {
   if (!source.empty()) backend.upload(static_cast<char*>(buffer.data) + byteOffset, source.data(), source.size());
   if (source.size() == buffer.bytes) buffer.failure = nullptr;

@@ -9,7 +9,6 @@
 #include "channel_sums.h"
 #include "kernels.h"
 #include "strided_copy.h"
-#include "units.h"
 
 namespace heddle::cuda {
 namespace {
@@ -127,15 +126,14 @@ __global__ void __launch_bounds__(kNormThreads)
     for (int k = 0; k < kPacksAtOnce; k++) {
       const int64_t row = start + k * rowsAtOnce;
       if (row >= rows) continue;
-      values[k] = *reinterpret_cast<const Pack<T, width>*>(x + row * channels + channel);
-      if constexpr (kGrad) slopes[k] = *reinterpret_cast<const Pack<T, width>*>(dy + row * channels + channel);
+      values[k] = loadPack<width>(x + row * channels + channel, true);
+      if constexpr (kGrad) slopes[k] = loadPack<width>(dy + row * channels + channel, true);
     }
 #pragma unroll
     for (int k = 0; k < kPacksAtOnce; k++) {
       const int64_t row = start + k * rowsAtOnce;
       if (row >= rows) continue;
-      *reinterpret_cast<Pack<T, width>*>(out + row * channels + channel) =
-          applied<T, width, kGrad>(values[k], slopes[k], own);
+      storePack(out + row * channels + channel, applied<T, width, kGrad>(values[k], slopes[k], own), true);
     }
   }
 }
@@ -202,8 +200,8 @@ class BatchNorm : public Kernel {
     }
     auto* coefficients = reinterpret_cast<Coefficients<C>*>(next);
     auto* partials = reinterpret_cast<Sums*>(next + coefficientBytes());
-    const bool packs = (rowMemory() ? m_.channels : m_.inner) % kWide == 0 && alignedTo(x, 16) && alignedTo(out, 16) &&
-                       (!kGrad || alignedTo(dy, 16));
+    const bool packs = (rowMemory() ? m_.channels : m_.inner) % kWide == 0 && packAligned(x) && packAligned(out) &&
+                       (!kGrad || packAligned(dy));
     if (packs)
       queue<kWide>(operands, x, dy, coefficients, partials, out);
     else

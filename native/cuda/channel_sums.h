@@ -108,8 +108,8 @@ __global__ void __launch_bounds__(kNormThreads)
         const int64_t at = (start + k * rowsAtOnce) * channels + channel;
         if (start + k * rowsAtOnce >= last) continue;
         valid++;
-        values[k] = *reinterpret_cast<const Pack<T, width>*>(x + at);
-        if constexpr (kGrad) slopes[k] = *reinterpret_cast<const Pack<T, width>*>(dy + at);
+        values[k] = loadPack<width>(x + at, true);
+        if constexpr (kGrad) slopes[k] = loadPack<width>(dy + at, true);
       }
       Sums sums{};
       if constexpr (!kGrad) sums.count = static_cast<C>(valid);

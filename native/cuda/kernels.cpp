@@ -7,7 +7,10 @@ void registerCudaKernels(KernelTable& table) {
   registerAvgPool(table);
   registerBatchNorm(table);
   registerConcatPad(table);
+  registerConv(table);
+  registerFused(table);
   registerIndexing(table);
+  registerMatmul(table);
   registerMaxPool(table);
   registerScatter(table);
   registerSoftmax(table);

@@ -5,6 +5,7 @@
 #include "device/report.h"
 #include "kernels.h"
 #include "pooling.h"
+#include "units.h"
 
 namespace heddle::cuda {
 namespace {
@@ -30,7 +31,7 @@ __global__ void maxPoolWindows(const T* x, T* y, int* index, const __grid_consta
       where.element[j] = -1;
     }
     w.eachInput(place.position, [&](const PlanePosition& q) {
-      const Pack<T, width> values = loadPack<width>(plane + xs.at(q));
+      const Pack<T, width> values = loadPack<width>(plane + xs.at(q), true);
       const int position = w.flat(q);
 #pragma unroll
       for (int j = 0; j < width; j++) {
@@ -43,8 +44,8 @@ __global__ void maxPoolWindows(const T* x, T* y, int* index, const __grid_consta
     Pack<T, width> result;
 #pragma unroll
     for (int j = 0; j < width; j++) result.element[j] = narrow<T>(best[j]);
-    storePack(y + ys.plane(place.image, place.channel) + ys.at(place.position), result);
-    storePack(index + indexs.plane(place.image, place.channel) + indexs.at(place.position), where);
+    storePack(y + ys.plane(place.image, place.channel) + ys.at(place.position), result, true);
+    storePack(index + indexs.plane(place.image, place.channel) + indexs.at(place.position), where, true);
   }
 }
 
@@ -71,8 +72,8 @@ __global__ void maxPoolGradient(const T* dy, const int* index, T* dx, const __gr
     C sum[width] = {};
     w.eachWindow(place.position, [&](const PlanePosition& p) {
       const int64_t at = indices + indexs.at(p);
-      const Pack<int, width> picked = loadPack<width>(index + at);
-      const Pack<T, width> slope = loadPack<width>(slopes + dys.at(p));
+      const Pack<int, width> picked = loadPack<width>(index + at, true);
+      const Pack<T, width> slope = loadPack<width>(slopes + dys.at(p), true);
 #pragma unroll
       for (int j = 0; j < width; j++) {
         inPlane(picked.element[j], size, at + j, reporter);
@@ -82,7 +83,7 @@ __global__ void maxPoolGradient(const T* dy, const int* index, T* dx, const __gr
     Pack<T, width> result;
 #pragma unroll
     for (int j = 0; j < width; j++) result.element[j] = narrow<T>(sum[j]);
-    storePack(dx + dxs.plane(place.image, place.channel) + dxs.at(place.position), result);
+    storePack(dx + dxs.plane(place.image, place.channel) + dxs.at(place.position), result, true);
   }
 }
 
@@ -94,7 +95,7 @@ __global__ void maxPoolPick(const Unit* ddx, const int* index, Unit* ddy, const 
   for (uint32_t task = blockIdx.x * blockDim.x + threadIdx.x; task < tasks.count; task += gridDim.x * blockDim.x) {
     const PoolPlace place = tasks.at(task);
     const int64_t at = indexs.plane(place.image, place.channel) + indexs.at(place.position);
-    const Pack<int, width> picked = loadPack<width>(index + at);
+    const Pack<int, width> picked = loadPack<width>(index + at, true);
     Pack<Unit, width> result;
 #pragma unroll
     for (int j = 0; j < width; j++) {
@@ -108,7 +109,7 @@ __global__ void maxPoolPick(const Unit* ddx, const int* index, Unit* ddy, const 
       q.at[0] = static_cast<int>(rest);
       result.element[j] = ddx[ddxs.plane(place.image, place.channel + j) + ddxs.at(q)];
     }
-    storePack(ddy + ddys.plane(place.image, place.channel) + ddys.at(place.position), result);
+    storePack(ddy + ddys.plane(place.image, place.channel) + ddys.at(place.position), result, true);
   }
 }
 
@@ -134,8 +135,8 @@ class MaxPool : public Kernel {
     const auto* x = static_cast<const T*>(operands.inputs[0]);
     auto* y = static_cast<T*>(operands.outputs[0]);
     auto* index = static_cast<int*>(operands.outputs[1]);
-    const bool packs = p_.packs(wide) && alignedTo(x, wide * sizeof(T)) && alignedTo(y, wide * sizeof(T)) &&
-                       alignedTo(index, wide * sizeof(int));
+    const bool packs = p_.packs(wide) && packsAligned<wide>(x) && packsAligned<wide>(y) &&
+                       packsAligned<wide>(index);
     dispatchWidth<wide>(packs, [&](auto chosen) {
       constexpr int width = decltype(chosen)::value;
       p_.eachPart(width, [&](const PoolTasks& tasks, unsigned grid) {
@@ -164,8 +165,8 @@ class MaxPoolGrad : public Kernel {
     const auto* index = static_cast<const int*>(operands.inputs[1]);
     auto* dx = static_cast<T*>(operands.outputs[0]);
     const Reporter reporter = Context::current().reporter(OpId::maxPoolGrad);
-    const bool packs = p_.packs(wide) && alignedTo(dy, wide * sizeof(T)) && alignedTo(dx, wide * sizeof(T)) &&
-                       alignedTo(index, wide * sizeof(int));
+    const bool packs = p_.packs(wide) && packsAligned<wide>(dy) && packsAligned<wide>(dx) &&
+                       packsAligned<wide>(index);
     dispatchWidth<wide>(packs, [&](auto chosen) {
       constexpr int width = decltype(chosen)::value;
       p_.eachPart(width, [&](const PoolTasks& tasks, unsigned grid) {
@@ -196,7 +197,7 @@ class MaxPoolGather : public Kernel {
     auto* ddy = static_cast<Unit*>(operands.outputs[0]);
     const Reporter reporter = Context::current().reporter(OpId::maxPoolGather);
     const Divider<uint32_t> rows(std::max(p_.windows.in[1], 1)), columns(std::max(p_.windows.in[2], 1));
-    const bool packs = p_.packs(wide) && alignedTo(ddy, wide * sizeof(Unit)) && alignedTo(index, wide * sizeof(int));
+    const bool packs = p_.packs(wide) && packsAligned<wide>(ddy) && packsAligned<wide>(index);
     dispatchWidth<wide>(packs, [&](auto chosen) {
       constexpr int width = decltype(chosen)::value;
       p_.eachPart(width, [&](const PoolTasks& tasks, unsigned grid) {

@@ -7,7 +7,6 @@
 #include "device/pack.h"
 #include "device/scalar.h"
 #include "launch.h"
-#include "units.h"
 
 namespace heddle::cuda {
 
@@ -101,16 +100,6 @@ struct PoolTasks {
     return result;
   }
 };
-
-/// Reads `width` neighbouring channels.
-template <int width, typename T>
-__device__ inline Pack<T, width> loadPack(const T* from) {
-  return *reinterpret_cast<const Pack<T, width>*>(from);
-}
-template <int width, typename T>
-__device__ inline void storePack(T* to, const Pack<T, width>& pack) {
-  *reinterpret_cast<Pack<T, width>*>(to) = pack;
-}
 
 /// A pooling problem as kernels take it.
 class PoolProblem {

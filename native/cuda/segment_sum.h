@@ -9,7 +9,6 @@
 #include "device/scalar.h"
 #include "launch.h"
 #include "sort.h"
-#include "units.h"
 
 namespace heddle::cuda {
 

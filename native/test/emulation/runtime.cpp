@@ -23,6 +23,13 @@ struct Graph {
   std::vector<Work> nodes;
 };
 
+namespace {
+/// Of the work that the stream's thread is at.
+thread_local double spentMilliseconds = 0;
+}  // namespace
+
+void spend(double milliseconds) { spentMilliseconds += milliseconds; }
+
 struct Stream {
   Stream() : thread([this] { loop(); }) {}
   ~Stream() {
@@ -54,7 +61,9 @@ struct Stream {
       queue.pop_front();
       busy = true;
       lock.unlock();
+      spentMilliseconds = 1;
       work();
+      milliseconds += spentMilliseconds;
       lock.lock();
       busy = false;
       changed.notify_all();
@@ -66,6 +75,7 @@ struct Stream {
   std::deque<Work> queue;
   bool busy = false;
   bool stopping = false;
+  double milliseconds = 0;         // of made-up time; touched by its own thread only
   std::unique_ptr<Graph> capture;  // touched by the thread that queues only
   std::thread thread;
 };
@@ -75,6 +85,7 @@ struct Event {
   std::condition_variable changed;
   uint64_t recorded = 0;
   uint64_t reached = 0;
+  double milliseconds = 0;
 };
 
 struct Entry {
@@ -114,8 +125,10 @@ cudaError_t launchGrid(const cudaLaunchConfig_t& config, Work thread) {
       grid.z > 65535 || config.dynamicSmemBytes > 227 * 1024)
     return cudaErrorInvalidValue;
   const size_t sharedBytes = config.dynamicSmemBytes;
-  return enqueue(config.stream,
-                 [grid, block, sharedBytes, thread = std::move(thread)] { runGrid(grid, block, sharedBytes, thread); });
+  return enqueue(config.stream, [grid, block, sharedBytes, thread = std::move(thread)] {
+    spend(9);  // longer than any library's call
+    runGrid(grid, block, sharedBytes, thread);
+  });
 }
 
 }  // namespace heddle::emulation
@@ -217,10 +230,12 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
     const std::lock_guard lock(event->mutex);
     target = ++event->recorded;
   }
-  return enqueue(stream, [event, target] {
+  return enqueue(stream, [event, target, stream] {
     const std::lock_guard lock(event->mutex);
     event->reached = target;
+    event->milliseconds = stream->milliseconds;
     event->changed.notify_all();
+    spend(-1);  // events take no time
   });
 }
 
@@ -235,9 +250,10 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
   return event->reached >= event->recorded ? cudaSuccess : cudaErrorNotReady;
 }
 
-cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t, cudaEvent_t) {
-  // Nothing is measured here: all candidates tie, and the first one is taken.
-  return *milliseconds = 1, cudaSuccess;
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
+  if (cudaEventQuery(start) != cudaSuccess || cudaEventQuery(end) != cudaSuccess) return cudaErrorNotReady;
+  const std::scoped_lock lock(start->mutex, end->mutex);
+  return *milliseconds = static_cast<float>(end->milliseconds - start->milliseconds), cudaSuccess;
 }
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
