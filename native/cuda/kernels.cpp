@@ -4,9 +4,15 @@
 namespace heddle::cuda {
 
 void registerCudaKernels(KernelTable& table) {
+  registerAvgPool(table);
+  registerBatchNorm(table);
+  registerConcatPad(table);
   registerConv(table);
-  registerMatmul(table);
   registerFused(table);
+  registerIndexing(table);
+  registerMatmul(table);
+  registerMaxPool(table);
+  registerScatter(table);
   registerSoftmax(table);
 }
 

@@ -5,9 +5,15 @@
 
 namespace heddle::cuda {
 
+void registerAvgPool(KernelTable& table);
+void registerBatchNorm(KernelTable& table);
+void registerConcatPad(KernelTable& table);
 void registerConv(KernelTable& table);
-void registerMatmul(KernelTable& table);
 void registerFused(KernelTable& table);
+void registerIndexing(KernelTable& table);
+void registerMatmul(KernelTable& table);
+void registerMaxPool(KernelTable& table);
+void registerScatter(KernelTable& table);
 void registerSoftmax(KernelTable& table);
 
 /// Every family above, in one call.

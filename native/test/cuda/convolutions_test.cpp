@@ -131,7 +131,8 @@ void testOneRounding() {
           const double big = dtype == DType::bf16 ? 256 : 2048;
           const Case c{{1, channels, 4, 4}, {8, channels, 1, 1}, {1, 1}, {0, 0}, {0, 0}, {1, 1}, 1};
           const Shape shape = outputOf(c);
-          Tensor x(dtype, c.x, last ? channelsLast(c.x) : rowMajor(c.x)), weight(dtype, c.weight), bias(dtype, {8});
+          Tensor x(dtype, c.x, last ? channelsLast(c.x) : rowMajor(c.x)), weight(dtype, c.weight);
+          Tensor bias(dtype, {8}, {1}, channels == 8 ? 1 : 0);
           Tensor y(dtype, shape, last ? channelsLast(shape) : rowMajor(shape));
           std::vector<double> taps(size_t(8 * channels), 0.0);
           for (size_t o = 0; o < 8; o++) {
