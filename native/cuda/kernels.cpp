@@ -3,6 +3,14 @@
 
 namespace heddle::cuda {
 
-void registerCudaKernels(KernelTable& table) { registerSoftmax(table); }
+void registerCudaKernels(KernelTable& table) {
+  registerArgReduce(table);
+  registerCrossEntropy(table);
+  registerGlobalNorm(table);
+  registerLayerNorm(table);
+  registerLayerNormGrad(table);
+  registerOptimizers(table);
+  registerSoftmax(table);
+}
 
 }  // namespace heddle::cuda

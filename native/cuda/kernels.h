@@ -5,6 +5,12 @@
 
 namespace heddle::cuda {
 
+void registerArgReduce(KernelTable& table);
+void registerCrossEntropy(KernelTable& table);
+void registerGlobalNorm(KernelTable& table);
+void registerLayerNorm(KernelTable& table);
+void registerLayerNormGrad(KernelTable& table);
+void registerOptimizers(KernelTable& table);
 void registerSoftmax(KernelTable& table);
 
 /// Every family above, in one call.
