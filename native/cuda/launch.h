@@ -27,6 +27,9 @@ void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 blo
   if (context.synchronous) afterLaunch(context, name);
 }
 
+/// Queues a kernel of a module that was compiled at run time (module_cache.h). `parameter`: its one parameter, copied.
+void launchCompiled(const char* name, cudaKernel_t kernel, dim3 grid, dim3 block, const void* parameter);
+
 /// Lets a kernel have this much dynamic shared memory.
 template <typename... Parameters>
 void allowShared(void (*kernel)(Parameters...), size_t bytes) {

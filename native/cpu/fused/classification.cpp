@@ -6,23 +6,6 @@ namespace {
 
 size_t at(int position) { return static_cast<size_t>(position); }
 
-bool movesOnReduced(const Program& program, const std::vector<int64_t>& strides) {
-  for (size_t axis = 0; axis < strides.size(); axis++)
-    if (program.reduced[axis] && program.extents[axis] > 1 && strides[axis] != 0) return true;
-  return false;
-}
-
-/// Per instruction: the same along every reduced axis.
-std::vector<bool> keptOnly(const Program& program) {
-  std::vector<bool> result;
-  for (const Instruction& instruction : program.instructions) {
-    bool kept = !movesOnReduced(program, instruction.strides);
-    for (int arg = 0; arg < instruction.argCount; arg++) kept = kept && result[at(instruction.args[arg])];
-    result.push_back(kept);
-  }
-  return result;
-}
-
 void findUniform(const Program& program, const Geometry& geometry, Classification& classes) {
   for (size_t i = 0; i < program.instructions.size(); i++) {
     const Instruction& instruction = program.instructions[i];
@@ -66,7 +49,7 @@ Classification classify(const Program& program, const std::vector<Access>& acces
       classes.accessOf[at(accesses[a].position)] = static_cast<int>(a);
   }
   findUniform(program, geometry, classes);
-  const std::vector<bool> kept = keptOnly(program);
+  const std::vector<bool> late = storesAfterReduce(program);
   for (PhaseContents* phase : {&classes.once, &classes.before, &classes.after}) {
     phase->needed.assign(count, false);
     phase->valueOf.assign(count, -1);
@@ -75,10 +58,7 @@ Classification classify(const Program& program, const std::vector<Access>& acces
   classes.onlyStored.assign(count, true);
   for (size_t s = 0; s < program.stores.size(); s++) {
     const int value = program.stores[s].value;
-    // A value that no reduced axis changes is stored once, after the reduction, for it may be stored in place.
-    const bool before = reduces && !program.afterReduce[at(value)] &&
-                        !(kept[at(value)] && !movesOnReduced(program, program.stores[s].strides));
-    PhaseContents& phase = before ? classes.before : classes.after;
+    PhaseContents& phase = late[s] ? classes.after : classes.before;
     phase.stores.push_back(static_cast<int>(s));
     phase.needed[at(value)] = true;
   }

@@ -7,53 +7,6 @@
 namespace heddle::fused {
 namespace {
 
-const std::vector<int64_t>& stridesOf(const Program& program, const Access& access) {
-  return access.kind == Access::Kind::store ? program.stores[static_cast<size_t>(access.position)].strides
-                                            : program.instructions[static_cast<size_t>(access.position)].strides;
-}
-
-/// Axes of extent above 1 (an empty one is noted in the geometry and has no walk), with those merged that every access
-/// walks as one.
-std::vector<Axis> mergedAxes(const Program& program, const std::vector<Access>& accesses) {
-  std::vector<Axis> axes;
-  for (size_t i = 0; i < program.extents.size(); i++) {
-    if (program.extents[i] <= 1) continue;
-    Axis axis{program.extents[i], program.reduce >= 0 && program.reduced[i], {}};
-    for (const Access& access : accesses) axis.strides.push_back(stridesOf(program, access)[i]);
-    axes.push_back(std::move(axis));
-  }
-  bool merged = true;
-  while (merged) {
-    merged = false;
-    for (size_t outer = 0; outer < axes.size() && !merged; outer++) {
-      for (size_t inner = 0; inner < axes.size() && !merged; inner++) {
-        if (outer == inner || axes[outer].reduced != axes[inner].reduced) continue;
-        bool together = true;
-        for (size_t a = 0; a < accesses.size() && together; a++)
-          together = axes[outer].strides[a] == axes[inner].strides[a] * axes[inner].extent;
-        if (!together) continue;
-        axes[inner].extent *= axes[outer].extent;
-        axes.erase(axes.begin() + static_cast<std::ptrdiff_t>(outer));
-        merged = true;
-      }
-    }
-  }
-  return axes;
-}
-
-/// How well the inner loop runs along an axis: contiguous walks are best, repeated elements cost nothing.
-double innerScore(const Axis& axis, const std::vector<Access>& accesses) {
-  double score = 0;
-  for (size_t a = 0; a < accesses.size(); a++) {
-    const int64_t stride = std::abs(axis.strides[a]);
-    const double weight = accesses[a].kind == Access::Kind::store  ? 1.01
-                          : accesses[a].kind == Access::Kind::load ? 1
-                                                                   : 0.1;
-    score += weight * (stride == 1 ? 4 : stride == 0 ? 1 : stride < 16 ? 0.5 : 0);
-  }
-  return score;
-}
-
 /// The axis that some access walks contiguously while it strides along `column`: a transposition, worth square tiles.
 int transposedAxis(const std::vector<Axis>& axes, size_t column, const std::vector<Access>& accesses) {
   for (size_t i = 0; i < axes.size(); i++) {
@@ -118,21 +71,6 @@ int64_t Geometry::reducedTiles() const {
   return count;
 }
 
-std::vector<Access> accessesOf(const Program& program) {
-  std::vector<Access> accesses;
-  for (size_t i = 0; i < program.instructions.size(); i++) {
-    const Instruction& instruction = program.instructions[i];
-    if (instruction.op == Opcode::load)
-      accesses.push_back({Access::Kind::load, static_cast<int>(i), instruction.input,
-                          kDTypeBytes[static_cast<int>(instruction.dtype)]});
-    if (instruction.op == Opcode::iota) accesses.push_back({Access::Kind::iota, static_cast<int>(i), 0, 1});
-  }
-  for (size_t i = 0; i < program.stores.size(); i++)
-    accesses.push_back({Access::Kind::store, static_cast<int>(i), static_cast<int64_t>(i),
-                        kDTypeBytes[static_cast<int>(program.stores[i].dtype)]});
-  return accesses;
-}
-
 Geometry planGeometry(const Program& program, const std::vector<Access>& accesses, int64_t block) {
   Geometry geometry;
   for (size_t i = 0; i < program.extents.size(); i++) {
@@ -151,12 +89,7 @@ Geometry planGeometry(const Program& program, const std::vector<Access>& accesse
   geometry.row = missing;
   geometry.column = missing;
   if (!axes.empty() && !geometry.keptEmpty) {
-    size_t column = 0;
-    for (size_t i = 1; i < axes.size(); i++) {
-      const double score = innerScore(axes[i], accesses);
-      const double best = innerScore(axes[column], accesses);
-      if (score > best || (score == best && axes[i].extent > axes[column].extent)) column = i;
-    }
+    const size_t column = innermostAxis(axes, accesses);
     const int64_t extent = axes[column].extent;
     int row = transposedAxis(axes, column, accesses);
     if (row >= 0) {

@@ -4,24 +4,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "../../core/program.h"
+#include "../../core/walk.h"
 
 namespace heddle::fused {
-
-/// One walk over memory (a load, a store) or over integers (an iota).
-struct Access {
-  enum class Kind : uint8_t { load, iota, store };
-  Kind kind;
-  int position;     // of the instruction, or of the store
-  int64_t operand;  // the input or output it walks on
-  int64_t unit;     // bytes per element; 1 for an iota
-};
-
-struct Axis {
-  int64_t extent;
-  bool reduced;
-  std::vector<int64_t> strides;  // per access, in elements
-};
 
 /// One loop around the tiles: `count` steps that advance every access by its stride.
 struct Level {
@@ -46,8 +31,6 @@ struct Geometry {
   int64_t keptTiles() const;
   int64_t reducedTiles() const;
 };
-
-std::vector<Access> accessesOf(const Program& program);
 
 /// `block`: the most elements of a tile.
 Geometry planGeometry(const Program& program, const std::vector<Access>& accesses, int64_t block);

@@ -1,4 +1,4 @@
-// Sixteen bytes of elements at once: the widest access a thread has.
+// Neighbouring elements at once, up to the sixteen bytes of the widest access a thread has (or several of those).
 #pragma once
 
 namespace heddle::cuda {
@@ -38,6 +38,32 @@ __device__ inline Words repeated(T value) {
 template <typename T>
 __host__ __device__ inline bool packAligned(const T* address) {
   return reinterpret_cast<unsigned long long>(address) % 16 == 0;
+}
+
+/// Whether it can in packs of `count`, a power of two.
+template <int count, typename T>
+__host__ __device__ inline bool packsAligned(const T* address) {
+  return reinterpret_cast<unsigned long long>(address) % (count * sizeof(T)) == 0;
+}
+
+/// `count` neighbours, one by one where they are not `aligned` as a pack.
+template <int count, typename T>
+__device__ inline Pack<T, count> loadPack(const T* address, bool aligned) {
+  if (aligned) return *reinterpret_cast<const Pack<T, count>*>(address);
+  Pack<T, count> pack;
+#pragma unroll
+  for (int i = 0; i < count; i++) pack.element[i] = address[i];
+  return pack;
+}
+
+template <int count, typename T>
+__device__ inline void storePack(T* address, const Pack<T, count>& pack, bool aligned) {
+  if (aligned) {
+    *reinterpret_cast<Pack<T, count>*>(address) = pack;
+    return;
+  }
+#pragma unroll
+  for (int i = 0; i < count; i++) address[i] = pack.element[i];
 }
 
 }  // namespace heddle::cuda

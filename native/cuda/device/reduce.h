@@ -24,12 +24,19 @@ struct Min {
   }
 };
 
+/// Every lane gets the result of its group of `lanes` neighbours, a power of two. All 32 lanes call.
+template <typename Op, int lanes, typename T>
+__device__ inline T groupReduce(T value) {
+#pragma unroll
+  for (int distance = lanes / 2; distance > 0; distance /= 2)
+    value = Op::combine(value, __shfl_xor_sync(0xffffffffu, value, distance));
+  return value;
+}
+
 /// Every lane gets the whole warp's result.
 template <typename Op, typename T>
 __device__ inline T warpReduce(T value) {
-  for (int distance = 16; distance > 0; distance /= 2)
-    value = Op::combine(value, __shfl_xor_sync(0xffffffffu, value, distance));
-  return value;
+  return groupReduce<Op, 32>(value);
 }
 
 /// Every thread gets the whole block's result. `scratch` is shared memory for 32 values; the block is one-dimensional,

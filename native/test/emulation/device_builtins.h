@@ -73,6 +73,13 @@ HEDDLE_EMULATION_API unsigned ballot(unsigned mask, bool predicate);
 HEDDLE_EMULATION_API void gather(unsigned mask, uint64_t value, uint64_t (&values)[32]);
 
 template <typename T>
+inline T fromBits(uint64_t bits) {
+  T value;
+  __builtin_memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+template <typename T>
 inline T shuffled(unsigned mask, T value, unsigned source) {
   static_assert(sizeof(T) <= 8);
   uint64_t bits = 0;
@@ -161,26 +168,22 @@ inline T __ldg(const T* address) {
   return *address;
 }
 
-template <typename T>
-inline T __builtin_bits(uint64_t bits) {
-  T value;
-  __builtin_memcpy(&value, &bits, sizeof value);
-  return value;
-}
 inline unsigned __float_as_uint(float x) {
   unsigned bits;
   __builtin_memcpy(&bits, &x, sizeof bits);
   return bits;
 }
 inline int __float_as_int(float x) { return static_cast<int>(__float_as_uint(x)); }
-inline float __uint_as_float(unsigned bits) { return __builtin_bits<float>(bits); }
-inline float __int_as_float(int bits) { return __builtin_bits<float>(static_cast<unsigned>(bits)); }
+inline float __uint_as_float(unsigned bits) { return heddle::emulation::fromBits<float>(bits); }
+inline float __int_as_float(int bits) { return heddle::emulation::fromBits<float>(static_cast<unsigned>(bits)); }
 inline long long __double_as_longlong(double x) {
   long long bits;
   __builtin_memcpy(&bits, &x, sizeof bits);
   return bits;
 }
-inline double __longlong_as_double(long long bits) { return __builtin_bits<double>(static_cast<uint64_t>(bits)); }
+inline double __longlong_as_double(long long bits) {
+  return heddle::emulation::fromBits<double>(static_cast<uint64_t>(bits));
+}
 inline unsigned __umulhi(unsigned a, unsigned b) {
   return static_cast<unsigned>((static_cast<unsigned long long>(a) * b) >> 32);
 }

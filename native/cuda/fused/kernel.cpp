@@ -1,0 +1,71 @@
+// The fused op's kernel: its program printed, compiled and launched.
+#include <algorithm>
+
+#include "../kernels.h"
+#include "../launch.h"
+#include "../module_cache.h"
+#include "print.h"
+
+namespace heddle::cuda {
+namespace {
+
+/// What a kernel's parameters may take together.
+constexpr size_t kMostParameterBytes = 4096;
+
+class FusedKernel : public Kernel {
+ public:
+  FusedKernel(const Source& source, size_t inputs, size_t outputs)
+      : inputs_(inputs), outputs_(outputs), firstOutput_(source.inputs), workspaceBytes_(source.workspaceBytes) {
+    operands_.resize(source.inputs + source.outputs + 1);
+    const Module& module = moduleOf(source.text);
+    for (const Stage& stage : source.stages)
+      launches_.push_back({module.kernel(stage.entry), gridFor(stage.tiles, 1), stage.threads});
+  }
+
+  size_t workspaceBytes() const override { return workspaceBytes_; }
+
+  void run(const RunOperands& operands) override {
+    std::copy_n(operands.inputs.begin(), inputs_, operands_.begin());
+    std::copy_n(operands.outputs.begin(), outputs_, operands_.begin() + static_cast<std::ptrdiff_t>(firstOutput_));
+    operands_.back() = operands.workspace;
+    for (const Launch& launch : launches_)
+      launchCompiled("fused", launch.kernel, launch.grid, launch.threads, operands_.data());
+  }
+
+ private:
+  struct Launch {
+    cudaKernel_t kernel;
+    unsigned grid;
+    unsigned threads;
+  };
+
+  const size_t inputs_, outputs_, firstOutput_, workspaceBytes_;
+  std::vector<Launch> launches_;
+  std::vector<const void*> operands_;  // the kernels' parameter, as struct Operands lies in memory
+};
+
+/// Where no coordinate is kept there is nothing to do.
+class EmptyKernel : public Kernel {
+ public:
+  void run(const RunOperands&) override {}
+};
+
+std::unique_ptr<Kernel> make(WordReader& params, Specs inputs, Specs outputs) {
+  const FusedParams fused = FusedParams::read(params);
+  const Program program = decodeProgram(fused.program);
+  checkOperands(program, inputs, outputs);
+  const Schedule schedule = planSchedule(program);
+  if (schedule.keptCount == 0 || program.stores.empty()) return std::make_unique<EmptyKernel>();
+  const Source source = printSource(program, schedule, inputs.size(), outputs.size());
+  if ((source.inputs + source.outputs + 1) * sizeof(void*) > kMostParameterBytes)
+    throw Error(ErrorCode::unsupported, "fused: a program with " + std::to_string(inputs.size()) + " inputs and " +
+                                            std::to_string(outputs.size()) +
+                                            " outputs has more operands than a CUDA kernel takes; split it");
+  return std::make_unique<FusedKernel>(source, inputs.size(), outputs.size());
+}
+
+}  // namespace
+
+void registerFused(KernelTable& table) { table.add(OpId::fused, make); }
+
+}  // namespace heddle::cuda
