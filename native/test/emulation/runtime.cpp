@@ -102,6 +102,12 @@ std::mutex memoryMutex;
 std::map<void*, size_t> blocks;
 size_t allocated = 0;
 
+/// HEDDLE_CUDA_EMULATION_LOST=1, also set while the process runs: the device has fallen off the bus.
+bool isLost() {
+  const char* lost = std::getenv("HEDDLE_CUDA_EMULATION_LOST");
+  return lost && std::strcmp(lost, "1") == 0;
+}
+
 size_t totalMemory() {
   const char* megabytes = std::getenv("HEDDLE_CUDA_EMULATION_MEGABYTES");
   return (megabytes ? static_cast<size_t>(std::atoll(megabytes)) : size_t{8192}) << 20;
@@ -124,6 +130,7 @@ cudaError_t launchGrid(const cudaLaunchConfig_t& config, Work thread) {
   if (grid.x == 0 || grid.y == 0 || grid.z == 0 || threads == 0 || threads > 1024 || block.z > 64 || grid.y > 65535 ||
       grid.z > 65535 || config.dynamicSmemBytes > 227 * 1024)
     return cudaErrorInvalidValue;
+  if (isLost()) return cudaErrorLaunchFailure;
   const size_t sharedBytes = config.dynamicSmemBytes;
   return enqueue(config.stream, [grid, block, sharedBytes, thread = std::move(thread)] {
     spend(9);  // longer than any library's call
@@ -242,7 +249,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   std::unique_lock lock(event->mutex);
   event->changed.wait(lock, [&] { return event->reached >= event->recorded; });
-  return cudaSuccess;
+  return isLost() ? cudaErrorLaunchFailure : cudaSuccess;
 }
 
 cudaError_t cudaEventQuery(cudaEvent_t event) {
