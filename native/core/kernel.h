@@ -19,6 +19,7 @@ struct TensorSpec {
   DType dtype;
   std::vector<int64_t> shape;
   std::vector<int64_t> strides;
+  int64_t alignment = 1;  // of element [0, ...]'s address, in bytes: a power of two up to 64
 
   int64_t size() const;     // elements
   bool contiguous() const;  // row-major without gaps (axes of extent 1 do not count)

@@ -1,6 +1,7 @@
 // Decoding checks everything a run relies on, so that running checks nothing.
 #include "plan.h"
 
+#include <algorithm>
 #include <limits>
 
 namespace heddle {
@@ -87,6 +88,8 @@ void Plan::decodeOperand(WordReader& words) {
   if (!inside)
     reject(name + " reaches outside storage " + std::to_string(storage) + " of " +
            std::to_string(storages_[static_cast<size_t>(storage)].bytes) + " bytes");
+  // Storages begin at multiples of 64.
+  tensor.alignment = byteOffset == 0 ? int64_t{kAlignment} : std::min(byteOffset & -byteOffset, int64_t{kAlignment});
   operands_.push_back({static_cast<size_t>(storage), static_cast<size_t>(byteOffset), std::move(tensor)});
 }
 

@@ -14,28 +14,26 @@ __host__ __device__ inline bool packAligned(const T* address) {
   return reinterpret_cast<unsigned long long>(address) % 16 == 0;
 }
 
-/// Whether it can in packs of `count`, a power of two.
+/// `count` neighbours; the address is aligned to all of them.
 template <int count, typename T>
-__host__ __device__ inline bool packsAligned(const T* address) {
-  return reinterpret_cast<unsigned long long>(address) % (count * sizeof(T)) == 0;
+__device__ inline Pack<T, count> loadPack(const T* address) {
+  return *reinterpret_cast<const Pack<T, count>*>(address);
+}
+template <int count, typename T>
+__device__ inline void storePack(T* address, const Pack<T, count>& pack) {
+  *reinterpret_cast<Pack<T, count>*>(address) = pack;
 }
 
-/// `count` neighbours, one by one where they are not `aligned` as a pack.
+/// The same from and to any address.
 template <int count, typename T>
-__device__ inline Pack<T, count> loadPack(const T* address, bool aligned) {
-  if (aligned) return *reinterpret_cast<const Pack<T, count>*>(address);
+__device__ inline Pack<T, count> loadEach(const T* address) {
   Pack<T, count> pack;
 #pragma unroll
   for (int i = 0; i < count; i++) pack.element[i] = address[i];
   return pack;
 }
-
 template <int count, typename T>
-__device__ inline void storePack(T* address, const Pack<T, count>& pack, bool aligned) {
-  if (aligned) {
-    *reinterpret_cast<Pack<T, count>*>(address) = pack;
-    return;
-  }
+__device__ inline void storeEach(T* address, const Pack<T, count>& pack) {
 #pragma unroll
   for (int i = 0; i < count; i++) address[i] = pack.element[i];
 }

@@ -54,7 +54,7 @@ std::unique_ptr<Kernel> make(WordReader& params, Specs inputs, Specs outputs) {
   const FusedParams fused = FusedParams::read(params);
   const Program program = decodeProgram(fused.program);
   checkOperands(program, inputs, outputs);
-  const Schedule schedule = planSchedule(program);
+  const Schedule schedule = planSchedule(program, inputs, outputs);
   if (schedule.keptCount == 0 || program.stores.empty()) return std::make_unique<EmptyKernel>();
   const Source source = printSource(program, schedule, inputs.size(), outputs.size());
   if ((source.inputs + source.outputs + 1) * sizeof(void*) > kMostParameterBytes)

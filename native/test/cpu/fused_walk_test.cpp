@@ -101,7 +101,7 @@ class Walks {
   }
 
   Tensor& tensor(DType dtype, const Shape& shape, const Shape& strides) {
-    tensors_.push_back(std::make_unique<Tensor>(dtype, shape, strides));
+    tensors_.push_back(std::make_unique<Tensor>(dtype, shape, strides, below(6) == 0 ? 1 + below(3) : 0));
     const bool isUnsigned = dtype == DType::u8 || dtype == DType::bool_;
     tensors_.back()->integers(static_cast<uint32_t>(random_()), isUnsigned ? 0 : -2, dtype == DType::bool_ ? 1 : 2);
     return *tensors_.back();

@@ -25,7 +25,8 @@ int64_t sizeOf(const Shape& shape);
 class Tensor {
  public:
   Tensor(DType dtype, Shape shape);
-  Tensor(DType dtype, Shape shape, Shape strides);
+  /// `before`: elements of its memory that come before it.
+  Tensor(DType dtype, Shape shape, Shape strides, int64_t before = 0);
 
   Tensor& random(uint32_t seed, double low = -1, double high = 1);
   Tensor& integers(uint32_t seed, int64_t low, int64_t high);
@@ -47,6 +48,11 @@ class Tensor {
   int64_t offset_ = 0;
 };
 
+/// Runs the tests that follow on a backend's library (its first device) in place of the CPU backend.
+void useBackend(const std::string& path);
+/// Whether one was chosen: what is promised of the CPU's own functions beyond the library's tolerances is not of
+/// others.
+bool usesLibrary();
 /// Makes the op's kernel and runs it `times` times, with workspace full of NaN bits.
 void runOp(OpId op, const Words& params, std::vector<Tensor*> inputs, std::vector<Tensor*> outputs, int times = 1);
 /// The fastest of some runs, in milliseconds.
