@@ -16,6 +16,10 @@ export interface HostFigures {
   readonly compileMs: number
   readonly eventLoopDelayP99Ms: number
   readonly idleDelayP99Ms: number
+  /** The longest that a call of the GPT's training step, traced before, kept the thread: until it gave its promise. */
+  readonly longestSyncMs: number
+  /** Calls of them that kept it for more than 2 ms. */
+  readonly syncsOver2Ms: number
   /** Of the GPT's training step. */
   readonly arenaBytes: number
   readonly maxLiveBytes: number
@@ -59,21 +63,34 @@ async function compilation(): Promise<Pick<HostFigures, 'compileMs' | 'arenaByte
 }
 
 /** Idle and training in turns, so that both meet the same machine. */
-async function delays(): Promise<Pick<HostFigures, 'eventLoopDelayP99Ms' | 'idleDelayP99Ms'>> {
+async function delays(): Promise<
+  Pick<HostFigures, 'eventLoopDelayP99Ms' | 'idleDelayP99Ms' | 'longestSyncMs' | 'syncsOver2Ms'>
+> {
   const subject = benchmark('gpt')
   const step = trainingStep(subject, 'adamw')
   for (let i = 0; i < 3; i++) await step(subject.x, subject.y)
   const meter = new DelayMeter()
+  const calls: number[] = []
   for (let turn = 0; turn < 8; turn++) {
     await defaultDevice().synchronize()
     meter.enter('idle')
     await pause(1000)
     meter.enter('busy')
     const end = performance.now() + 1000
-    while (performance.now() < end) await (await step(subject.x, subject.y)).item()
+    while (performance.now() < end) {
+      const start = performance.now()
+      const loss = step(subject.x, subject.y)
+      calls.push(performance.now() - start)
+      await (await loss).item()
+    }
   }
   meter.enter(undefined)
-  return { eventLoopDelayP99Ms: meter.p99('busy'), idleDelayP99Ms: meter.p99('idle') }
+  return {
+    eventLoopDelayP99Ms: meter.p99('busy'),
+    idleDelayP99Ms: meter.p99('idle'),
+    longestSyncMs: Math.max(...calls),
+    syncsOver2Ms: calls.filter((time) => time > 2).length,
+  }
 }
 
 /** In a process of its own, with the collector at hand and finalizers off. */

@@ -76,6 +76,7 @@ export {
 } from './ops/element.js'
 export { argmax, argmin, embedding, gather, oneHot, scatterAdd, take } from './ops/gather.js'
 export { checkpoint, customGradient, Gradients, grad, vjp } from './ops/gradient.js'
+export { type LinearCrossEntropyOptions, linearCrossEntropy } from './ops/linearCrossEntropy.js'
 export * from './ops/loss.js'
 export { matmul } from './ops/matmul.js'
 export { layerNorm, rmsNorm } from './ops/norm.js'

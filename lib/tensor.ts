@@ -16,6 +16,7 @@ import {
   type Nested,
   nestedShape,
   type Scalar,
+  storageName,
 } from './schema/elements.js'
 import { formatShape, type Shape, sizeOf } from './schema/shape.js'
 
@@ -27,6 +28,12 @@ export interface TensorOptions<D extends DType = DType, S extends Shape = Shape>
   readonly shape?: S
   /** Default: the default device. */
   readonly device?: Device | string
+  /**
+   * Takes the memory of a typed array instead of copying it: the array is empty afterwards, its ArrayBuffer detached, and
+   * the bytes go to the device when work there first needs them. The array must span its whole ArrayBuffer and be memory
+   * of the dtype. Default false.
+   */
+  readonly transfer?: boolean
 }
 
 /** The tensors made in the scope around the running code, across its awaits. */
@@ -215,11 +222,13 @@ export function checkDType(op: string, dtype: unknown): void {
 }
 
 /**
- * A tensor holding a copy of `data`. Throws `ShapeError` for ragged nesting or a shape of another size, `DTypeError` for
- * an unknown dtype, `ArgumentError` for anything that is no number.
+ * A tensor holding a copy of `data`, or with `transfer` its memory. Throws `ShapeError` for ragged nesting or a shape of
+ * another size, `DTypeError` for an unknown dtype, `ArgumentError` for anything that is no number and for data that can
+ * not be transferred, which is left as it was.
  *
  * @example tensor([[1, 2], [3, 4]])            // f32[2,2]
  * @example tensor(new Int32Array(6), { shape: [2, 3] })
+ * @example tensor(images, { shape: [64, 3, 224, 224], transfer: true })  // images.length is 0 afterwards
  */
 export function tensor<T extends TensorData, D extends DType = NaturalDType<T>, const S extends Shape = Shape>(
   data: T,
@@ -228,14 +237,20 @@ export function tensor<T extends TensorData, D extends DType = NaturalDType<T>, 
   if (typeof options !== 'object' || options === null) {
     throw new ArgumentError(`tensor: the options must be an object, not ${describe(options)}`)
   }
-  const { dtype } = options
+  const { dtype, transfer = false } = options
   if (dtype !== undefined) checkDType('tensor', dtype)
+  if (typeof transfer !== 'boolean') {
+    throw new ArgumentError(`tensor: transfer must be true or false, not ${describe(transfer)}`)
+  }
   if (currentTrace()) {
     throw new TraceError(
       'tensor: data inside a compiled function would be frozen into it; make it outside and pass it in',
     )
   }
   const typed = ArrayBuffer.isView(data)
+  if (transfer && !typed) {
+    throw new ArgumentError(`tensor: transfer takes the memory of a typed array, and the data is ${describe(data)}`)
+  }
   const flat = typed ? data : flattenNested(data, (message) => new ArgumentError(`tensor: ${message}`))
   const natural = typed ? undefined : nestedShape(data, (message) => new ShapeError(`tensor: ${message}`))
   const { bytes, dtype: found, length } = encode(flat, dtype, (message) => new DTypeError(`tensor: ${message}`))
@@ -247,7 +262,13 @@ export function tensor<T extends TensorData, D extends DType = NaturalDType<T>, 
     )
   }
   const target = options.device === undefined ? defaultDevice() : toDevice(options.device)
-  const buffer = Buffer.from(target, bytes, `tensor ${found}${formatShape(shape)}`)
+  if (transfer && bytes !== data) {
+    throw new ArgumentError(
+      `tensor: transfer takes memory as it is, and ${describe(data)} is none of ${found}; pass a ${storageName(found)}, or leave transfer out`,
+    )
+  }
+  const make = transfer ? Buffer.transfer : Buffer.from
+  const buffer = make(target, bytes, `tensor ${found}${formatShape(shape)}`)
   return new Tensor<D, S>(dataLeaf(buffer, { dtype: found, shape: [...shape] }))
 }
 

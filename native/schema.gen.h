@@ -7,7 +7,7 @@
 
 namespace heddle {
 
-inline constexpr const char* kSchemaHash = "97ffa88bba5f2360";
+inline constexpr const char* kSchemaHash = "bf689765a02a3c5f";
 
 enum class DType : uint8_t { f32, f64, bf16, f16, i8, u8, i32, i64, bool_, count };
 inline constexpr const char* kDTypeNames[] = { "f32", "f64", "bf16", "f16", "i8", "u8", "i32", "i64", "bool" };
@@ -56,12 +56,16 @@ struct AttentionParams {
   double scale;
   bool causal;
   bool hasMask;
+  double dropout;
+  int64_t offset;
   template <typename Reader>
   static AttentionParams read(Reader& words) {
     AttentionParams params;
     params.scale = words.number();
     params.causal = words.flag();
     params.hasMask = words.flag();
+    params.dropout = words.number();
+    params.offset = words.integer();
     return params;
   }
 };
@@ -69,12 +73,16 @@ struct AttentionGradParams {
   double scale;
   bool causal;
   bool hasMask;
+  double dropout;
+  int64_t offset;
   template <typename Reader>
   static AttentionGradParams read(Reader& words) {
     AttentionGradParams params;
     params.scale = words.number();
     params.causal = words.flag();
     params.hasMask = words.flag();
+    params.dropout = words.number();
+    params.offset = words.integer();
     return params;
   }
 };
@@ -307,17 +315,33 @@ struct MaxPoolParams {
   }
 };
 struct MaxPoolGatherParams {
+  std::vector<int64_t> kernel;
+  std::vector<int64_t> stride;
+  std::vector<int64_t> padding;
+  std::vector<int64_t> dilation;
   template <typename Reader>
   static MaxPoolGatherParams read(Reader& words) {
-    (void)words;
-    return MaxPoolGatherParams{};
+    MaxPoolGatherParams params;
+    params.kernel = words.list();
+    params.stride = words.list();
+    params.padding = words.list();
+    params.dilation = words.list();
+    return params;
   }
 };
 struct MaxPoolGradParams {
+  std::vector<int64_t> kernel;
+  std::vector<int64_t> stride;
+  std::vector<int64_t> padding;
+  std::vector<int64_t> dilation;
   std::vector<int64_t> inputShape;
   template <typename Reader>
   static MaxPoolGradParams read(Reader& words) {
     MaxPoolGradParams params;
+    params.kernel = words.list();
+    params.stride = words.list();
+    params.padding = words.list();
+    params.dilation = words.list();
     params.inputShape = words.list();
     return params;
   }

@@ -1,10 +1,11 @@
 // Builds the addon and the CPU backend into build/Release, and the native tests into build/Test, unless up to date.
 import { execFileSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { delimiter, dirname, join } from 'node:path'
-import { program, root, wheels } from './wheels.mjs'
+import { delimiter, join } from 'node:path'
+import { cmake, discardStale, provideBuildProgram } from './cmake.mjs'
+import { filesBelow, fingerprint } from './fingerprint.mjs'
+import { root, wheels } from './wheels.mjs'
 
 const out = join(root, '.cmake')
 const release = join(root, 'build', 'Release')
@@ -15,24 +16,14 @@ const emulated = process.argv.includes('--emulation')
 const addon = join(release, 'heddle.node')
 const stamp = join(emulated ? emulation : release, 'sources.sha256')
 
-/** Every file the result depends on, in a stable order. */
-function sources() {
-  const files = readdirSync(join(root, 'native'), { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
-  return [
-    ...files.sort(),
-    join(root, 'CMakeLists.txt'),
-    join(root, 'scripts/build-native.mjs'),
-    join(root, 'scripts/wheels.mjs'),
-  ]
-}
-
-function fingerprint() {
-  const hash = createHash('sha256').update(root)
-  for (const file of sources()) hash.update(file).update('\0').update(readFileSync(file)).update('\0')
-  return hash.digest('hex')
-}
+/** What the result depends on; the CUDA backend is scripts/build-cuda.mjs's, though its kernels are tested here. */
+const sources = () => [
+  ...filesBelow(join(root, 'native')),
+  join(root, 'CMakeLists.txt'),
+  join(root, 'scripts/build-native.mjs'),
+  join(root, 'scripts/cmake.mjs'),
+  join(root, 'scripts/wheels.mjs'),
+]
 
 /** The CMake package of a system's oneDNN v3 on OpenMP, the runtime our kernels share with it. */
 function systemOneDnn() {
@@ -55,54 +46,36 @@ function systemOneDnn() {
   })
 }
 
-const found = (command) => {
-  try {
-    execFileSync(command, ['--version'], { stdio: 'ignore' })
-    return true
-  } catch {
-    return false
-  }
-}
-
 function build() {
   const oneDnn =
     systemOneDnn() ?? join(wheels('onednn', ['onednn-cpu-gomp', 'onednn-devel-cpu-gomp']), 'lib/cmake/dnnl')
-  const cmake = found('cmake') ? 'cmake' : program(wheels('cmake', ['cmake']), 'cmake/data/bin/cmake')
+  const cmakeCommand = cmake()
   const options = ['build', '--out', out, '--config', 'Release', `--CDdnnl_DIR=${oneDnn}`]
-  if (cmake !== 'cmake') options.push('--cmake-path', cmake)
-  // cmake-js looks for a generator's program on the path.
-  if (!found('ninja') && !found('make')) {
-    process.env.PATH = [dirname(program(wheels('ninja', ['ninja']), 'bin/ninja')), process.env.PATH].join(delimiter)
-  }
-  // The cache remembers absolute paths: a moved checkout, or another oneDNN, starts afresh.
-  const cache = join(out, 'CMakeCache.txt')
-  const cached = existsSync(cache) ? readFileSync(cache, 'utf8') : ''
-  if (
-    cached &&
-    !(cached.includes(`CMAKE_HOME_DIRECTORY:INTERNAL=${root.replace(/\/$/, '')}\n`) && cached.includes(oneDnn))
-  )
-    rmSync(out, { recursive: true })
+  if (cmakeCommand !== 'cmake') options.push('--cmake-path', cmakeCommand)
+  provideBuildProgram()
+  discardStale(out, [oneDnn])
 
   const run = (command, args) => execFileSync(command, args, { cwd: root, stdio: 'inherit' })
   const jobs = String(Math.min(availableParallelism(), 8))
   run(process.execPath, [join(root, 'node_modules/cmake-js/bin/cmake-js'), ...options, '--parallel', jobs])
-  run(cmake, ['--build', out, '--target', 'native-tests', '--parallel', jobs])
+  run(cmakeCommand, ['--build', out, '--target', 'native-tests', '--parallel', jobs])
   for (const folder of [release, test]) {
     mkdirSync(folder, { recursive: true })
-    // Only what an earlier build installed: make keeps its own files there when node-gyp started this.
-    for (const name of readdirSync(folder).filter((name) => /\.(node|so[.0-9]*|sha256)$|^test-/.test(name)))
-      rmSync(join(folder, name))
+    // Only what an earlier build installed: make keeps its own files there when node-gyp started this, and the CUDA
+    // backend is built by itself.
+    const installed = /^(?!libheddle-cuda\.).*\.(node|so[.0-9]*|sha256)$|^test-/
+    for (const name of readdirSync(folder).filter((name) => installed.test(name))) rmSync(join(folder, name))
   }
   if (emulated) {
-    run(cmake, ['--build', out, '--target', 'heddle-cuda-emulation', '--parallel', jobs])
+    run(cmakeCommand, ['--build', out, '--target', 'emulation', '--parallel', jobs])
     mkdirSync(emulation, { recursive: true })
-    run(cmake, ['--install', out, '--prefix', emulation, '--component', 'emulation'])
+    run(cmakeCommand, ['--install', out, '--prefix', emulation, '--component', 'emulation'])
   }
-  run(cmake, ['--install', out, '--prefix', release])
-  run(cmake, ['--install', out, '--prefix', test, '--component', 'test'])
+  run(cmakeCommand, ['--install', out, '--prefix', release])
+  run(cmakeCommand, ['--install', out, '--prefix', test, '--component', 'test'])
 }
 
-const wanted = fingerprint()
+const wanted = fingerprint(sources(), [root])
 if (
   process.argv.includes('--force') ||
   !existsSync(addon) ||

@@ -129,3 +129,18 @@ export function throughView(expression: Expression, change: (walk: Walk) => Walk
   }
   return visit(expression)
 }
+
+/** Every place the expression loads from. */
+export function placesOf(expression: Expression): ReadonlySet<Place> {
+  const places = new Set<Place>()
+  const visited = new Set<Expression>()
+  const visit = (part: Expression): void => {
+    if (visited.has(part)) return
+    visited.add(part)
+    if (part.kind === 'load') places.add(part.place)
+    else if (part.kind === 'apply') part.args.forEach(visit)
+    else if (part.kind === 'reduce') visit(part.argument)
+  }
+  visit(expression)
+  return places
+}

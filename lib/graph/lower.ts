@@ -3,7 +3,7 @@ import { bytesOf } from '../schema/dtype.js'
 import type { Spec } from '../schema/op.js'
 import { sizeOf } from '../schema/shape.js'
 import type { CellState } from './cell.js'
-import { type Expression, throughView, weigh } from './expression.js'
+import { type Expression, placesOf, throughView, weigh } from './expression.js'
 import { type Destination, destinationsOf } from './fusion.js'
 import { accepts, contiguous, isContiguous, isDense, memoryOrder, orderedStrides } from './layout.js'
 import { type Node, reachable, type Value } from './node.js'
@@ -28,6 +28,8 @@ const REPEATED_WORK = 24
 /** Bounds of one fused program, so that its registers stay in the nearest cache. */
 const PROGRAM_WORK = 600
 const PROGRAM_LOADS = 16
+/** Values that go out of use with an expression and would be kept for it past other kernels: more are summed up before. */
+const WAITING_LOADS = 2
 
 const isStored = (lowered: Stored | Expression): lowered is Stored => 'place' in lowered && !('kind' in lowered)
 
@@ -38,6 +40,10 @@ class Lowering {
   private readonly cells = new Map<CellState, Place & { kind: 'cell' }>()
   private readonly copies = new Map<string, Stored>()
   private readonly outputPlaces = new Map<Value, Place>()
+  /** Whose memory a place of the arena is. */
+  private readonly owners = new Map<Place, Value>()
+  /** How many kernels come before each node. */
+  private readonly kernelsBefore = new Map<Node, number>()
   private readonly kept: ReadonlySet<Value>
   private destinations: ReadonlyMap<Value, Destination | undefined> = new Map()
 
@@ -62,7 +68,10 @@ class Lowering {
       if (!this.outputPlaces.has(value)) this.outputPlaces.set(value, place)
     })
     this.destinations = destinationsOf(nodes, this.consumers, this.kept)
-    for (const node of schedule(nodes, this.consumers)) this.lower(node)
+    const scheduled = schedule(nodes, this.consumers)
+    let kernels = 0
+    for (const node of scheduled) this.kernelsBefore.set(node, node.op.kind === 'kernel' ? kernels++ : kernels)
+    for (const node of scheduled) this.lower(node)
     return this.finish()
   }
 
@@ -146,8 +155,22 @@ class Lowering {
     const { work, loads, reduces } = weigh(expression)
     // A program has one reduction, so uses that meet again can not share this one.
     if (reduces) return this.consumersOf(value).length <= 1
-    if (destination !== 'several') return true
+    if (destination !== 'several') return !(destination && this.keepsWaiting(value, expression, destination))
     return loads === 0 || (loads === 1 && work <= REPEATED_WORK)
+  }
+
+  /**
+   * Whether leaving `value` to a program behind further kernels would keep so many values for it that storing it frees
+   * memory: the parts of a gradient that many uses of a weight add to.
+   */
+  private keepsWaiting(value: Value, expression: Expression, destination: Value): boolean {
+    const behind = this.kernelsBefore.get(destination.node) as number
+    if (behind === this.kernelsBefore.get(value.node)) return false
+    const waiting = [...placesOf(expression)].filter((place) => {
+      const owner = this.owners.get(place)
+      return owner && this.consumersOf(owner).length === 1 && place.bytes >= bytes(value)
+    })
+    return waiting.length > WAITING_LOADS
   }
 
   private consumersOf = (value: Value): readonly Node[] => this.consumers.get(value) ?? []
@@ -205,7 +228,13 @@ class Lowering {
 
   /** The caller's memory where the value is a result, else the arena. */
   private resultPlace(value: Value): Place {
-    return this.outputPlaces.get(value) ?? { kind: 'arena', bytes: bytes(value) }
+    return this.outputPlaces.get(value) ?? this.arenaPlace(value)
+  }
+
+  private arenaPlace(value: Value): Place {
+    const place: Place = { kind: 'arena', bytes: bytes(value) }
+    this.owners.set(place, value)
+    return place
   }
 
   private contiguousCopy(value: Spec, source: Stored): Stored {
@@ -235,7 +264,7 @@ class Lowering {
       if (!strides || isContiguous(output.shape, strides)) {
         return { ...spec(output), ...contiguous(output.shape), place: this.resultPlace(output) }
       }
-      return { ...spec(output), offset: 0, strides, place: { kind: 'arena', bytes: bytes(output) } }
+      return { ...spec(output), offset: 0, strides, place: this.arenaPlace(output) }
     })
     const reuse = op.inPlace?.(params as never)
     const inPlace = outputs.map((_, i) => (reuse && (reuse[i] as number) >= 0 ? [reuse[i] as number] : []))

@@ -61,17 +61,57 @@ export function largestLiveBytes(blocks: readonly Block[]): number {
   return most
 }
 
+type Arrangement = { readonly offsets: Map<Block, number>; readonly bytes: number }
+
+/** Attempts at a better order, and how close to the bound one is good enough. */
+const ATTEMPTS = 48
+const CLOSE = 1.01
+
 /**
- * Offsets for all blocks and the arena they need. Greedy by size, by life and by start (Pisarchyk and Lee 2020,
- * "Efficient Memory Management for Deep Neural Net Inference"); the smallest arena of the three is taken.
+ * Places the blocks that reach the top of the arena first from now on, as long as that may help: they are those for
+ * which the order left no gap.
+ */
+function improve(order: readonly Block[], start: Arrangement, bound: number): Arrangement {
+  let best = start
+  let arranged = start
+  let blocks = order
+  for (let attempt = 0; attempt < ATTEMPTS && best.bytes > bound * CLOSE; attempt++) {
+    const { offsets, bytes } = arranged
+    const top = new Set(blocks.filter((block) => (offsets.get(block) as number) + align(block.bytes) === bytes))
+    blocks = [...top, ...blocks.filter((block) => !top.has(block))]
+    arranged = arrange(blocks)
+    if (arranged.bytes < best.bytes) best = arranged
+  }
+  return best
+}
+
+function arrange(order: readonly Block[]): Arrangement {
+  const offsets = placeInOrder(order)
+  return { offsets, bytes: extentOf(offsets) }
+}
+
+/**
+ * Offsets for all blocks and the arena they need. Greedy by size, by life, by both and by start (Pisarchyk and Lee 2020,
+ * "Efficient Memory Management for Deep Neural Net Inference"), each order mended where it ends above the bound; the
+ * smallest arena is taken.
  */
 export function placeBlocks(blocks: readonly Block[]): { offsets: Map<Block, number>; bytes: number } {
   const life = (block: Block): number => block.last - block.first
   const orders = [
     [...blocks].sort((a, b) => b.bytes - a.bytes || a.first - b.first),
     [...blocks].sort((a, b) => life(b) - life(a) || b.bytes - a.bytes),
+    [...blocks].sort((a, b) => b.bytes * (life(b) + 1) - a.bytes * (life(a) + 1) || a.first - b.first),
     [...blocks].sort((a, b) => a.first - b.first || b.bytes - a.bytes),
   ]
-  const candidates = orders.map(placeInOrder).map((offsets) => ({ offsets, bytes: extentOf(offsets) }))
-  return candidates.reduce((a, b) => (b.bytes < a.bytes ? b : a))
+  const bound = largestLiveBytes(blocks)
+  const arranged = orders
+    .map((order) => ({ order, start: arrange(order) }))
+    .sort((a, b) => a.start.bytes - b.start.bytes)
+  let best = (arranged[0] as { start: Arrangement }).start
+  for (const { order, start } of arranged) {
+    if (best.bytes <= bound * CLOSE) break
+    const found = improve(order, start, bound)
+    if (found.bytes < best.bytes) best = found
+  }
+  return best
 }

@@ -32,6 +32,12 @@ const DRAWS = { uniform: drawOp('uniform'), normal: drawOp('normal') }
 /** Elements a 128-bit block of Philox gives: four of 32 bits, or two of 64. */
 const PER_BLOCK = { f32: 4, f64: 2 }
 
+/** Where a draw starts: a generator's state, and the blocks behind its counter. */
+export interface StreamPlace {
+  readonly state: Tensor
+  readonly offset: number
+}
+
 /**
  * A stream of random numbers: a seed and a counter that every draw moves on, in a cell, so that draws work inside
  * compiled functions and can be saved and resumed. The same seed gives the same numbers on every device.
@@ -59,20 +65,32 @@ export class Generator {
 
   /** @internal A draw of `shape`, uniform in [0, 1) or standard normal. */
   draw(distribution: Distribution, shape: Shape, dtype: 'f32' | 'f64'): Tensor {
-    const blocks = Math.ceil(sizeOf(shape) / PER_BLOCK[dtype])
+    return drawAt(this.reserve(sizeOf(shape), dtype), distribution, shape, dtype)
+  }
+
+  /** @internal Takes what a draw of `size` elements needs out of the stream, and tells where that is. */
+  reserve(size: number, dtype: 'f32' | 'f64'): StreamPlace {
+    const blocks = Math.ceil(size / PER_BLOCK[dtype])
     const trace = currentTrace()
     const present = this.state.value
     const offset = trace ? (this.drawn.get(trace) ?? 0) : 0
     // Inside a trace every draw counts from the state the run starts with.
-    const start = new Tensor(trace?.reads.get(this.state.state) ?? present)
-    const words = [0, 1].map((word) => broadcastTo(slice(start, word), shape).value)
-    const result = new Tensor(
-      apply(DRAWS[distribution], { offset, dtype }, [...words, iota(shape, 'i64').value]).output,
-    )
-    this.state.assign(add(start, mul(iota([2], 'i64'), offset + blocks)) as Tensor<'i64'>)
+    const state = new Tensor(trace?.reads.get(this.state.state) ?? present)
+    this.state.assign(add(state, mul(iota([2], 'i64'), offset + blocks)) as Tensor<'i64'>)
     if (trace) this.drawn.set(trace, offset + blocks)
-    return result
+    return { state, offset }
   }
+}
+
+/** @internal What is drawn at a place of a stream: the same whenever it is drawn again. */
+export function drawAt(
+  { state, offset }: StreamPlace,
+  distribution: Distribution,
+  shape: Shape,
+  dtype: 'f32' | 'f64',
+): Tensor {
+  const words = [0, 1].map((word) => broadcastTo(slice(state, word), shape).value)
+  return new Tensor(apply(DRAWS[distribution], { offset, dtype }, [...words, iota(shape, 'i64').value]).output)
 }
 
 function stateOf(seed: number | bigint): BigInt64Array {
@@ -102,16 +120,21 @@ export interface RandomOptions {
   readonly generator?: Generator
 }
 
+/** @internal The generator that the options give, or the shared one. Throws `ArgumentError` for anything else. */
+export function generatorOf(op: string, { generator = defaultGenerator() }: { generator?: Generator }): Generator {
+  if (generator instanceof Generator) return generator
+  throw new ArgumentError(`${op}: the generator is ${describe(generator)}, not a Generator`)
+}
+
 function draw(op: string, distribution: Distribution, shape: Shape, options: RandomOptions): Tensor {
-  const { dtype = 'f32', generator = defaultGenerator() } = optionsOf(op, options)
+  const given = optionsOf(op, options)
+  const { dtype = 'f32' } = given
   checkShape(op, shape)
   if (!isFloat(dtype))
     throw new DTypeError(
       `${op}: it draws floats, not ${typeof dtype === 'string' ? dtype : describe(dtype)}; cast the result`,
     )
-  if (!(generator instanceof Generator))
-    throw new ArgumentError(`${op}: the generator is ${describe(generator)}, not a Generator`)
-  return cast(generator.draw(distribution, shape, dtype === 'f64' ? 'f64' : 'f32'), dtype)
+  return cast(generatorOf(op, given).draw(distribution, shape, dtype === 'f64' ? 'f64' : 'f32'), dtype)
 }
 
 /** Uniform draws in [low, high), default [0, 1). Throws `ShapeError`, `DTypeError`, and `ArgumentError` unless low <= high. */
@@ -197,5 +220,10 @@ export function dropout<D extends DType, S extends Shape>(
   if (p === 1) return mul(x, 0) as Tensor<D, S>
   const { generator } = options
   const unit = draw('dropout', 'uniform', shape, generator ? { generator } : {})
+  return dropBelow(x, unit, p)
+}
+
+/** @internal `x / (1 - p)`, but 0 where the uniform drawn for it is below `p`. */
+export function dropBelow<D extends DType, S extends Shape>(x: Tensor<D, S>, unit: Tensor, p: number): Tensor<D, S> {
   return where(lt(unit, p), 0, mul(x, 1 / (1 - p))) as Tensor<D, S>
 }

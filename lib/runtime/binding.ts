@@ -22,6 +22,16 @@ export interface DeviceDescription {
   readonly memoryBytes: number
 }
 
+/** Why the devices of a kind can or cannot be used. */
+export interface Inspection {
+  /** The backend's library, whether it is there or not. */
+  readonly library: string
+  /** Why it gives no device; empty where it does. */
+  readonly error: string
+  /** The libraries it opens when it needs them, where each was looked for, and where it was found; else ''. */
+  readonly libraries: readonly { readonly name: string; readonly found: string; readonly places: readonly string[] }[]
+}
+
 /** Bytes are size classes of the pool; `retries` counts allocations that needed the cache given back first. */
 export interface DeviceStatistics {
   readonly allocated: number
@@ -32,6 +42,8 @@ export interface DeviceStatistics {
   readonly arenaBytes: number
   /** Jobs waiting or running. */
   readonly queued: number
+  /** Runs so far that were replays of a recorded one; always 0 on the CPU. */
+  readonly replays: number
   /** Live bytes by label, largest first. */
   readonly holders: readonly { readonly label: string; readonly bytes: number }[]
 }
@@ -58,15 +70,17 @@ export interface Binding {
   readonly schemaHash: string
   /** The devices of a kind; its library is opened by the first call. Throws where there is none that can be used. */
   devices(kind: DeviceKind): DeviceDescription[]
+  inspect(kind: DeviceKind): Inspection
   /** A buffer of undefined contents. */
   alloc(device: number, bytes: number, label: string): number
   /** Drops the handle; queued work keeps the memory. */
   free(handle: number): void
   /**
    * Ordered after the work queued on the buffer. Copies at once where there is none and returns 0, else stages a copy
-   * and returns a ticket. Writing the whole buffer makes a failed one good again.
+   * and returns a ticket. Writing the whole buffer makes a failed one good again. With `lent` the bytes are read on the
+   * device's thread instead: they must stay as they are until the ticket settles.
    */
-  write(handle: number, byteOffset: number, source: ArrayBufferView): number
+  write(handle: number, byteOffset: number, source: ArrayBufferView, lent?: boolean): number
   /** Fills `target` from the device's thread until the ticket settles: do not transfer or resize its memory before. */
   read(handle: number, byteOffset: number, target: ArrayBufferView): number
   /** Makes a plan's kernels; `words` are those of `encodePlan`. Waits for the job in progress, not for queued ones. */

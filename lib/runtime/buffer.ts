@@ -14,7 +14,7 @@ export function useFinalizers(on: boolean): void {
 }
 
 export class Buffer {
-  /** The bytes in JavaScript's heap, once a small result has been fetched. */
+  /** The bytes on JavaScript's side: of a small result that has been fetched, or of data that was transferred here. */
   private host: Uint8Array | undefined
   private fetched: Promise<void> | undefined
   private freed = false
@@ -25,7 +25,7 @@ export class Buffer {
     private native: number,
     readonly label: string,
   ) {
-    if (finalizers) abandoned.register(this, native, this)
+    if (finalizers && native !== 0) abandoned.register(this, native, this)
   }
 
   /** Memory with undefined contents. Throws `OutOfMemoryError`. */
@@ -54,13 +54,27 @@ export class Buffer {
     return buffer
   }
 
+  /**
+   * The memory of `data` itself, which is taken away from its holder; the device's thread copies it when work there
+   * first needs it. Throws `ArgumentError`, and takes nothing, where it can not be taken away or is more than `data`.
+   */
+  static transfer(device: Device, data: ArrayBufferView, label: string): Buffer {
+    const buffer = new Buffer(device, data.byteLength, 0, label)
+    buffer.host = new Uint8Array(takenAway(data))
+    return buffer
+  }
+
   /** The native handle, for a run that is enqueued now. */
   get handle(): number {
     if (this.native === 0) {
       if (this.freed || !this.host) throw new ArgumentError(`${this.label}: its memory was freed`)
       this.native = native(() => library().alloc(this.device.index, this.bytes, this.label))
       if (finalizers) abandoned.register(this, this.native, this)
-      native(() => library().write(this.native, 0, this.host as Uint8Array))
+      const { host } = this
+      const large = this.bytes > SMALL_BYTES
+      native(() => library().write(this.native, 0, host, large))
+      // The device reads what is large on its own thread; nobody else has it, and it is not kept twice.
+      if (large) this.host = undefined
     }
     return this.native
   }
@@ -131,4 +145,32 @@ function isDetached(view: ArrayBufferView): boolean {
   } catch {
     return true
   }
+}
+
+/** The ArrayBuffer of a view that spans all of it, detached from whoever held it. */
+function takenAway(view: ArrayBufferView): ArrayBuffer {
+  const { buffer, byteOffset, byteLength } = view
+  if (buffer instanceof SharedArrayBuffer) {
+    throw new ArgumentError(
+      'tensor: transfer can not take a SharedArrayBuffer away from the threads that share it; leave transfer out',
+    )
+  }
+  if (isDetached(view)) throw new ArgumentError(`tensor: the data's ArrayBuffer is detached (it was transferred away)`)
+  if (byteLength !== buffer.byteLength) {
+    throw new ArgumentError(
+      `tensor: transfer takes a whole ArrayBuffer, and the data is bytes ${byteOffset} to ${byteOffset + byteLength} of ${buffer.byteLength}; pass all of it, or leave transfer out`,
+    )
+  }
+  const kept = (cause?: unknown): ArgumentError =>
+    new ArgumentError(`tensor: the data's ArrayBuffer can not be taken from its holder; leave transfer out`, { cause })
+  let taken: ArrayBuffer
+  try {
+    // ArrayBuffer.prototype.transfer is younger than Node 20.
+    taken = structuredClone(buffer, { transfer: [buffer] })
+  } catch (error) {
+    throw kept(error)
+  }
+  // Before Node 21 what is marked as untransferable was copied without a word.
+  if (view.byteLength !== 0) throw kept()
+  return taken
 }

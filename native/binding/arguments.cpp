@@ -101,6 +101,14 @@ napi_value Arguments::callback(size_t position, const char* name) const {
   return at(position);
 }
 
+bool Arguments::flag(size_t position, const char* name) const {
+  if (is(at(position), napi_undefined)) return false;
+  if (!is(at(position), napi_boolean)) reject(std::string(name) + " must be true or false");
+  bool value = false;
+  check(napi_get_value_bool(env, at(position), &value));
+  return value;
+}
+
 size_t Arguments::option(size_t position, const char* name, size_t largest) const {
   if (!is(at(position), napi_object)) reject("options must be an object");
   napi_value value;

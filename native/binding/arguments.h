@@ -13,7 +13,7 @@ namespace heddle::binding {
 /// The arguments of one call; `function` is what errors call it. What is missing reads as undefined.
 class Arguments {
  public:
-  static constexpr size_t kMost = 3;
+  static constexpr size_t kMost = 4;
 
   Arguments(napi_env env, const char* function, const std::array<napi_value, kMost>& values)
       : env(env), function_(function), values_(values) {}
@@ -29,6 +29,9 @@ class Arguments {
   napi_value callback(size_t position, const char* name) const;
   /// A property of an object as an integer from 1 to `largest`; 0 where it is not given.
   size_t option(size_t position, const char* name, size_t largest) const;
+
+  /// A boolean; false where it is not given.
+  bool flag(size_t position, const char* name) const;
 
   napi_value at(size_t position) const { return values_[position]; }
   [[noreturn]] void reject(const std::string& what) const;

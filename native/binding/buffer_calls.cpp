@@ -31,6 +31,11 @@ napi_value write(const Arguments& arguments) {
   const std::span<std::byte> source = arguments.bytes(2, "source");
   Device& device = *target.device;
   checkRange(arguments, *target.buffer, byteOffset, source.size());
+  if (arguments.flag(3, "lent"))
+    return enqueue(arguments.env, device, [&](const auto& client, uint64_t ticket) {
+      client->hold(ticket, arguments.at(2));
+      return std::make_unique<LentWriteJob>(client, ticket, device.backend, target.buffer, byteOffset, source);
+    });
   // Only this thread queues jobs on its buffers, so an idle one stays idle while it is written here.
   if (target.buffer->idle() && !device.backend.asynchronous()) {
     writeBuffer(device.backend, *target.buffer, byteOffset, source);

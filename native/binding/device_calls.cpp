@@ -1,4 +1,4 @@
-// devices, sync, stats, configure, listen.
+// devices, inspect, sync, stats, configure, listen.
 #include "calls.h"
 
 namespace heddle::binding {
@@ -30,6 +30,27 @@ napi_value devices(const Arguments& arguments) {
   return result;
 }
 
+napi_value inspect(const Arguments& arguments) {
+  const napi_env env = arguments.env;
+  const Devices::Inspection inspection = Devices::ofProcess().inspect(arguments.text(0, "kind"));
+  napi_value result = object(env);
+  set(env, result, "library", text(env, inspection.library));
+  set(env, result, "error", text(env, inspection.error));
+  napi_value libraries = list(env, inspection.libraries.size());
+  for (size_t i = 0; i < inspection.libraries.size(); i++) {
+    const LibrarySearch& search = inspection.libraries[i];
+    napi_value library = object(env);
+    set(env, library, "name", text(env, search.name));
+    set(env, library, "found", text(env, search.found));
+    napi_value places = list(env, search.places.size());
+    for (size_t k = 0; k < search.places.size(); k++) set(env, places, k, text(env, search.places[k]));
+    set(env, library, "places", places);
+    set(env, libraries, i, library);
+  }
+  set(env, result, "libraries", libraries);
+  return result;
+}
+
 napi_value sync(const Arguments& arguments) {
   return enqueue(arguments.env, deviceArgument(arguments),
                  [](const auto& client, uint64_t ticket) { return std::make_unique<SyncJob>(client, ticket); });
@@ -50,6 +71,7 @@ napi_value stats(const Arguments& arguments) {
   put("retries", pool.retries);
   put("arenaBytes", device.arenaBytes());
   put("queued", device.executor.queued());
+  put("replays", device.backend.replays);
   const std::vector<Holder> holders = device.pool->holders();
   napi_value holderList = list(env, holders.size());
   for (size_t i = 0; i < holders.size(); i++) {

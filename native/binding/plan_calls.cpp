@@ -67,7 +67,8 @@ napi_value run(const Arguments& arguments) {
     for (; added < outputs.size(); added++)
       handles[outputs[added]] = environment.addBuffer(device, buffers[outputs[added]]);
     return enqueue(arguments.env, device, [&](const auto& client, uint64_t ticket) {
-      return std::make_unique<RunJob>(client, ticket, device.backend, plan.plan, std::move(uses), std::move(arena));
+      return std::make_unique<RunJob>(client, ticket, device.backend, device.pool, plan.plan, std::move(uses),
+                                      std::move(arena));
     });
   } catch (...) {
     for (size_t i = 0; i < added; i++) environment.removeBuffer(handles[outputs[i]]);

@@ -1,6 +1,7 @@
 // The contract between the core and a backend: one class, opened by one exported function.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstring>
 #include <memory>
@@ -34,6 +35,13 @@ class Download {
   virtual void deliver(void* host) = 0;
 };
 
+/// What kernels queued, to be queued again as a whole.
+class Recording {
+ public:
+  virtual ~Recording() = default;
+  virtual void replay() = 0;
+};
+
 /// A device's memory and kernels. One object per device and process, never destroyed. Calls come from the device's
 /// executor thread, but for `describe`, `kernels` and the memory's, which come from any, and what fences and downloads
 /// do.
@@ -60,6 +68,17 @@ class Backend {
   /// Called before a run and before each of its steps, so that what kernels find wrong can name the step.
   virtual void beginRun() {}
   virtual void beginStep(int64_t step) { (void)step; }
+  /// Queues a copy within the device; of asynchronous backends only.
+  virtual void copy(void* target, const void* source, size_t bytes) { std::memcpy(target, source, bytes); }
+
+  /// Whether it can record what is queued between `beginRecording` and `endRecording` instead of doing it.
+  virtual bool records() const { return false; }
+  virtual void beginRecording() {}
+  /// Throws Error where something was queued that cannot be recorded.
+  virtual std::unique_ptr<Recording> endRecording() { return nullptr; }
+  /// Runs that were replays of a recording, counted by the core.
+  std::atomic<size_t> replays{0};
+
   /// What was queued so far; of asynchronous backends only.
   virtual std::unique_ptr<Fence> fence() { return nullptr; }
 
@@ -86,6 +105,17 @@ class HostBackend : public Backend {
     size_t bytes_;
   };
 };
+
+/// Where a library was looked for, in order, and where it was found; `found` is empty where it was not.
+struct LibrarySearch {
+  std::string name;
+  std::string found;
+  std::vector<std::string> places;
+};
+
+/// What a backend's library may export: the libraries it opens when it needs them.
+using BackendLibraries = void (*)(std::vector<LibrarySearch>& searches);
+inline constexpr const char* kBackendLibrariesSymbol = "heddle_backend_libraries";
 
 /// What a backend's library exports. Fills `devices` with up to `capacity` of them and returns how many; 0 with a
 /// sentence in `error` where there is none that can be used.

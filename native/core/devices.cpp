@@ -2,6 +2,7 @@
 #include "devices.h"
 
 #include <dlfcn.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <string>
@@ -35,9 +36,14 @@ std::string libraryOf(const std::string& kind) {
   return besideThisLibrary((emulated ? "../Emulation/libheddle-" : "libheddle-") + kind + ".so");
 }
 
+void* openLibrary(const std::string& path) { return dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE); }
+
 std::vector<Backend*> openBackend(const std::string& kind) {
   const std::string path = libraryOf(kind);
-  void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+  if (access(path.c_str(), F_OK) != 0)
+    throw Error(ErrorCode::unsupported, "this installation of heddle has no library for it (" + path +
+                                            "); in a checkout `npm run build` and `npm run build:cuda` make them");
+  void* handle = openLibrary(path);
   if (!handle) throw Error(ErrorCode::unsupported, "the " + kind + " backend's library cannot be loaded: " + dlerror());
   const auto open = reinterpret_cast<BackendOpen>(dlsym(handle, kBackendOpenSymbol));
   if (!open) throw Error(ErrorCode::unsupported, path + " does not export " + kBackendOpenSymbol);
@@ -90,6 +96,19 @@ Device& Devices::at(size_t index) {
     throw Error(ErrorCode::invalidArgument, "there is no device " + std::to_string(index) + ": " +
                                                 std::to_string(devices_.size()) + " have been opened");
   return *devices_[index];
+}
+
+Devices::Inspection Devices::inspect(const std::string& kind) {
+  Inspection inspection{libraryOf(kind), "", {}};
+  try {
+    open(kind);
+  } catch (const Error& error) {
+    inspection.error = error.what();
+  }
+  if (void* handle = openLibrary(inspection.library))
+    if (const auto libraries = reinterpret_cast<BackendLibraries>(dlsym(handle, kBackendLibrariesSymbol)))
+      libraries(inspection.libraries);
+  return inspection;
 }
 
 }  // namespace heddle

@@ -26,6 +26,14 @@ class Devices {
   std::vector<size_t> open(const std::string& kind);
   Device& at(size_t index);
 
+  /// Why the devices of a kind can or cannot be used, for people to read.
+  struct Inspection {
+    std::string library;  // the backend's, whether it is there or not
+    std::string error;    // why it gives no device; empty where it does
+    std::vector<LibrarySearch> libraries;
+  };
+  Inspection inspect(const std::string& kind);
+
  private:
   std::mutex mutex_;
   std::vector<std::unique_ptr<Device>> devices_;

@@ -29,15 +29,15 @@ inline const char* errorCodeName(ErrorCode code) {
   return "internal";
 }
 
-/// Visible outside its library: backends throw it and the executor, in another library, catches it.
-class __attribute__((visibility("default"))) Error : public std::runtime_error {
+/// Backends throw it and the executor, in another library, catches it: GCC's runtime knows a type there by its name.
+class Error : public std::runtime_error {
  public:
   Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code(code) {}
   const ErrorCode code;
 };
 
 /// What a step of a plan threw, and which step it was; -1 where no step is to blame.
-struct __attribute__((visibility("default"))) StepError {
+struct StepError {
   Error error;
   int64_t step;
 };

@@ -17,6 +17,13 @@ namespace {
 // On Linux a thread hands both to the threads it makes, so OpenMP's team inherits them.
 constexpr int kNiceness = 10;
 
+/// What a job threw other than by its own rules: of the device as a whole, or a defect.
+FailurePointer failureOf(const std::exception& error, uint64_t ticket) {
+  const auto* known = dynamic_cast<const Error*>(&error);
+  return std::make_shared<const Failure>(
+      Failure{known ? known->code : ErrorCode::internal, error.what(), ticket, -1, false});
+}
+
 void stepBack() {
   setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kNiceness);
   const sched_param none{};
@@ -69,7 +76,7 @@ void Executor::cancel(const std::shared_ptr<Client>& client) {
   std::deque<std::unique_ptr<Job>> kept;
   for (auto& job : jobs_) (job->client == client ? dropped : kept).push_back(std::move(job));
   jobs_.swap(kept);
-  finished_.wait(lock, [&] { return touched_ != client.get(); });
+  finished_.wait(lock, [&] { return startTouches_ != client.get() && finishTouches_ != client.get(); });
 }
 
 void Executor::stop() {
@@ -110,6 +117,7 @@ void Executor::loop() {
       Started started{std::move(jobs_.front()), nullptr, nullptr};
       jobs_.pop_front();
       running_++;
+      startTouches_ = started.job->touchesClient() ? started.job->client.get() : nullptr;
       lock.unlock();
       try {
         started.failure = started.job->start();
@@ -118,13 +126,16 @@ void Executor::loop() {
         started.failure =
             std::make_shared<const Failure>(Failure{ErrorCode::internal, error.what(), started.job->ticket, -1, false});
       }
-      if (!backend_.asynchronous()) {
-        finish(std::move(started));
-        lock.lock();
-      } else {
-        lock.lock();
+      lock.lock();
+      startTouches_ = nullptr;
+      finished_.notify_all();
+      if (backend_.asynchronous()) {
         finishing_.push_back(std::move(started));
         started_.notify_one();
+      } else {
+        lock.unlock();
+        finish(std::move(started));
+        lock.lock();
       }
     } else {
       startedAll_ = true;
@@ -164,19 +175,19 @@ void Executor::finish(Started started) {
     // Either the client is found gone here, or who ends it waits until the job is done with its memory.
     const std::lock_guard lock(mutex_);
     gone = client->cancelled;
-    if (!gone) touched_ = client.get();
+    if (!gone) finishTouches_ = client.get();
   }
   try {
     if (!started.failure && !gone) started.failure = job.finish(found.get());
   } catch (const std::exception& error) {
-    started.failure = std::make_shared<const Failure>(Failure{ErrorCode::internal, error.what(), ticket, -1, false});
+    started.failure = failureOf(error, ticket);
   }
   // Buffers are released first: who hears of the job may find them idle.
   started.fence.reset();
   started.job.reset();
   {
     const std::lock_guard lock(mutex_);
-    touched_ = nullptr;
+    finishTouches_ = nullptr;
     running_--;
   }
   finished_.notify_all();

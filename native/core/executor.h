@@ -56,8 +56,10 @@ class Executor {
   std::deque<std::unique_ptr<Job>> jobs_;
   std::deque<std::function<void()>> tasks_;
   std::deque<Started> finishing_;
-  Client* touched_ = nullptr;  // the client whose memory a job writes just now
-  size_t running_ = 0;         // jobs taken from the queue and not settled yet
+  // The clients whose memory a job that starts, and one that finishes, uses just now.
+  Client* startTouches_ = nullptr;
+  Client* finishTouches_ = nullptr;
+  size_t running_ = 0;  // jobs taken from the queue and not settled yet
   bool stopping_ = false;
   bool startedAll_ = false;  // nothing more comes into `finishing_`
   std::thread thread_;

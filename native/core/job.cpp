@@ -1,6 +1,8 @@
 // How jobs fail: a failed run marks what it should have written, and whatever reads that fails with the same failure.
 #include "job.h"
 
+#include "replay.h"
+
 namespace heddle {
 
 FailurePointer Job::finish(const StepError* found) {
@@ -8,10 +10,11 @@ FailurePointer Job::finish(const StepError* found) {
   return std::make_shared<const Failure>(Failure{found->error.code, found->error.what(), ticket, found->step, false});
 }
 
-RunJob::RunJob(std::shared_ptr<Client> client, uint64_t ticket, Backend& backend, std::shared_ptr<Plan> plan,
-               std::vector<BufferUse> uses, BufferPointer arena)
+RunJob::RunJob(std::shared_ptr<Client> client, uint64_t ticket, Backend& backend, std::shared_ptr<Pool> pool,
+               std::shared_ptr<Plan> plan, std::vector<BufferUse> uses, BufferPointer arena)
     : Job(std::move(client), ticket),
       backend_(backend),
+      pool_(std::move(pool)),
       plan_(std::move(plan)),
       placement_(plan_->placement()),
       uses_(std::move(uses)),
@@ -26,10 +29,14 @@ FailurePointer RunJob::start() {
   caller.reserve(uses_.size());
   for (const BufferUse& use : uses_) caller.push_back(use->data);
   try {
-    plan_->run(backend_, caller, arena_ ? static_cast<char*>(arena_->data) : nullptr, *placement_, client->cancelled);
+    backend_.beginRun();
+    plan_->replay().run(backend_, pool_, caller, arena_ ? static_cast<char*>(arena_->data) : nullptr, *placement_,
+                        client->cancelled);
     return nullptr;
   } catch (const StepError& thrown) {
     return fail(thrown, false);
+  } catch (const Error& error) {
+    return fail({error, -1}, true);
   }
 }
 
@@ -80,6 +87,11 @@ FailurePointer ReadJob::finish(const StepError* found) {
 
 FailurePointer WriteJob::start() {
   writeBuffer(backend_, *use_, byteOffset_, staged_);
+  return nullptr;
+}
+
+FailurePointer LentWriteJob::start() {
+  writeBuffer(backend_, *use_, byteOffset_, source_);
   return nullptr;
 }
 

@@ -28,7 +28,7 @@ class Job {
   virtual FailurePointer start() = 0;
   /// What is left to do once the device has done its part; `found` is what went wrong there. Why the job failed.
   virtual FailurePointer finish(const StepError* found);
-  /// Whether finishing writes memory that goes with its client, so that the client must not go meanwhile.
+  /// Whether it uses memory that goes with its client, so that the client must not go meanwhile.
   virtual bool touchesClient() const { return false; }
 
   const std::shared_ptr<Client> client;
@@ -38,8 +38,8 @@ class Job {
 /// Runs a plan. `uses` are the caller's storages in order.
 class RunJob : public Job {
  public:
-  RunJob(std::shared_ptr<Client> client, uint64_t ticket, Backend& backend, std::shared_ptr<Plan> plan,
-         std::vector<BufferUse> uses, BufferPointer arena);
+  RunJob(std::shared_ptr<Client> client, uint64_t ticket, Backend& backend, std::shared_ptr<Pool> pool,
+         std::shared_ptr<Plan> plan, std::vector<BufferUse> uses, BufferPointer arena);
   FailurePointer start() override;
   FailurePointer finish(const StepError* found) override;
 
@@ -50,6 +50,7 @@ class RunJob : public Job {
   void mark(const FailurePointer& failure, bool stateLost);
 
   Backend& backend_;
+  const std::shared_ptr<Pool> pool_;
   std::shared_ptr<Plan> plan_;
   std::shared_ptr<const Placement> placement_;
   std::vector<BufferUse> uses_;
@@ -94,6 +95,26 @@ class WriteJob : public Job {
   BufferUse use_;
   size_t byteOffset_;
   std::vector<std::byte> staged_;
+};
+
+/// Writes the caller's bytes, which the caller keeps as they are until the job has settled.
+class LentWriteJob : public Job {
+ public:
+  LentWriteJob(std::shared_ptr<Client> client, uint64_t ticket, Backend& backend, BufferPointer buffer,
+               size_t byteOffset, std::span<const std::byte> source)
+      : Job(std::move(client), ticket),
+        backend_(backend),
+        use_(std::move(buffer)),
+        byteOffset_(byteOffset),
+        source_(source) {}
+  FailurePointer start() override;
+  bool touchesClient() const override { return true; }
+
+ private:
+  Backend& backend_;
+  BufferUse use_;
+  size_t byteOffset_;
+  std::span<const std::byte> source_;
 };
 
 /// Does nothing: it settles once all earlier work has.

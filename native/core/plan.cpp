@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "replay.h"
+
 namespace heddle {
 
 namespace {
@@ -38,10 +40,16 @@ Plan::Plan(const Backend& backend, std::vector<double> words, std::string label)
   firstCellWrite_ = stepCount;
   for (int64_t i = 0; i < stepCount; i++) decodeStep(reader, backend);
   if (!reader.done()) reject("words are left over after the last step");
+  for (const Step& step : steps_) step.kernel->complete();
   bases_.resize(storages_.size());
 }
 
 Plan::~Plan() = default;
+
+Replay& Plan::replay() {
+  if (!replay_) replay_ = std::make_unique<Replay>(*this);
+  return *replay_;
+}
 
 void Plan::reject(const std::string& what) const {
   throw Error(ErrorCode::invalidPlan, "plan " + label_ + ": " + what);
@@ -178,7 +186,6 @@ std::shared_ptr<const Placement> Plan::placement() const {
 
 void Plan::run(Backend& backend, std::span<void* const> caller, char* arena, const Placement& placement,
                const std::atomic<bool>& cancelled) {
-  backend.beginRun();
   for (size_t id = 0; id < bases_.size(); id++)
     bases_[id] = id < callerCount_ ? static_cast<char*>(caller[id]) : arena + placement.storages[id];
   const auto address = [&](size_t id) { return bases_[operands_[id].storage] + operands_[id].byteOffset; };

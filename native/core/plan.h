@@ -33,6 +33,8 @@ struct Placement {
   size_t arenaBytes;
 };
 
+class Replay;
+
 class Plan {
  public:
   /// Decodes and checks the words and makes the kernels; `label` is what errors call the plan.
@@ -48,6 +50,9 @@ class Plan {
   /// `cancelled` is set. Throws StepError. For the executor thread.
   void run(Backend& backend, std::span<void* const> caller, char* arena, const Placement& placement,
            const std::atomic<bool>& cancelled);
+
+  /// Its recorded runs, where the backend records.
+  Replay& replay();
 
   const std::string& label() const { return label_; }
   /// The storages the caller passes; arena storages follow them.
@@ -73,6 +78,7 @@ class Plan {
   int64_t firstCellWrite_ = 0;
   std::shared_ptr<const Placement> placement_;
   std::vector<char*> bases_;  // by storage, while a run is under way
+  std::unique_ptr<Replay> replay_;
 };
 
 }  // namespace heddle

@@ -18,6 +18,12 @@
 namespace heddle {
 namespace {
 
+/// q, k, v, and where there are any a mask and a generator's state, which stands last.
+template <typename Given>
+size_t firstOperands(const Given& given) {
+  return size_t{3} + (given.hasMask ? 1 : 0) + (given.dropout > 0 ? 1 : 0);
+}
+
 HeadStrides stridesOf(const TensorSpec& spec) { return {spec.strides[0], spec.strides[1], spec.strides[2]}; }
 
 void readMask(const char* op, AttentionProblem& p, const TensorSpec& mask, Specs inputs, Specs outputs) {
@@ -51,6 +57,9 @@ AttentionProblem readProblem(const char* op, const Params& params, Specs inputs,
   p.scale = params.scale;
   p.causal = params.causal;
   p.hasMask = params.hasMask;
+  p.dropout = params.dropout;
+  p.offset = params.offset;
+  p.keptScale = 1 / (1 - params.dropout);
   p.q = stridesOf(q);
   p.k = stridesOf(k);
   p.v = stridesOf(v);
@@ -59,7 +68,22 @@ AttentionProblem readProblem(const char* op, const Params& params, Specs inputs,
              (p.keyHeads > 0 ? p.heads % p.keyHeads == 0 : p.heads == 0),
          op, "q [B,H,T,D], k [B,Hkv,S,D], v [B,Hkv,S,Dv] with H a multiple of Hkv", inputs, outputs);
   if (p.hasMask) readMask(op, p, inputs[3], inputs, outputs);
+  expect(p.dropout >= 0 && p.dropout < 1, op, "a dropout from 0 up to, but not, 1", inputs, outputs);
+  if (p.dropout > 0) {
+    const TensorSpec& state = inputs[firstOperands(p) - 1];
+    expect(state.dtype == DType::i64 && state.shape == std::vector<int64_t>{2}, op,
+           "a generator's state i64[2] behind the mask", inputs, outputs);
+    p.stateStride = state.strides[0];
+    p.dropLimit = static_cast<int32_t>(std::ceil(static_cast<float>(p.dropout) * 0x1p24f));
+  }
   return p;
+}
+
+DropoutStream streamOf(const AttentionProblem& p, const RunOperands& operands) {
+  if (p.dropout == 0) return {};
+  const auto* state = static_cast<const int64_t*>(operands.inputs[firstOperands(p) - 1]);
+  return {static_cast<uint64_t>(state[0]),
+          static_cast<uint64_t>(state[p.stateStride]) + static_cast<uint64_t>(p.offset)};
 }
 
 bool lastAxisDense(const TensorSpec& spec) { return spec.shape[3] <= 1 || spec.strides[3] == 1; }
@@ -94,7 +118,8 @@ class Attention : public Kernel {
                                   p_.hasMask ? operands.inputs[3] : nullptr,
                                   nullptr,
                                   nullptr,
-                                  nullptr};
+                                  nullptr,
+                                  streamOf(p_, operands)};
     auto* out = static_cast<T*>(operands.outputs[0]);
     auto* logSumExp = static_cast<C*>(operands.outputs[1]);
     const auto attend = HEDDLE_DISPATCH(attendHead<T, C>);
@@ -127,12 +152,12 @@ class AttentionGrad : public Kernel {
   size_t workspaceBytes() const override { return static_cast<size_t>(scratch_ * threads_) * sizeof(C); }
 
   void run(const RunOperands& operands) override {
-    const size_t next = p_.hasMask ? 4 : 3;
+    const size_t next = firstOperands(p_);
     const AttentionPointers<T> in{
-        static_cast<const T*>(operands.inputs[0]),       static_cast<const T*>(operands.inputs[1]),
-        static_cast<const T*>(operands.inputs[2]),       p_.hasMask ? operands.inputs[3] : nullptr,
-        static_cast<const T*>(operands.inputs[next]),    static_cast<const C*>(operands.inputs[next + 1]),
-        static_cast<const T*>(operands.inputs[next + 2])};
+        static_cast<const T*>(operands.inputs[0]),        static_cast<const T*>(operands.inputs[1]),
+        static_cast<const T*>(operands.inputs[2]),        p_.hasMask ? operands.inputs[3] : nullptr,
+        static_cast<const T*>(operands.inputs[next]),     static_cast<const C*>(operands.inputs[next + 1]),
+        static_cast<const T*>(operands.inputs[next + 2]), streamOf(p_, operands)};
     auto* qGrad = static_cast<T*>(operands.outputs[0]);
     auto* kGrad = static_cast<T*>(operands.outputs[1]);
     auto* vGrad = static_cast<T*>(operands.outputs[2]);
@@ -152,7 +177,7 @@ class AttentionGrad : public Kernel {
 std::unique_ptr<Kernel> makeAttention(WordReader& words, Specs inputs, Specs outputs) {
   constexpr const char* op = "attention";
   const AttentionParams params = AttentionParams::read(words);
-  expectCount(op, inputs, params.hasMask ? 4 : 3, outputs, 2);
+  expectCount(op, inputs, firstOperands(params), outputs, 2);
   AttentionProblem p = readProblem(op, params, inputs, outputs);
   return dispatchFloat(op, inputs[0].dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
     using T = typename decltype(tag)::type;
@@ -169,7 +194,7 @@ std::unique_ptr<Kernel> makeAttention(WordReader& words, Specs inputs, Specs out
 std::unique_ptr<Kernel> makeAttentionGrad(WordReader& words, Specs inputs, Specs outputs) {
   constexpr const char* op = "attentionGrad";
   const AttentionGradParams params = AttentionGradParams::read(words);
-  const size_t next = params.hasMask ? 4 : 3;
+  const size_t next = firstOperands(params);
   expectCount(op, inputs, next + 3, outputs, 3);
   AttentionProblem p = readProblem(op, params, inputs, outputs);
   return dispatchFloat(op, inputs[0].dtype, [&](auto tag) -> std::unique_ptr<Kernel> {

@@ -19,6 +19,12 @@ struct AttentionProblem {
   int64_t batch, heads, keyHeads, queries, keys, width, valueWidth;
   double scale;
   bool causal, hasMask;
+  /// Probability of dropping a weight, and the factor of those that are kept.
+  double dropout, keptScale;
+  /// A word drops where its upper 24 bits are below: the least that are no smaller a uniform than `dropout` as f32.
+  int32_t dropLimit;
+  /// Of the weights' draw behind the generator's counter, in blocks of Philox.
+  int64_t offset, stateStride;
   DType maskType;
   int64_t maskStrides[4];
   HeadStrides q, k, v, out, outGrad, qGrad, kGrad, vGrad;
@@ -36,6 +42,11 @@ constexpr int64_t paddedWidth(int64_t width) {
 
 inline int64_t blocksOf(int64_t extent, int64_t block) { return (extent + block - 1) / block; }
 
+/// Where the weights' draw starts: a generator's seed, and its counter with the draw's offset.
+struct DropoutStream {
+  uint64_t seed, counter;
+};
+
 template <typename T>
 struct AttentionPointers {
   const T* q;
@@ -45,6 +56,7 @@ struct AttentionPointers {
   const T* out;
   const Compute<T>* logSumExp;
   const T* outGrad;
+  DropoutStream stream;
 };
 
 }  // namespace heddle

@@ -1,5 +1,6 @@
 // Blocked attention, backward (Dao, FlashAttention-2, 2023); included once per instruction-set level.
 // With P = exp(S - lse), dV = P^T dO, dP = dO V^T, dS = P (dP - rowsum(dO O)), dQ = scale dS K, dK = scale dS^T Q.
+// Where weights are dropped, what is kept of P and of dP, divided by 1 - dropout, stands in dV and in dS.
 
 template <typename C>
 int64_t backwardScratch(const AttentionProblem& p) {
@@ -60,6 +61,7 @@ void attendHeadGrad(const AttentionProblem& p, const AttentionPointers<T>& in, T
   }
   for (int64_t i = 0; i < p.groupSize() * paddedQueries * width; i++) querySums[i] = 0;
 
+  uint32_t drawn[kDrawnWords] = {};
   for (int64_t firstKey = 0; firstKey < p.keys; firstKey += kKeyBlock) {
     const int64_t count = p.keys - firstKey < kKeyBlock ? p.keys - firstKey : kKeyBlock;
     const int64_t columns = paddedWidth<C>(count);
@@ -106,6 +108,12 @@ void attendHeadGrad(const AttentionProblem& p, const AttentionPointers<T>& in, T
           const C reference = statistic == -infinity ? infinity : statistic;
           const C product = products[member * paddedQueries + firstQuery + i];
           const int64_t seen = visible < columns ? visible : columns;
+          const int64_t drawable = visible < count ? visible : count;
+          const uint32_t* words = nullptr;
+          if (p.dropout > 0 && drawable > 0) {
+            words = drawRow(p, in.stream, batch, head, firstQuery + i, firstKey, drawable, drawn);
+            dropFromRow(p, grad, words, drawable);
+          }
           for (int64_t j = 0; j < columns; j += kLanes<C>) {
             if (j >= seen) {
               storeVector(row + j, Vector<C>{});
@@ -119,6 +127,7 @@ void attendHeadGrad(const AttentionProblem& p, const AttentionPointers<T>& in, T
             // Scores that are hidden pass nothing back, whatever the products in their place.
             storeVector(grad + j, weight == C{0} ? Vector<C>{} : change);
           }
+          if (words) dropFromRow(p, row, words, drawable);
         }
         multiply(weights, int64_t{1}, kKeyBlock, g, outGradStride, valueSums, valueWidth, count, valueWidth, rows, true,
                  byQueries, shift);

@@ -100,6 +100,7 @@ void attendHead(const AttentionProblem& p, const AttentionPointers<T>& in, T* ou
   int64_t valueStride;
   const C* values = wholeRows(v, p.v.row, keys, p.valueWidth, valueCopy, valueStride);
 
+  uint32_t drawn[kDrawnWords] = {};
   for (int64_t queryBlock = firstBlock; queryBlock < lastBlock; queryBlock++) {
     const int64_t firstQuery = queryBlock * kQueryBlock;
     const int64_t rows = p.queries - firstQuery < kQueryBlock ? p.queries - firstQuery : kQueryBlock;
@@ -145,6 +146,10 @@ void attendHead(const AttentionProblem& p, const AttentionPointers<T>& in, T* ou
         }
         total[i] += sumLanes(sum);
         highest[i] = now;
+        // The sum is of all weights: dropout comes after the softmax.
+        const int64_t seen = visible < count ? visible : count;
+        if (p.dropout > 0 && seen > 0)
+          dropFromRow(p, row, drawRow(p, in.stream, batch, head, firstQuery + i, firstKey, seen, drawn), seen);
       }
       multiply(scores, kKeyBlock, int64_t{1}, values + firstKey * valueStride, valueStride, sums, valueWidth, rows,
                valueWidth, count, true, triangular ? Triangle::inner : Triangle::none, shift);

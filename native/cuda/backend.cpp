@@ -4,8 +4,11 @@
 #include <cstdio>
 #include <vector>
 
+#include "../core/heap.h"
 #include "fence.h"
+#include "graph.h"
 #include "kernels.h"
+#include "library.h"
 #include "transfer.h"
 
 namespace heddle::cuda {
@@ -23,18 +26,8 @@ class CudaBackend : public Backend {
   }
   const KernelTable& kernels() const override { return kernels_; }
 
-  void* allocate(size_t bytes) noexcept override {
-    void* memory = nullptr;
-    if (cudaSetDevice(context_.ordinal) != cudaSuccess || cudaMalloc(&memory, bytes) != cudaSuccess) {
-      cudaGetLastError();  // else the next call would report it again
-      return nullptr;
-    }
-    return memory;
-  }
-  void free(void* memory, size_t) noexcept override {
-    cudaSetDevice(context_.ordinal);
-    cudaFree(memory);
-  }
+  void* allocate(size_t bytes) noexcept override { return heap_.allocate(bytes); }
+  void free(void* memory, size_t) noexcept override { heap_.free(memory); }
 
   void upload(void* device, const void* host, size_t bytes) override {
     cuda::upload(context_, staging_, device, host, bytes);
@@ -50,6 +43,12 @@ class CudaBackend : public Backend {
     reported_ = true;
   }
   void beginStep(int64_t step) override { context_.step = step; }
+  void copy(void* target, const void* source, size_t bytes) override {
+    check(cudaMemcpyAsync(target, source, bytes, cudaMemcpyDeviceToDevice, context_.stream), "copying");
+  }
+  bool records() const override { return !context_.synchronous; }
+  void beginRecording() override { beginCapture(context_); }
+  std::unique_ptr<Recording> endRecording() override { return endCapture(context_); }
   std::unique_ptr<Fence> fence() override {
     const bool reported = reported_;
     reported_ = false;
@@ -58,8 +57,21 @@ class CudaBackend : public Backend {
   void setThreads(int) override {}
 
  private:
+  /// For any thread: the device is the calling thread's afterwards.
+  void* takeChunk(size_t bytes) {
+    void* memory = nullptr;
+    if (cudaSetDevice(context_.ordinal) == cudaSuccess && cudaMalloc(&memory, bytes) == cudaSuccess) return memory;
+    cudaGetLastError();  // else the next call would report it again
+    return nullptr;
+  }
+  void giveChunk(void* memory) {
+    cudaSetDevice(context_.ordinal);
+    cudaFree(memory);
+  }
+
   Context context_;
   Staging staging_;
+  Heap heap_{[this](size_t bytes) { return takeChunk(bytes); }, [this](void* memory) { giveChunk(memory); }};
   KernelTable kernels_;
   bool reported_ = false;  // a run has been queued since the last fence
 };
@@ -110,4 +122,10 @@ extern "C" __attribute__((visibility("default"))) size_t heddle_backend_open(hed
 } catch (const std::exception& failure) {
   std::snprintf(error, errorLength, "%s", failure.what());
   return 0;
+}
+
+extern "C" __attribute__((visibility("default"))) void heddle_backend_libraries(
+    std::vector<heddle::LibrarySearch>& searches) {
+  for (const char* name : {"libcublasLt.so.13", "libcudnn.so.9", "libnvrtc.so.13"})
+    searches.push_back(heddle::cuda::findLibrary(name));
 }

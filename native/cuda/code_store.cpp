@@ -61,7 +61,8 @@ CodeStore::CodeStore(std::string folder, unsigned long long mostBytes)
     : folder_(std::move(folder)), mostBytes_(mostBytes), writtenBytes_(mostBytes) {}
 
 CodeStore& CodeStore::ofUser() {
-  static CodeStore store(userFolder(), kMostBytes);
+  // Never destroyed: at exit other threads may still be inside.
+  static CodeStore& store = *new CodeStore(userFolder(), kMostBytes);
   return store;
 }
 
@@ -94,6 +95,7 @@ std::optional<std::string> CodeStore::find(const std::string& key) const {
 
 void CodeStore::put(const std::string& key, const std::string& code) {
   if (folder_.empty()) return;
+  const std::lock_guard lock(mutex_);
   std::error_code failure;
   files::create_directories(folder_, failure);
   const std::string path = pathOf(key), partial = path + "." + std::to_string(getpid());

@@ -59,7 +59,7 @@ void* tryOpen(const std::string& path) { return dlopen(path.c_str(), RTLD_NOW | 
 
 struct Opened {
   void* handle = nullptr;
-  Search search;
+  LibrarySearch search;
 };
 
 const Opened& opened(const std::string& name) {
@@ -91,7 +91,7 @@ const Opened& opened(const std::string& name) {
 
 }  // namespace
 
-Search findLibrary(const std::string& name) { return opened(name).search; }
+LibrarySearch findLibrary(const std::string& name) { return opened(name).search; }
 
 void* openLibrary(const std::string& name) {
   const Opened& entry = opened(name);

@@ -2,20 +2,14 @@
 #pragma once
 
 #include <string>
-#include <vector>
+
+#include "../core/backend.h"
 
 namespace heddle::cuda {
 
-/// Where a library was looked for, in order, and where it was found; `found` is empty where it was not.
-struct Search {
-  std::string name;
-  std::string found;
-  std::vector<std::string> places;
-};
-
 /// Looks for a library by its file name (`libcublasLt.so.13`): in HEDDLE_CUDA_PATH, beside this library, in CUDA_PATH,
 /// by the system's loader, and in pip's `nvidia/*/lib` folders.
-Search findLibrary(const std::string& name);
+LibrarySearch findLibrary(const std::string& name);
 
 /// Opens it, once per process and for good. Throws Error unsupported with the places looked at.
 void* openLibrary(const std::string& name);

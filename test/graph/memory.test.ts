@@ -140,6 +140,21 @@ describe('a plan', () => {
     },
   )
 
+  it('sums up the gradients of a weight that is used many times as they come', async () => {
+    const [width, uses] = [64, 12]
+    const weight = new h.Parameter(random([width, width]))
+    const step = h.compile((x: h.Tensor) => {
+      let y = x
+      for (let i = 0; i < uses; i++) y = h.tanh(y.matmul(weight))
+      weight.assign(weight.sub(h.grad(y.sum(), [weight]).get(weight).mul(0.01)))
+    })
+    await step(random([4, width]))
+    const gradients = (step.plan as h.Plan).memory.blocks.filter(({ bytes }) => bytes === width * width * 4)
+    const together = gradients.map(({ first }) => gradients.filter((b) => b.first <= first && first <= b.last).length)
+    expect(gradients.length).toBeGreaterThanOrEqual(uses)
+    expect(Math.max(...together)).toBeLessThanOrEqual(4)
+  })
+
   it('of a chain needs two blocks, however long it is', async () => {
     const step = h.compile((x: h.Tensor) =>
       Array.from({ length: 20 })

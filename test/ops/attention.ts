@@ -1,11 +1,22 @@
 // Cases of scaled dot-product attention.
 import * as h from '../../lib/index.js'
 import { Dense, type ErrorCase, type OpCase, type OperandSpec } from './case.js'
+import { uniforms } from './philox.js'
 import { softmaxOf } from './softmax.js'
 
 interface Options {
   readonly causal?: boolean
   readonly scale?: number
+  readonly dropout?: number
+}
+
+/** The generator that drops weights starts from here in every run. */
+const SEED = 2n ** 40n + 7n
+
+/** What dropout multiplies each weight of [B,H,T,S] with, by its position. */
+function dropped(dropout: number, size: number): number[] {
+  if (dropout === 0) return new Array<number>(size).fill(1)
+  return uniforms(SEED, 0n, size).map((unit) => (unit < Math.fround(dropout) ? 0 : 1 / (1 - dropout)))
 }
 
 /** q [B,H,T,D], k [B,Hkv,S,D], v [B,Hkv,S,Dv]; `bias(b, h, i, j)` is added to the scores, -Infinity hides a key. */
@@ -13,12 +24,13 @@ function attend(
   q: Dense,
   k: Dense,
   v: Dense,
-  { causal = false, scale }: Options,
+  { causal = false, scale, dropout = 0 }: Options,
   bias?: (...index: number[]) => number,
 ): Dense {
   const [batch, heads, queries, width] = q.shape as [number, number, number, number]
   const [own, keys] = k.shape.slice(1) as [number, number]
   const factor = scale ?? 1 / Math.sqrt(width)
+  const kept = dropped(dropout, batch * heads * queries * keys)
   const result = new Dense([batch, heads, queries, v.shape[3] as number])
   let position = 0
   for (let b = 0; b < batch; b++) {
@@ -34,7 +46,10 @@ function attend(
         // A query that sees nothing gives zeros.
         const weights = scores.some(Number.isFinite) ? softmaxOf(scores) : scores.map(() => 0)
         for (let d = 0; d < (v.shape[3] as number); d++) {
-          result.data[position++] = weights.reduce((sum, weight, j) => sum + weight * v.at(b, group, j, d), 0)
+          result.data[position++] = weights.reduce((sum, weight, j) => {
+            const first = ((b * heads + head) * queries + i) * keys
+            return sum + (kept[first + j] as number) * weight * v.at(b, group, j, d)
+          }, 0)
         }
       }
     }
@@ -56,6 +71,12 @@ const shapes = (b: number, heads: number, own: number, t: number, s: number, d: 
 
 type Row = readonly [name: string, operands: readonly OperandSpec[], options?: Options]
 
+/** Attention whose weights are dropped by a generator of its own, which starts afresh. */
+const run =
+  (options: Options) =>
+  (q: h.Tensor, k: h.Tensor, v: h.Tensor, mask?: h.Tensor): h.Tensor =>
+    h.scaledDotProductAttention(q, k, v, { ...options, mask, generator: new h.Generator(SEED) })
+
 const PLAIN: readonly Row[] = [
   ['attention', shapes(2, 3, 3, 4, 4, 5)],
   ['with another width of values', shapes(1, 2, 2, 3, 5, 4, 7)],
@@ -66,6 +87,12 @@ const PLAIN: readonly Row[] = [
   ['one head of keys for all, causal', shapes(1, 4, 1, 4, 4, 3), { causal: true }],
   ['its own scale', shapes(1, 2, 2, 3, 3, 4), { scale: 0.3 }],
   ['one query', shapes(2, 2, 2, 1, 6, 4), { causal: true }],
+  ['dropout', shapes(2, 3, 3, 4, 4, 5), { dropout: 0.3 }],
+  ['dropout where rows start inside a block of the draw', shapes(2, 2, 2, 3, 7, 4, 6), { dropout: 0.5 }],
+  ['dropout, causal', shapes(2, 2, 2, 5, 5, 4), { causal: true, dropout: 0.25 }],
+  ['dropout, causal with more keys than queries', shapes(1, 2, 2, 3, 6, 4), { causal: true, dropout: 0.4 }],
+  ['dropout, causal with queries that see nothing', shapes(1, 2, 2, 6, 4, 4), { causal: true, dropout: 0.4 }],
+  ['dropout, grouped heads', shapes(2, 6, 2, 3, 5, 4), { dropout: 0.1 }],
 ]
 
 const bool = (shape: readonly number[]): OperandSpec => ({ shape, low: 0, high: 2, integers: true, dtype: 'bool' })
@@ -76,22 +103,26 @@ const MASKED: readonly (readonly [shape: readonly number[], options?: Options])[
   [[2, 1, 1, 5]],
   [[4, 1]],
   [[1, 2, 4, 5], { causal: true }],
+  [[2, 1, 4, 5], { dropout: 0.3 }],
+  [[4, 5], { causal: true, dropout: 0.3 }],
 ]
+
+const nameOf = ({ causal, dropout }: Options): string => `${causal ? ', causal' : ''}${dropout ? ', dropout' : ''}`
 
 const masks: OpCase[] = MASKED.flatMap(([shape, options = {}]): OpCase[] => [
   {
-    name: `a bool mask [${shape}]${options.causal ? ', causal' : ''}`,
+    name: `a bool mask [${shape}]${nameOf(options)}`,
     operands: [...shapes(2, 2, 1, 4, 5, 3), bool(shape)],
-    run: (q, k, v, mask) => h.scaledDotProductAttention(q, k as h.Tensor, v as h.Tensor, { ...options, mask }),
+    run: run(options) as OpCase['run'],
     reference: (q, k, v, mask) =>
       attend(q, k as Dense, v as Dense, options, (...index) =>
         broadcast(mask as Dense)(...index) ? 0 : Number.NEGATIVE_INFINITY,
       ),
   },
   {
-    name: `a float mask [${shape}]${options.causal ? ', causal' : ''}`,
+    name: `a float mask [${shape}]${nameOf(options)}`,
     operands: [...shapes(2, 2, 1, 4, 5, 3), { shape }],
-    run: (q, k, v, mask) => h.scaledDotProductAttention(q, k as h.Tensor, v as h.Tensor, { ...options, mask }),
+    run: run(options) as OpCase['run'],
     reference: (q, k, v, mask) => attend(q, k as Dense, v as Dense, options, broadcast(mask as Dense)),
   },
 ])
@@ -117,7 +148,7 @@ export const CASES: readonly OpCase[] = [
     ([name, operands, options = {}]): OpCase => ({
       name,
       operands,
-      run: (q, k, v) => h.scaledDotProductAttention(q, k as h.Tensor, v as h.Tensor, options),
+      run: run(options) as OpCase['run'],
       reference: (q, k, v) => attend(q, k as Dense, v as Dense, options),
     }),
   ),
@@ -142,6 +173,13 @@ export const CASES: readonly OpCase[] = [
     operands: shapes(1, 2, 1, 150, 210, 16),
     run: (q, k, v) => h.scaledDotProductAttention(q, k as h.Tensor, v as h.Tensor, { causal: true }),
     reference: (q, k, v) => attend(q, k as Dense, v as Dense, { causal: true }),
+    order: 0,
+  },
+  {
+    name: 'several blocks of queries and keys, dropout',
+    operands: shapes(1, 2, 1, 150, 210, 16),
+    run: run({ causal: true, dropout: 0.2 }) as OpCase['run'],
+    reference: (q, k, v) => attend(q, k as Dense, v as Dense, { causal: true, dropout: 0.2 }),
     order: 0,
   },
   {
@@ -231,5 +269,11 @@ export const ERRORS: readonly ErrorCase[] = [
     call: call(...square(), { dropout: 2 }),
     error: h.ArgumentError,
     message: /dropout must be a number from 0 to 1, not 2/,
+  },
+  {
+    name: 'a seed as a generator',
+    call: call(...square(), { dropout: 0.5, generator: 3 as never }),
+    error: h.ArgumentError,
+    message: /scaledDotProductAttention: the generator is .*not a Generator/,
   },
 ]

@@ -107,6 +107,49 @@ const CROSS_ENTROPY: OpCase[] = [
   ),
 ]
 
+/** x [N,C] and weight [V,C] as logits [N,V], plus the bias. */
+const logitsOf = (x: Dense, weight: Dense, bias?: Dense): Dense =>
+  Dense.from([...x.shape.slice(0, -1), weight.shape[0] as number], (index) => {
+    const v = index.at(-1) as number
+    let value = bias ? bias.at(v) : 0
+    for (let c = 0; c < (weight.shape[1] as number); c++) value += x.at(...index.slice(0, -1), c) * weight.at(v, c)
+    return value
+  })
+
+/** In 16 bits the logits are rounded before the softmax: test/ops/loss.test.ts compares with the logits all at once. */
+const LINEAR_DTYPES = ['f32', 'f64'] as const
+
+const LINEAR: OpCase[] = [
+  ...([1, 2, 5, undefined] as const).map(
+    (rows): OpCase => ({
+      name: `linearCrossEntropy, ${rows ?? 'all'} rows at a time`,
+      operands: [{ shape: [5, 4] }, { shape: [7, 4] }, indices([5], 7)],
+      run: (x, w, t) => h.linearCrossEntropy(x, w as h.Tensor, t as h.Tensor, { ...(rows && { rows }) }),
+      reference: (x, w, t) => crossEntropy(logitsOf(x, w as Dense), t as Dense, {}),
+      dtypes: LINEAR_DTYPES,
+    }),
+  ),
+  {
+    name: 'linearCrossEntropy with a bias, ignored targets and label smoothing, summed',
+    operands: [{ shape: [2, 3, 4] }, { shape: [6, 4] }, { shape: [6] }, indices([2, 3], 6, 'i64', -1)],
+    run: (x, w, b, t) =>
+      h.linearCrossEntropy(x, w as h.Tensor, t as h.Tensor, {
+        bias: b,
+        rows: 4,
+        ignoreIndex: -1,
+        labelSmoothing: 0.1,
+        reduction: 'sum',
+      }),
+    reference: (x, w, b, t) =>
+      crossEntropy(logitsOf(x, w as Dense, b as Dense), t as Dense, {
+        ignoreIndex: -1,
+        labelSmoothing: 0.1,
+        reduction: 'sum',
+      }),
+    dtypes: LINEAR_DTYPES,
+  },
+]
+
 const NLL: OpCase[] = REDUCTIONS.map(
   (reduction): OpCase => ({
     name: `nllLoss, ${reduction}`,
@@ -180,6 +223,7 @@ const PAIRS: OpCase[] = ROWS.flatMap(([name, run, rule, x, t]) =>
 
 export const CASES: readonly OpCase[] = [
   ...CROSS_ENTROPY,
+  ...LINEAR,
   ...NLL,
   ...PAIRS,
   {
@@ -206,6 +250,18 @@ export const CASES: readonly OpCase[] = [
 const [rows, classes] = [(): h.Tensor => h.zeros([2, 3]), (): h.Tensor => h.zeros([2], { dtype: 'i32' })]
 
 export const ERRORS: readonly ErrorCase[] = [
+  {
+    name: 'linearCrossEntropy with a weight of another width',
+    call: () => h.linearCrossEntropy(h.zeros([2, 3]), h.zeros([5, 4]), h.tensor([0, 1], { dtype: 'i32' })),
+    error: h.ShapeError,
+    message: /linearCrossEntropy: x \[\.\.\.,C\] takes a weight \[V,C\]; they are \[2,3\] and \[5,4\]/,
+  },
+  {
+    name: 'linearCrossEntropy of no rows at a time',
+    call: () => h.linearCrossEntropy(h.zeros([2, 3]), h.zeros([5, 3]), h.tensor([0, 1], { dtype: 'i32' }), { rows: 0 }),
+    error: h.ArgumentError,
+    message: /linearCrossEntropy: rows/,
+  },
   {
     name: 'targets of another shape',
     call: () => h.crossEntropy(rows(), h.zeros([3], { dtype: 'i32' })),

@@ -1,8 +1,10 @@
-// Attention and its gradients against plain f64 sums, over masks, causality, grouped heads, strides and dtypes.
+// Attention and its gradients against plain f64 sums, over masks, causality, grouped heads, dropout, strides and
+// dtypes.
 #include <cmath>
 #include <cstdio>
 #include <limits>
 
+#include "../../cpu/fused/loops/philox.h"
 #include "families.h"
 #include "kernel_test.h"
 
@@ -13,7 +15,18 @@ struct Case {
   int64_t batch, heads, keyHeads, queries, keys, width, valueWidth;
   bool causal;
   int mask;  // 0 none, 1 bool [B,1,T,S], 2 float [T,S], 3 bool [B,1,1,S] with rows of nothing
+  double dropout = 0;
 };
+
+// The counter carries into its upper word inside the draw.
+constexpr int64_t kSeed = 0x123456789abc, kCounter = 0xfffffff0, kOffset = 9;
+
+/// What dropout makes of a weight of 1, by element of the draw.
+double kept(double dropout, size_t position) {
+  if (dropout == 0) return 1;
+  const auto block = fused::HEDDLE_LEVEL::philox(uint64_t{kCounter + kOffset} + position / 4, kSeed);
+  return float(block.word[position % 4] >> 8) * 0x1p-24f < float(dropout) ? 0 : 1 / (1 - dropout);
+}
 
 struct Reference {
   std::vector<double> out, logSumExp, qGrad, kGrad, vGrad;
@@ -64,10 +77,11 @@ Reference reference(const Case& c, double scale, const std::vector<double>& q, c
         r.logSumExp.push_back(sum == 0 ? -INFINITY : most + std::log(sum));
         for (size_t j = 0; j < s; j++) {
           p[j] = sum == 0 ? 0 : p[j] / sum;
+          const double factor = kept(c.dropout, row * s + j);
           for (size_t x = 0; x < e; x++) {
-            r.out[row * e + x] += p[j] * v[(keyRow + j) * e + x];
-            dp[j] += g[row * e + x] * v[(keyRow + j) * e + x];
-            r.vGrad[(keyRow + j) * e + x] += p[j] * g[row * e + x];
+            r.out[row * e + x] += factor * p[j] * v[(keyRow + j) * e + x];
+            dp[j] += factor * g[row * e + x] * v[(keyRow + j) * e + x];
+            r.vGrad[(keyRow + j) * e + x] += factor * p[j] * g[row * e + x];
           }
           dot += p[j] * dp[j];
         }
@@ -108,9 +122,12 @@ void check(const Case& c, DType dtype, int number) {
   if (c.mask == 3) mask.fill(0);
   Tensor* masked = c.mask ? &mask : nullptr;
   const Reference expected = reference(c, scale, q.values(), k.values(), v.values(), g.values(), masked);
-  const Words params = {scale, double(c.causal), double(c.mask != 0)};
+  const Words params = {scale, double(c.causal), double(c.mask != 0), c.dropout, kOffset};
+  Tensor state(DType::i64, {2});
+  state.assign({double(kSeed), double(kCounter)});
   std::vector<Tensor*> inputs{&q, &k, &v};
   if (masked) inputs.push_back(masked);
+  if (c.dropout > 0) inputs.push_back(&state);
   runOp(OpId::attention, params, inputs, {&out, &logSumExp});
   expectNear(label + " out", out, expected.out);
   expectNear(label + " lse", logSumExp, expected.logSumExp);
@@ -135,41 +152,69 @@ void check(const Case& c, DType dtype, int number) {
 
 void testAttention() {
   const Case cases[] = {
-      {2, 2, 2, 7, 9, 8, 8, false, 0},      {1, 2, 1, 50, 50, 16, 16, true, 0},   {2, 4, 2, 33, 65, 10, 6, false, 1},
-      {1, 1, 1, 130, 300, 32, 16, true, 0}, {1, 2, 2, 300, 130, 64, 64, true, 0}, {1, 2, 2, 140, 140, 64, 64, false, 2},
-      {2, 3, 3, 128, 128, 64, 64, true, 1}, {2, 1, 1, 5, 6, 4, 4, false, 3},      {1, 2, 2, 1, 1, 1, 1, false, 0},
-      {1, 2, 2, 0, 4, 8, 8, false, 0},      {1, 2, 2, 4, 0, 8, 8, false, 0},      {1, 6, 2, 49, 257, 20, 33, true, 2},
+      {2, 2, 2, 7, 9, 8, 8, false, 0},
+      {1, 2, 1, 50, 50, 16, 16, true, 0},
+      {2, 4, 2, 33, 65, 10, 6, false, 1},
+      {1, 1, 1, 130, 300, 32, 16, true, 0},
+      {1, 2, 2, 300, 130, 64, 64, true, 0},
+      {1, 2, 2, 140, 140, 64, 64, false, 2},
+      {2, 3, 3, 128, 128, 64, 64, true, 1},
+      {2, 1, 1, 5, 6, 4, 4, false, 3},
+      {1, 2, 2, 1, 1, 1, 1, false, 0},
+      {1, 2, 2, 0, 4, 8, 8, false, 0},
+      {1, 2, 2, 4, 0, 8, 8, false, 0},
+      {1, 6, 2, 49, 257, 20, 33, true, 2},
+      // Rows of the draw start at every place of a block of Philox, and at whole ones.
+      {2, 2, 2, 7, 9, 8, 8, false, 0, 0.4},
+      {2, 4, 2, 33, 65, 10, 6, false, 1, 0.1},
+      {1, 2, 1, 50, 300, 16, 16, true, 0, 0.5},
+      {1, 2, 2, 300, 130, 32, 32, true, 0, 0.9},
+      {1, 6, 2, 49, 256, 20, 33, true, 2, 0.25},
+      {2, 1, 1, 5, 6, 4, 4, false, 3, 0.5},
+      {1, 2, 2, 4, 0, 8, 8, false, 0, 0.5},
   };
   for (DType dtype : {DType::f32, DType::f64, DType::bf16, DType::f16})
     for (const Case& c : cases) check(c, dtype, int(&c - cases));
   Tensor q(DType::f32, {1, 3, 4, 8}), k(DType::f32, {1, 2, 4, 8}), out(DType::f32, {1, 3, 4, 8});
   Tensor logSumExp(DType::f32, {1, 3, 4});
   expectError("attention heads", ErrorCode::invalidPlan, "H a multiple of Hkv",
-              [&] { runOp(OpId::attention, {1, 0, 0}, {&q, &k, &k}, {&out, &logSumExp}); });
+              [&] { runOp(OpId::attention, {1, 0, 0, 0, 0}, {&q, &k, &k}, {&out, &logSumExp}); });
+  Tensor state(DType::i64, {3});
+  expectError("attention state", ErrorCode::invalidPlan, "a generator's state i64[2]",
+              [&] { runOp(OpId::attention, {1, 0, 0, 0.5, 0}, {&q, &q, &q, &state}, {&out, &logSumExp}); });
+  expectError("attention dropout", ErrorCode::invalidPlan, "a dropout from 0",
+              [&] { runOp(OpId::attention, {1, 0, 0, 1, 0}, {&q, &q, &q, &state}, {&out, &logSumExp}); });
 }
 
 void timeAttention() {
+  Tensor state(DType::i64, {2});
+  state.assign({double(kSeed), double(kCounter)});
   for (int64_t length : {128, 1024})
-    for (double causal : {0.0, 1.0}) {
-      const int64_t b = 1024 / length, h = 4, d = 64;
-      const Shape shape = {b, h, length, d};
-      const Shape strides = {length * 3 * h * d, d, 3 * h * d, 1};
-      Tensor q(DType::f32, shape, strides), k(DType::f32, shape, strides), v(DType::f32, shape, strides);
-      Tensor out(DType::f32, shape, ordered(shape, {0, 2, 1, 3})), lse(DType::f32, {b, h, length});
-      Tensor g(DType::f32, shape, ordered(shape, {0, 2, 1, 3}));
-      Tensor dq(DType::f32, shape, strides), dk(DType::f32, shape, strides), dv(DType::f32, shape, strides);
-      q.random(1);
-      k.random(2);
-      v.random(3);
-      g.random(4);
-      const Words params = {0.125, causal, 0};
-      const double forward = timeOp(OpId::attention, params, {&q, &k, &v}, {&out, &lse});
-      const double backward = timeOp(OpId::attentionGrad, params, {&q, &k, &v, &out, &lse, &g}, {&dq, &dk, &dv});
-      const double work = 4e-6 * double(b * h * length * length * d) * (causal != 0 ? 0.5 : 1);
-      std::printf("attention B=%d H=4 T=%d D=64%s: forward %.3f ms (%.0f GFLOP/s), backward %.3f ms (%.0f GFLOP/s)\n",
-                  int(b), int(length), causal != 0 ? " causal" : "", forward, work / forward, backward,
-                  2.5 * work / backward);
-    }
+    for (double causal : {0.0, 1.0})
+      for (double dropout : {0.0, 0.1}) {
+        const int64_t b = 1024 / length, h = 4, d = 64;
+        const Shape shape = {b, h, length, d};
+        const Shape strides = {length * 3 * h * d, d, 3 * h * d, 1};
+        Tensor q(DType::f32, shape, strides), k(DType::f32, shape, strides), v(DType::f32, shape, strides);
+        Tensor out(DType::f32, shape, ordered(shape, {0, 2, 1, 3})), lse(DType::f32, {b, h, length});
+        Tensor g(DType::f32, shape, ordered(shape, {0, 2, 1, 3}));
+        Tensor dq(DType::f32, shape, strides), dk(DType::f32, shape, strides), dv(DType::f32, shape, strides);
+        q.random(1);
+        k.random(2);
+        v.random(3);
+        g.random(4);
+        const Words params = {0.125, causal, 0, dropout, 0};
+        std::vector<Tensor*> inputs{&q, &k, &v};
+        if (dropout > 0) inputs.push_back(&state);
+        const double forward = timeOp(OpId::attention, params, inputs, {&out, &lse});
+        inputs.insert(inputs.end(), {&out, &lse, &g});
+        const double backward = timeOp(OpId::attentionGrad, params, inputs, {&dq, &dk, &dv});
+        const double work = 4e-6 * double(b * h * length * length * d) * (causal != 0 ? 0.5 : 1);
+        std::printf(
+            "attention B=%d H=4 T=%d D=64%s%s: forward %.3f ms (%.0f GFLOP/s), backward %.3f ms (%.0f GFLOP/s)\n",
+            int(b), int(length), causal != 0 ? " causal" : "", dropout > 0 ? " dropout" : "", forward, work / forward,
+            backward, 2.5 * work / backward);
+      }
 }
 
 }  // namespace heddle::test

@@ -202,7 +202,7 @@ void decodeErrors() {
 }  // namespace
 
 void testFusedWalks() {
-  for (uint32_t seed = 1; seed <= 1500; seed++) Walks(seed).one();
+  for (uint32_t seed = 1; seed <= (compilesPrograms() ? 300 : 1500); seed++) Walks(seed).one();
   inPlace();
   accuracy();
   decodeErrors();

@@ -1,23 +1,15 @@
 // The harness of the kernel tests.
 #include "kernel_test.h"
 
-#include <dlfcn.h>
-
 #include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <map>
 #include <random>
-#include <utility>
 
-#include "../../core/backend.h"
 #include "../../core/check.h"
 #include "../../core/element.h"
-
-extern "C" size_t heddle_backend_open(heddle::Backend** devices, size_t capacity, char* error,
-                                      size_t errorLength) noexcept;
 
 namespace heddle::test {
 namespace {
@@ -34,103 +26,41 @@ void record(const std::string& label, bool good, const std::string& detail) {
   std::printf("FAILED %s: %s\n", label.c_str(), detail.c_str());
 }
 
-/// The CPU backend that is linked in, until another one is chosen.
-Backend* backend = nullptr;
-bool fromLibrary = false;
-
-Backend& underTest() {
-  if (!backend) {
-    char error[1];
-    heddle_backend_open(&backend, 1, error, sizeof error);
-  }
-  return *backend;
-}
-
-/// Waits for what was queued: memory may only be freed once the device is done with it.
-void settle() {
-  if (const std::unique_ptr<Fence> fence = underTest().fence()) fence->wait();
-}
-
-/// An operand's memory on the device, the gaps between its elements included; the tensor's own where that is the
-/// host's.
-class Mirror {
- public:
-  explicit Mirror(Tensor& tensor) : tensor_(tensor) {
-    if (!underTest().asynchronous()) return;
-    const std::vector<unsigned char>& bytes = tensor.bytes();
-    memory_ = static_cast<char*>(underTest().allocate(bytes.size()));
-    if (!memory_) throw Error(ErrorCode::outOfMemory, "the device has no memory left");
-    underTest().upload(memory_, bytes.data(), bytes.size());
-  }
-  Mirror(Mirror&& other) noexcept : tensor_(other.tensor_), memory_(std::exchange(other.memory_, nullptr)) {}
-  ~Mirror() {
-    if (!memory_) return;
-    settle();
-    underTest().free(memory_, tensor_.bytes().size());
-  }
-
-  void* data() {
-    if (!memory_) return tensor_.data();
-    return memory_ + (static_cast<unsigned char*>(tensor_.data()) - tensor_.bytes().data());
-  }
-  void fetch() {
-    if (!memory_) return;
-    const std::unique_ptr<Download> download = underTest().download(memory_, tensor_.bytes().size());
-    settle();
-    download->deliver(const_cast<unsigned char*>(tensor_.bytes().data()));
-  }
-
- private:
-  Tensor& tensor_;
-  char* memory_ = nullptr;
-};
-
-/// A kernel with its operands. A tensor that is named twice, as one updated in place is, has one memory.
-class Prepared {
- public:
-  Prepared(OpId op, const Words& params, const std::vector<Tensor*>& inputs, const std::vector<Tensor*>& outputs) {
-    const KernelFactory factory = underTest().kernels().find(op);
-    if (!factory) throw Error(ErrorCode::unsupported, "the table has no such kernel");
-    std::vector<TensorSpec> inputSpecs, outputSpecs;
-    for (Tensor* tensor : inputs) {
-      inputSpecs.push_back(tensor->spec());
-      inputs_.push_back(mirror(*tensor).data());
-    }
-    for (Tensor* tensor : outputs) {
-      outputSpecs.push_back(tensor->spec());
-      outputs_.push_back(mirror(*tensor).data());
-    }
-    WordReader reader(params);
-    kernel_ = factory(reader, inputSpecs, outputSpecs);
-    if (!reader.done()) throw Error(ErrorCode::invalidPlan, "parameters were left unread");
-    workspaceBytes_ = (kernel_->workspaceBytes() + 127) / 64 * 64;
-    const std::vector<char> pattern(workspaceBytes_, static_cast<char>(0xff));
-    workspace_ = underTest().allocate(workspaceBytes_);
-    underTest().upload(workspace_, pattern.data(), workspaceBytes_);
-  }
-  ~Prepared() {
-    settle();
-    underTest().free(workspace_, workspaceBytes_);
-  }
+struct Prepared {
+  std::unique_ptr<Kernel> kernel;
+  std::unique_ptr<void, decltype(&std::free)> workspace{nullptr, &std::free};
+  std::vector<const void*> inputs;
+  std::vector<void*> outputs;
 
   void run() {
-    underTest().beginRun();
-    kernel_->run({inputs_, outputs_, workspace_});
+    kernel->run({inputs, outputs, workspace.get()});
+    finishQueued();
   }
-  void fetch() {
-    for (auto& [tensor, mirror] : mirrors_) mirror.fetch();
-  }
-
- private:
-  Mirror& mirror(Tensor& tensor) { return mirrors_.try_emplace(&tensor, tensor).first->second; }
-
-  std::unique_ptr<Kernel> kernel_;
-  std::map<Tensor*, Mirror> mirrors_;
-  std::vector<const void*> inputs_;
-  std::vector<void*> outputs_;
-  void* workspace_ = nullptr;
-  size_t workspaceBytes_ = 0;
 };
+
+Prepared prepare(OpId op, const Words& params, const std::vector<Tensor*>& inputs,
+                 const std::vector<Tensor*>& outputs) {
+  const KernelFactory factory = kernelsUnderTest().find(op);
+  if (!factory) throw Error(ErrorCode::unsupported, "the table has no such kernel");
+  std::vector<TensorSpec> inputSpecs, outputSpecs;
+  Prepared prepared;
+  for (Tensor* tensor : inputs) {
+    inputSpecs.push_back(tensor->spec());
+    prepared.inputs.push_back(tensor->data());
+  }
+  for (Tensor* tensor : outputs) {
+    outputSpecs.push_back(tensor->spec());
+    prepared.outputs.push_back(tensor->data());
+  }
+  WordReader reader(params);
+  prepared.kernel = factory(reader, inputSpecs, outputSpecs);
+  if (!reader.done()) throw Error(ErrorCode::invalidPlan, "parameters were left unread");
+  prepared.kernel->complete();
+  const size_t bytes = (prepared.kernel->workspaceBytes() + 127) / 64 * 64;
+  prepared.workspace.reset(std::aligned_alloc(64, bytes));
+  std::memset(prepared.workspace.get(), 0xff, bytes);
+  return prepared;
+}
 
 }  // namespace
 
@@ -161,15 +91,15 @@ Tensor::Tensor(DType dtype, Shape shape) : Tensor(dtype, shape, rowMajor(shape))
 
 Tensor::Tensor(DType dtype, Shape shape, Shape strides, int64_t before)
     : spec_{dtype, std::move(shape), std::move(strides)} {
-  int64_t low = -before, high = 0;
+  int64_t low = 0, high = 0;
   for (size_t axis = 0; axis < spec_.shape.size(); axis++) {
     const int64_t reach = std::max<int64_t>(spec_.shape[axis] - 1, 0) * spec_.strides[axis];
     (reach < 0 ? low : high) += reach;
   }
-  offset_ = -low * bytesOf(dtype);
-  memory_.resize(static_cast<size_t>((high - low + 1) * bytesOf(dtype)), 0xcd);
-  // Of a device's memory. The host's own, in which the CPU's kernels read, promises less, and they do not ask.
-  spec_.alignment = offset_ == 0 ? 64 : std::min<int64_t>(offset_ & -offset_, 64);
+  offset_ = (before - low) * bytesOf(dtype);
+  memory_.resize(static_cast<size_t>((before + high - low + 1) * bytesOf(dtype)), 0xcd);
+  const auto address = reinterpret_cast<uintptr_t>(data());
+  spec_.alignment = static_cast<int64_t>(std::min<uintptr_t>(address & -address, 64));
 }
 
 void Tensor::each(const std::function<void(int64_t, unsigned char*)>& visit) const {
@@ -228,33 +158,18 @@ std::vector<double> Tensor::values() const {
   return values;
 }
 
-void useBackend(const std::string& path) {
-  void* const library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!library) throw Error(ErrorCode::unsupported, dlerror());
-  const auto open = reinterpret_cast<BackendOpen>(dlsym(library, kBackendOpenSymbol));
-  if (!open) throw Error(ErrorCode::unsupported, path + " is no backend");
-  char error[2048] = "";
-  if (open(&backend, 1, error, sizeof error) == 0) throw Error(ErrorCode::unsupported, error);
-  backend->enterThread();
-  fromLibrary = true;
-}
-
-bool usesLibrary() { return fromLibrary; }
-
 void runOp(OpId op, const Words& params, std::vector<Tensor*> inputs, std::vector<Tensor*> outputs, int times) {
-  Prepared prepared(op, params, inputs, outputs);
+  Prepared prepared = prepare(op, params, inputs, outputs);
   for (int i = 0; i < times; i++) prepared.run();
-  prepared.fetch();
 }
 
 double timeOp(OpId op, const Words& params, std::vector<Tensor*> inputs, std::vector<Tensor*> outputs) {
   using Clock = std::chrono::steady_clock;
-  Prepared prepared(op, params, inputs, outputs);
+  Prepared prepared = prepare(op, params, inputs, outputs);
   double best = 1e30, spent = 0;
   for (int i = 0; i < 200 && (i < 5 || spent < 300); i++) {
     const auto start = Clock::now();
     prepared.run();
-    settle();
     const double ms = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
     best = std::min(best, ms);
     spent += ms;

@@ -13,6 +13,13 @@ namespace heddle::test {
 using Shape = std::vector<int64_t>;
 using Words = std::vector<double>;
 
+/// The kernels of the device under test, which works on the host's memory; every program has its own.
+const KernelTable& kernelsUnderTest();
+/// Waits for what kernels have queued.
+void finishQueued();
+/// Whether every fused program is compiled by a compiler of its own, so that tests should ask for few.
+bool compilesPrograms();
+
 /// Row-major strides of a shape.
 Shape rowMajor(const Shape& shape);
 /// Strides of memory whose axes lie in `order`, outermost first.
@@ -25,7 +32,7 @@ int64_t sizeOf(const Shape& shape);
 class Tensor {
  public:
   Tensor(DType dtype, Shape shape);
-  /// `before`: elements of its memory that come before it.
+  /// `before` elements of its memory lie before the first one, so that it starts less aligned.
   Tensor(DType dtype, Shape shape, Shape strides, int64_t before = 0);
 
   Tensor& random(uint32_t seed, double low = -1, double high = 1);
@@ -48,11 +55,6 @@ class Tensor {
   int64_t offset_ = 0;
 };
 
-/// Runs the tests that follow on a backend's library (its first device) in place of the CPU backend.
-void useBackend(const std::string& path);
-/// Whether one was chosen: what is promised of the CPU's own functions beyond the library's tolerances is not of
-/// others.
-bool usesLibrary();
 /// Makes the op's kernel and runs it `times` times, with workspace full of NaN bits.
 void runOp(OpId op, const Words& params, std::vector<Tensor*> inputs, std::vector<Tensor*> outputs, int times = 1);
 /// The fastest of some runs, in milliseconds.

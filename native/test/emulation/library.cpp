@@ -7,7 +7,7 @@
 
 namespace heddle::cuda {
 
-Search findLibrary(const std::string& name) { return {name, "emulation", {"emulation"}}; }
+LibrarySearch findLibrary(const std::string& name) { return {name, "emulation", {"emulation"}}; }
 
 void* openLibrary(const std::string&) {
   Dl_info info;

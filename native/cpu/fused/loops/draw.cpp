@@ -6,13 +6,6 @@
 namespace heddle::fused::HEDDLE_LEVEL {
 namespace {
 
-HEDDLE_INLINE float uniformOf(uint32_t word) { return static_cast<float>(static_cast<int32_t>(word >> 8)) * 0x1p-24f; }
-HEDDLE_INLINE double uniformOf(uint32_t high, uint32_t low) {
-  return (static_cast<double>(static_cast<int32_t>(high >> 6)) * 0x1p26 +
-          static_cast<double>(static_cast<int32_t>(low >> 6))) *
-         0x1p-52;
-}
-
 struct Pair {
   float cosine;
   float sine;
@@ -51,11 +44,8 @@ HEDDLE_INLINE uint32_t pick(const Words& block, uint32_t lane) {
 
 struct Uniform {
   HEDDLE_INLINE float one(const Words& block, uint32_t lane) { return uniformOf(pick(block, lane)); }
-  HEDDLE_INLINE void four(const Words& block, float* a, float* b, float* c, float* d) {
-    *a = uniformOf(block.word[0]);
-    *b = uniformOf(block.word[1]);
-    *c = uniformOf(block.word[2]);
-    *d = uniformOf(block.word[3]);
+  HEDDLE_INLINE void all(const uint32_t* words, float* y, int64_t n) {
+    for (int64_t i = 0; i < n; i++) y[i] = uniformOf(words[i]);
   }
 };
 struct Normal {
@@ -63,13 +53,12 @@ struct Normal {
     const Pair pair = boxMuller(lane & 2 ? block.word[2] : block.word[0], lane & 2 ? block.word[3] : block.word[1]);
     return lane & 1 ? pair.sine : pair.cosine;
   }
-  HEDDLE_INLINE void four(const Words& block, float* a, float* b, float* c, float* d) {
-    const Pair first = boxMuller(block.word[0], block.word[1]);
-    const Pair second = boxMuller(block.word[2], block.word[3]);
-    *a = first.cosine;
-    *b = first.sine;
-    *c = second.cosine;
-    *d = second.sine;
+  HEDDLE_INLINE void all(const uint32_t* words, float* y, int64_t n) {
+    for (int64_t i = 0; i < n; i += 2) {
+      const Pair pair = boxMuller(words[i], words[i + 1]);
+      y[i] = pair.cosine;
+      y[i + 1] = pair.sine;
+    }
   }
 };
 
@@ -92,11 +81,10 @@ void draw(void* out, const int64_t* index, uint64_t seed, uint64_t counter, bool
   scattered<F>(y, index, seed, counter, i);
   for (; i + 4 * kBlocks <= n; i += 4 * kBlocks) {
     const uint64_t base = counter + ((first + static_cast<uint64_t>(i)) >> 2);
-    float lane[4][kBlocks];
-    for (int64_t b = 0; b < kBlocks; b++)
-      F::four(philox(base + static_cast<uint64_t>(b), seed), &lane[0][b], &lane[1][b], &lane[2][b], &lane[3][b]);
-    for (int64_t b = 0; b < kBlocks; b++)
-      for (int64_t k = 0; k < 4; k++) y[i + 4 * b + k] = lane[k][b];
+    uint32_t words[4 * kBlocks];
+    for (int64_t b = 0; b < kBlocks; b += kPhiloxBlocks)
+      philoxBlocks(base + static_cast<uint64_t>(b), seed, words + 4 * b);
+    F::all(words, y + i, 4 * kBlocks);
   }
   scattered<F>(y + i, index + i, seed, counter, n - i);
 }

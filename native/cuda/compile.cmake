@@ -1,0 +1,18 @@
+# Runs the command after `--` and keeps what it says in the file LOG; only a failure is shown.
+set(COMMAND)
+set(SEPARATOR_SEEN FALSE)
+math(EXPR LAST "${CMAKE_ARGC} - 1")
+foreach(INDEX RANGE ${LAST})
+  if(SEPARATOR_SEEN)
+    list(APPEND COMMAND "${CMAKE_ARGV${INDEX}}")
+  elseif("${CMAKE_ARGV${INDEX}}" STREQUAL "--")
+    set(SEPARATOR_SEEN TRUE)
+  endif()
+endforeach()
+
+execute_process(COMMAND ${COMMAND} OUTPUT_VARIABLE SAID ERROR_VARIABLE SAID RESULT_VARIABLE STATUS)
+file(WRITE ${LOG} "${SAID}")
+if(NOT STATUS EQUAL 0)
+  message(NOTICE "${SAID}")
+  message(FATAL_ERROR "nvcc failed: see above")
+endif()

@@ -1,0 +1,47 @@
+// Builds the CUDA backend into build/Release/libheddle-cuda.so, unless up to date. No GPU is needed.
+import { execFileSync } from 'node:child_process'
+import { mkdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { dirname } from 'node:path'
+import { cmake, discardStale, provideNinja } from './cmake.mjs'
+import { built, headers, library, out, wanted, writeBuilt } from './cuda-build-state.mjs'
+import { architectures, cudaToolkit, ptxArchitecture } from './cuda-toolkit.mjs'
+import { root } from './wheels.mjs'
+
+function build(names, toolkit) {
+  const command = cmake()
+  // Two compilations at a time; more cores than that go to the architectures within each.
+  const jobs = Math.min(availableParallelism(), 2)
+  const threads = Math.max(1, Math.floor(availableParallelism() / jobs))
+  const run = (args) => execFileSync(command, args, { cwd: root, stdio: 'inherit' })
+  // CMake's makefiles run a custom command with a depfile twice in a fresh folder.
+  provideNinja()
+  discardStale(out, [`CUDA_NVCC:UNINITIALIZED=${toolkit.nvcc}\n`])
+  run([
+    ...['-S', root, '-B', out, '-G', 'Ninja', '-DCMAKE_BUILD_TYPE=Release', '-DHEDDLE_CUDA=ON'],
+    `-DCUDA_NVCC=${toolkit.nvcc}`,
+    `-DCUDA_INCLUDE=${toolkit.include}`,
+    `-DCUDA_LIBRARY=${toolkit.library}`,
+    `-DCUDA_ARCHITECTURES=${names.join(';')}`,
+    `-DCUDA_PTX=${ptxArchitecture(names) ?? ''}`,
+    `-DCUDA_THREADS=${threads}`,
+    `-DCUDA_HEADERS=${headers}`,
+  ])
+  run(['--build', out, '--parallel', String(jobs)])
+  mkdirSync(dirname(library), { recursive: true })
+  run(['--install', out, '--prefix', dirname(library)])
+}
+
+try {
+  const names = architectures()
+  const toolkit = cudaToolkit()
+  const fingerprint = wanted(names, toolkit)
+  if (process.argv.includes('--force') || built()?.fingerprint !== fingerprint) {
+    console.log(`CUDA ${toolkit.version} (${toolkit.source}) for ${names.map((name) => `sm_${name}`).join(', ')}`)
+    build(names, toolkit)
+    writeBuilt({ fingerprint, architectures: names, ptx: ptxArchitecture(names) ?? null, toolkit: toolkit.version })
+  }
+} catch (error) {
+  console.error(`The CUDA backend could not be built: ${error.message}`)
+  process.exit(1)
+}
