@@ -4,6 +4,7 @@
 namespace heddle::cuda {
 
 void registerCudaKernels(KernelTable& table) {
+  registerAttention(table);
   registerFused(table);
   registerSoftmax(table);
 }

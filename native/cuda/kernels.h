@@ -6,6 +6,7 @@
 namespace heddle::cuda {
 
 void registerFused(KernelTable& table);
+void registerAttention(KernelTable& table);
 void registerSoftmax(KernelTable& table);
 
 /// Every family above, in one call.
