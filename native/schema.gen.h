@@ -7,7 +7,7 @@
 
 namespace heddle {
 
-inline constexpr const char* kSchemaHash = "e5d75f9f32c5b018";
+inline constexpr const char* kSchemaHash = "bf689765a02a3c5f";
 
 enum class DType : uint8_t { f32, f64, bf16, f16, i8, u8, i32, i64, bool_, count };
 inline constexpr const char* kDTypeNames[] = { "f32", "f64", "bf16", "f16", "i8", "u8", "i32", "i64", "bool" };
@@ -315,17 +315,33 @@ struct MaxPoolParams {
   }
 };
 struct MaxPoolGatherParams {
+  std::vector<int64_t> kernel;
+  std::vector<int64_t> stride;
+  std::vector<int64_t> padding;
+  std::vector<int64_t> dilation;
   template <typename Reader>
   static MaxPoolGatherParams read(Reader& words) {
-    (void)words;
-    return MaxPoolGatherParams{};
+    MaxPoolGatherParams params;
+    params.kernel = words.list();
+    params.stride = words.list();
+    params.padding = words.list();
+    params.dilation = words.list();
+    return params;
   }
 };
 struct MaxPoolGradParams {
+  std::vector<int64_t> kernel;
+  std::vector<int64_t> stride;
+  std::vector<int64_t> padding;
+  std::vector<int64_t> dilation;
   std::vector<int64_t> inputShape;
   template <typename Reader>
   static MaxPoolGradParams read(Reader& words) {
     MaxPoolGradParams params;
+    params.kernel = words.list();
+    params.stride = words.list();
+    params.padding = words.list();
+    params.dilation = words.list();
     params.inputShape = words.list();
     return params;
   }

@@ -67,7 +67,7 @@ function build() {
     for (const name of readdirSync(folder).filter((name) => installed.test(name))) rmSync(join(folder, name))
   }
   if (emulated) {
-    run(cmakeCommand, ['--build', out, '--target', 'heddle-cuda-emulation', '--parallel', jobs])
+    run(cmakeCommand, ['--build', out, '--target', 'emulation', '--parallel', jobs])
     mkdirSync(emulation, { recursive: true })
     run(cmakeCommand, ['--install', out, '--prefix', emulation, '--component', 'emulation'])
   }

@@ -16,43 +16,50 @@ const pooled = (op: string, { dtype, shape }: Spec, window: Sliding): Spec => ({
   shape: [...shape.slice(0, 2), ...slidExtents(op, shape.slice(2), window)],
 })
 
+/** A window's own fields, as an op's parameters. */
+const slidingOf = ({ kernel, stride, padding, dilation }: Sliding): Sliding => ({ kernel, stride, padding, dilation })
+
+const WINDOW = { kernel: 'i64[]', stride: 'i64[]', padding: 'i64[]', dilation: 'i64[]' } as const
+
 /** x [N,C,...] -> the largest element of each window, and where it was in the input's spatial plane. */
 const MAX_POOL = defineOp('maxPool', {
   inputs: ['x'],
   outputs: ['y', 'index'],
-  params: { kernel: 'i64[]', stride: 'i64[]', padding: 'i64[]', dilation: 'i64[]' },
+  params: WINDOW,
   strides: ['dense'],
   order: (inputs) => [lastOf(inputs), lastOf(inputs)],
   shape: ([x], params) => {
     const y = pooled('maxPool', x as Spec, params)
     return [y, { dtype: 'i32', shape: y.shape }]
   },
-  grad: ({ x, index }, dy) => [scattered(dy, index, x.shape)],
+  grad: ({ x, index }, dy, params) => [scattered(dy, index, params, x.shape)],
 })
 
-/** dy put back where the index says. */
+/** dy put back where the index says; the windows tell which results may have picked an element. */
 const MAX_POOL_GRAD = defineOp('maxPoolGrad', {
   inputs: ['dy', 'index'],
   outputs: ['dx'],
-  params: { inputShape: 'i64[]' },
+  params: { ...WINDOW, inputShape: 'i64[]' },
   strides: ['dense'],
   order: (inputs) => [lastOf(inputs)],
   shape: ([dy], { inputShape }) => ({ dtype: (dy as Spec).dtype, shape: inputShape }),
-  grad: ({ index }, cotangent) => [picked(cotangent, index), undefined],
+  grad: ({ index }, cotangent, params) => [picked(cotangent, index, params), undefined],
 })
 
 /** Elements picked where the index says: the transpose of `maxPoolGrad`. */
 const MAX_POOL_GATHER = defineOp('maxPoolGather', {
   inputs: ['ddx', 'index'],
   outputs: ['ddy'],
+  params: WINDOW,
   strides: ['dense'],
   order: (inputs) => [lastOf(inputs)],
   shape: ([ddx, index]) => ({ dtype: (ddx as Spec).dtype, shape: (index as Spec).shape }),
-  grad: ({ ddx, index }, cotangent) => [scattered(cotangent, index, ddx.shape), undefined],
+  grad: ({ ddx, index }, cotangent, params) => [scattered(cotangent, index, params, ddx.shape), undefined],
 })
 
-const scattered = (dy: Tensor, index: Tensor, inputShape: Shape): Tensor => MAX_POOL_GRAD([dy, index], { inputShape })
-const picked = (ddx: Tensor, index: Tensor): Tensor => MAX_POOL_GATHER([ddx, index], {})
+const scattered = (dy: Tensor, index: Tensor, window: Sliding, inputShape: Shape): Tensor =>
+  MAX_POOL_GRAD([dy, index], { ...slidingOf(window), inputShape })
+const picked = (ddx: Tensor, index: Tensor, window: Sliding): Tensor => MAX_POOL_GATHER([ddx, index], slidingOf(window))
 
 interface Average extends Omit<Sliding, 'dilation'> {
   readonly countIncludePad: boolean
@@ -123,9 +130,7 @@ const maxPool =
     kernel: PerAxis,
     options: PoolOptions & { readonly dilation?: PerAxis } = {},
   ): Tensor<D> =>
-    MAX_POOL([x], parameters(windowOf(op, spatial, x, kernel, options)))[0] as Tensor<D>
-
-const parameters = ({ kernel, stride, padding, dilation }: Sliding) => ({ kernel, stride, padding, dilation })
+    MAX_POOL([x], slidingOf(windowOf(op, spatial, x, kernel, options)))[0] as Tensor<D>
 
 /** The largest element of each window: [N,C,L] -> [N,C,L']; NaN wins, padding never. Throws `ShapeError`, `ArgumentError`. */
 export const maxPool1d = maxPool('maxPool1d', 1)

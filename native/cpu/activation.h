@@ -4,17 +4,9 @@
 #include <cmath>
 #include <dnnl.hpp>
 
-#include "../core/kernel.h"
+#include "../core/activation.h"
 
 namespace heddle {
-
-using Activation = MatmulParams::Activation;
-
-/// The same enumeration under the convolution's name.
-inline Activation activationOf(ConvParams::Activation activation) {
-  static_assert(static_cast<int>(ConvParams::Activation::count) == static_cast<int>(Activation::count));
-  return static_cast<Activation>(activation);
-}
 
 /// Appends oneDNN's post-op; sigmoid is its `logistic`, silu its `swish`.
 inline void appendActivation(dnnl::post_ops& ops, Activation activation) {

@@ -1,8 +1,8 @@
 // Ops avgPool and avgPoolGrad: means of windows, and their gradient as one sum per input element in a fixed order.
 #include <algorithm>
 
+#include "../core/pooling.h"
 #include "kernels.h"
-#include "pooling.h"
 
 namespace heddle {
 namespace {

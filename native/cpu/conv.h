@@ -1,26 +1,12 @@
-// A convolution problem in its three directions, and the implementations that may solve it.
+// The implementations that may solve a convolution problem.
 #pragma once
 
 #include <memory>
 
-#include "../core/kernel.h"
+#include "../core/conv_problem.h"
 #include "activation.h"
 
 namespace heddle {
-
-/// Logical shapes [N, C, spatial...] and [O, C / groups, kernel...], strides in elements, one dtype.
-struct ConvProblem {
-  TensorSpec x, weight, y;
-  std::vector<int64_t> stride, paddingLow, paddingHigh, dilation;
-  int64_t groups;
-  bool hasBias = false;
-  Activation activation = Activation::none;
-
-  size_t spatialRank() const { return stride.size(); }
-};
-
-/// Which operand a convolution kernel computes from the other two.
-enum class ConvDirection { forward, inputGrad, weightGrad };
 
 /// oneDNN's convolution; with `plain` on the operands' own strides, else in the layouts oneDNN likes best. nullptr
 /// where oneDNN has no fast one.

@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "../core/pooling.h"
 #include "kernels.h"
-#include "pooling.h"
 
 namespace heddle {
 namespace {
@@ -93,10 +93,11 @@ class MaxPoolByIndex : public Kernel {
   using C = Compute<T>;
 
  public:
-  MaxPoolByIndex(const char* op, const TensorSpec& large, const TensorSpec& small, const TensorSpec& index)
+  MaxPoolByIndex(const char* op, const PoolWindows& windows, const TensorSpec& large, const TensorSpec& small,
+                 const TensorSpec& index)
       : op_(op),
-        in_(spatialOf(large.shape)),
-        out_(spatialOf(small.shape)),
+        in_(windows.in),
+        out_(windows.out),
         large_(large),
         small_(small),
         index_(index),
@@ -167,29 +168,32 @@ std::unique_ptr<Kernel> makeMaxPool(WordReader& words, Specs in, Specs out) {
   });
 }
 
-template <bool kScatter>
-std::unique_ptr<Kernel> makeByIndex(const char* op, const TensorSpec& large, const TensorSpec& small, Specs in,
-                                    Specs out) {
-  const size_t rank = large.shape.size();
-  expect(rank >= 3 && rank <= 5 && small.shape.size() == rank && in[1].shape == small.shape &&
-             in[1].dtype == DType::i32 && large.dtype == small.dtype && large.shape[0] == small.shape[0] &&
-             large.shape[1] == small.shape[1],
-         op, "[N,C,spatial...] operands of one dtype and an i32 index like the pooled one", in, out);
+// The windows tell other backends where an element may have been picked; scattering needs the positions only.
+template <bool kScatter, typename Params>
+std::unique_ptr<Kernel> makeByIndex(const char* op, const Params& params, const TensorSpec& large,
+                                    const TensorSpec& small, Specs in, Specs out) {
+  expect(in[1].shape == small.shape && in[1].dtype == DType::i32 && large.dtype == small.dtype, op,
+         "operands of one dtype and an i32 index like the pooled one", in, out);
+  const PoolWindows windows(op, large.shape, small.shape, params.kernel, params.stride, params.padding, params.dilation,
+                            in, out);
   return dispatchAny(op, large.dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
-    return std::make_unique<MaxPoolByIndex<typename decltype(tag)::type, kScatter>>(op, large, small, in[1]);
+    return std::make_unique<MaxPoolByIndex<typename decltype(tag)::type, kScatter>>(op, windows, large, small, in[1]);
   });
 }
 
 std::unique_ptr<Kernel> makeMaxPoolGrad(WordReader& words, Specs in, Specs out) {
+  constexpr const char* op = "maxPoolGrad";
   const MaxPoolGradParams params = MaxPoolGradParams::read(words);
-  expectCount("maxPoolGrad", in, 2, out, 1);
-  expect(out[0].shape == params.inputShape, "maxPoolGrad", "an output of inputShape", in, out);
-  return makeByIndex<true>("maxPoolGrad", out[0], in[0], in, out);
+  expectCount(op, in, 2, out, 1);
+  expect(out[0].shape == params.inputShape, op, "an output of inputShape", in, out);
+  return makeByIndex<true>(op, params, out[0], in[0], in, out);
 }
 
-std::unique_ptr<Kernel> makeMaxPoolGather(WordReader&, Specs in, Specs out) {
-  expectCount("maxPoolGather", in, 2, out, 1);
-  return makeByIndex<false>("maxPoolGather", in[0], out[0], in, out);
+std::unique_ptr<Kernel> makeMaxPoolGather(WordReader& words, Specs in, Specs out) {
+  constexpr const char* op = "maxPoolGather";
+  const MaxPoolGatherParams params = MaxPoolGatherParams::read(words);
+  expectCount(op, in, 2, out, 1);
+  return makeByIndex<false>(op, params, in[0], out[0], in, out);
 }
 
 }  // namespace

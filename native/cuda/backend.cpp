@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <vector>
 
+#include "../core/heap.h"
 #include "fence.h"
 #include "graph.h"
 #include "kernels.h"
@@ -25,18 +26,8 @@ class CudaBackend : public Backend {
   }
   const KernelTable& kernels() const override { return kernels_; }
 
-  void* allocate(size_t bytes) noexcept override {
-    void* memory = nullptr;
-    if (cudaSetDevice(context_.ordinal) != cudaSuccess || cudaMalloc(&memory, bytes) != cudaSuccess) {
-      cudaGetLastError();  // else the next call would report it again
-      return nullptr;
-    }
-    return memory;
-  }
-  void free(void* memory, size_t) noexcept override {
-    cudaSetDevice(context_.ordinal);
-    cudaFree(memory);
-  }
+  void* allocate(size_t bytes) noexcept override { return heap_.allocate(bytes); }
+  void free(void* memory, size_t) noexcept override { heap_.free(memory); }
 
   void upload(void* device, const void* host, size_t bytes) override {
     cuda::upload(context_, staging_, device, host, bytes);
@@ -66,8 +57,21 @@ class CudaBackend : public Backend {
   void setThreads(int) override {}
 
  private:
+  /// For any thread: the device is the calling thread's afterwards.
+  void* takeChunk(size_t bytes) {
+    void* memory = nullptr;
+    if (cudaSetDevice(context_.ordinal) == cudaSuccess && cudaMalloc(&memory, bytes) == cudaSuccess) return memory;
+    cudaGetLastError();  // else the next call would report it again
+    return nullptr;
+  }
+  void giveChunk(void* memory) {
+    cudaSetDevice(context_.ordinal);
+    cudaFree(memory);
+  }
+
   Context context_;
   Staging staging_;
+  Heap heap_{[this](size_t bytes) { return takeChunk(bytes); }, [this](void* memory) { giveChunk(memory); }};
   KernelTable kernels_;
   bool reported_ = false;  // a run has been queued since the last fence
 };

@@ -94,6 +94,7 @@ std::optional<std::string> CodeStore::find(const std::string& key) const {
 
 void CodeStore::put(const std::string& key, const std::string& code) {
   if (folder_.empty()) return;
+  const std::lock_guard lock(mutex_);
   std::error_code failure;
   files::create_directories(folder_, failure);
   const std::string path = pathOf(key), partial = path + "." + std::to_string(getpid());

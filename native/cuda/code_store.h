@@ -1,6 +1,7 @@
-// Device code on disk, by what it was compiled from.
+// What took long to find out, on disk: device code, by what it was compiled from, and the names of measured algorithms.
 #pragma once
 
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -25,6 +26,7 @@ class CodeStore {
 
   std::string folder_;
   unsigned long long mostBytes_;
+  std::mutex mutex_;                 // of writers
   unsigned long long writtenBytes_;  // since the last eviction
 };
 

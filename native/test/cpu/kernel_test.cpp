@@ -10,7 +10,6 @@
 
 #include "../../core/check.h"
 #include "../../core/element.h"
-#include "../../cpu/kernels.h"
 
 namespace heddle::test {
 namespace {
@@ -27,27 +26,21 @@ void record(const std::string& label, bool good, const std::string& detail) {
   std::printf("FAILED %s: %s\n", label.c_str(), detail.c_str());
 }
 
-const KernelTable& table() {
-  static const KernelTable instance = [] {
-    KernelTable table;
-    registerCpuKernels(table);
-    return table;
-  }();
-  return instance;
-}
-
 struct Prepared {
   std::unique_ptr<Kernel> kernel;
   std::unique_ptr<void, decltype(&std::free)> workspace{nullptr, &std::free};
   std::vector<const void*> inputs;
   std::vector<void*> outputs;
 
-  void run() { kernel->run({inputs, outputs, workspace.get()}); }
+  void run() {
+    kernel->run({inputs, outputs, workspace.get()});
+    finishQueued();
+  }
 };
 
 Prepared prepare(OpId op, const Words& params, const std::vector<Tensor*>& inputs,
                  const std::vector<Tensor*>& outputs) {
-  const KernelFactory factory = table().find(op);
+  const KernelFactory factory = kernelsUnderTest().find(op);
   if (!factory) throw Error(ErrorCode::unsupported, "the table has no such kernel");
   std::vector<TensorSpec> inputSpecs, outputSpecs;
   Prepared prepared;
@@ -95,14 +88,15 @@ int64_t sizeOf(const Shape& shape) { return product(shape); }
 
 Tensor::Tensor(DType dtype, Shape shape) : Tensor(dtype, shape, rowMajor(shape)) {}
 
-Tensor::Tensor(DType dtype, Shape shape, Shape strides) : spec_{dtype, std::move(shape), std::move(strides)} {
+Tensor::Tensor(DType dtype, Shape shape, Shape strides, int64_t before)
+    : spec_{dtype, std::move(shape), std::move(strides)} {
   int64_t low = 0, high = 0;
   for (size_t axis = 0; axis < spec_.shape.size(); axis++) {
     const int64_t reach = std::max<int64_t>(spec_.shape[axis] - 1, 0) * spec_.strides[axis];
     (reach < 0 ? low : high) += reach;
   }
-  offset_ = -low * bytesOf(dtype);
-  memory_.resize(static_cast<size_t>((high - low + 1) * bytesOf(dtype)), 0xcd);
+  offset_ = (before - low) * bytesOf(dtype);
+  memory_.resize(static_cast<size_t>((before + high - low + 1) * bytesOf(dtype)), 0xcd);
 }
 
 void Tensor::each(const std::function<void(int64_t, unsigned char*)>& visit) const {

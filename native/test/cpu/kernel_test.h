@@ -13,6 +13,11 @@ namespace heddle::test {
 using Shape = std::vector<int64_t>;
 using Words = std::vector<double>;
 
+/// The kernels of the device under test, which works on the host's memory; every program has its own.
+const KernelTable& kernelsUnderTest();
+/// Waits for what kernels have queued.
+void finishQueued();
+
 /// Row-major strides of a shape.
 Shape rowMajor(const Shape& shape);
 /// Strides of memory whose axes lie in `order`, outermost first.
@@ -25,7 +30,8 @@ int64_t sizeOf(const Shape& shape);
 class Tensor {
  public:
   Tensor(DType dtype, Shape shape);
-  Tensor(DType dtype, Shape shape, Shape strides);
+  /// `before` elements of its memory lie before the first one, so that it starts less aligned.
+  Tensor(DType dtype, Shape shape, Shape strides, int64_t before = 0);
 
   Tensor& random(uint32_t seed, double low = -1, double high = 1);
   Tensor& integers(uint32_t seed, int64_t low, int64_t high);

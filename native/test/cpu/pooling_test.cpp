@@ -67,12 +67,13 @@ void check(const Case& c, DType dtype, bool last) {
   });
   for (size_t o = 0; o < at.size(); o++) ed[size_t(at[o])] += vg[o];
   const Words windows = join({list(c.kernel), list(c.stride), list(padding)});
-  runOp(OpId::maxPool, join({windows, list(c.dilation)}), {&x}, {&y, &index});
+  const Words gapped = join({windows, list(c.dilation)});
+  runOp(OpId::maxPool, gapped, {&x}, {&y, &index});
   expectExact("maxPool" + label, y, ey);
   expectExact("maxPool index" + label, index, ei);
-  runOp(OpId::maxPoolGrad, list(c.x), {&dy, &index}, {&dx});
+  runOp(OpId::maxPoolGrad, join({gapped, list(c.x)}), {&dy, &index}, {&dx});
   expectExact("maxPoolGrad" + label, dx, ed);
-  runOp(OpId::maxPoolGather, {}, {&x, &index}, {&gathered});
+  runOp(OpId::maxPoolGather, gapped, {&x, &index}, {&gathered});
   expectExact("maxPoolGather" + label, gathered, ey);
   if (dilated) return;
   const double size = double(sizeOf(c.kernel));
@@ -110,12 +111,12 @@ void testPooling() {
   for (bool last : {false, true}) {
     const Shape in = {1, 2, 2, 2}, small = {1, 2, 1, 1};
     Tensor x(DType::f32, in, last ? channelsLast(in) : rowMajor(in)), y(DType::f32, small), index(DType::i32, small);
-    runOp(OpId::maxPool, {2, 2, 2, 2, 2, 2, 4, 0, 0, 0, 0, 2, 1, 1}, {&x.assign({1, NAN, 3, 2, 4, 5, 6, 1})},
-          {&y, &index});
+    const Words halves{2, 2, 2, 2, 2, 2, 4, 0, 0, 0, 0, 2, 1, 1};
+    runOp(OpId::maxPool, halves, {&x.assign({1, NAN, 3, 2, 4, 5, 6, 1})}, {&y, &index});
     expectExact("maxPool of NaN", y, {NAN, 6});
     index.assign({1, 4});
     expectError("maxPoolGrad index", ErrorCode::invalidArgument, "index 4 at position 1 is out of range",
-                [&] { runOp(OpId::maxPoolGrad, {4, 1, 2, 2, 2}, {&y, &index}, {&x}); });
+                [&] { runOp(OpId::maxPoolGrad, join({halves, list(in)}), {&y, &index}, {&x}); });
   }
 }
 
@@ -125,8 +126,9 @@ void timePooling() {
     const auto layout = [&](const Shape& s) { return last ? channelsLast(s) : rowMajor(s); };
     Tensor x(DType::f32, in, layout(in)), y(DType::f32, small, layout(small)), index(DType::i32, small, layout(small));
     x.random(1);
-    const double a = timeOp(OpId::maxPool, {2, 2, 2, 2, 2, 2, 4, 0, 0, 0, 0, 2, 1, 1}, {&x}, {&y, &index});
-    const double b = timeOp(OpId::maxPoolGrad, {4, 64, 32, 28, 28}, {&y, &index}, {&x});
+    const Words halves{2, 2, 2, 2, 2, 2, 4, 0, 0, 0, 0, 2, 1, 1};
+    const double a = timeOp(OpId::maxPool, halves, {&x}, {&y, &index});
+    const double b = timeOp(OpId::maxPoolGrad, join({halves, list(in)}), {&y, &index}, {&x});
     std::printf("maxPool 2x2 [64,32,28,28] %s: forward %.3f ms, gradient %.3f ms\n", last ? "channels-last" : "NCHW", a,
                 b);
   }

@@ -120,6 +120,9 @@ namespace heddle::emulation {
 HEDDLE_EMULATION_API cudaError_t launchGrid(const cudaLaunchConfig_t& config, std::function<void()> thread);
 /// Puts work of the host, such as a library's call, into a stream.
 HEDDLE_EMULATION_API cudaError_t enqueue(cudaStream_t stream, std::function<void()> work);
+/// Called by work in a stream: it takes so much longer. Time is made up here, a millisecond for every piece of work, so
+/// that what is chosen by time is the same every time.
+HEDDLE_EMULATION_API void spend(double milliseconds);
 
 }  // namespace heddle::emulation
 

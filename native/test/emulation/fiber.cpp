@@ -87,7 +87,6 @@ thread_local void* resumer = nullptr;  // the stack pointer of whoever resumed t
 #ifdef __SANITIZE_ADDRESS__
 thread_local const void* resumerStack = nullptr;
 thread_local size_t resumerBytes = 0;
-thread_local void* resumerShadow = nullptr;
 #endif
 
 }  // namespace

@@ -23,6 +23,13 @@ struct Graph {
   std::vector<Work> nodes;
 };
 
+namespace {
+/// Of the work that the stream's thread is at.
+thread_local double spentMilliseconds = 0;
+}  // namespace
+
+void spend(double milliseconds) { spentMilliseconds += milliseconds; }
+
 struct Stream {
   Stream() : thread([this] { loop(); }) {}
   ~Stream() {
@@ -54,7 +61,9 @@ struct Stream {
       queue.pop_front();
       busy = true;
       lock.unlock();
+      spentMilliseconds = 1;
       work();
+      milliseconds += spentMilliseconds;
       lock.lock();
       busy = false;
       changed.notify_all();
@@ -66,6 +75,7 @@ struct Stream {
   std::deque<Work> queue;
   bool busy = false;
   bool stopping = false;
+  double milliseconds = 0;         // of made-up time; touched by its own thread only
   std::unique_ptr<Graph> capture;  // touched by the thread that queues only
   std::thread thread;
 };
@@ -75,6 +85,7 @@ struct Event {
   std::condition_variable changed;
   uint64_t recorded = 0;
   uint64_t reached = 0;
+  double milliseconds = 0;
 };
 
 struct Entry {
@@ -90,6 +101,12 @@ thread_local int capturing = 0;
 std::mutex memoryMutex;
 std::map<void*, size_t> blocks;
 size_t allocated = 0;
+
+/// HEDDLE_CUDA_EMULATION_LOST=1, also set while the process runs: the device has fallen off the bus.
+bool isLost() {
+  const char* lost = std::getenv("HEDDLE_CUDA_EMULATION_LOST");
+  return lost && std::strcmp(lost, "1") == 0;
+}
 
 size_t totalMemory() {
   const char* megabytes = std::getenv("HEDDLE_CUDA_EMULATION_MEGABYTES");
@@ -113,9 +130,12 @@ cudaError_t launchGrid(const cudaLaunchConfig_t& config, Work thread) {
   if (grid.x == 0 || grid.y == 0 || grid.z == 0 || threads == 0 || threads > 1024 || block.z > 64 || grid.y > 65535 ||
       grid.z > 65535 || config.dynamicSmemBytes > 227 * 1024)
     return cudaErrorInvalidValue;
+  if (isLost()) return cudaErrorLaunchFailure;
   const size_t sharedBytes = config.dynamicSmemBytes;
-  return enqueue(config.stream,
-                 [grid, block, sharedBytes, thread = std::move(thread)] { runGrid(grid, block, sharedBytes, thread); });
+  return enqueue(config.stream, [grid, block, sharedBytes, thread = std::move(thread)] {
+    spend(9);  // longer than any library's call
+    runGrid(grid, block, sharedBytes, thread);
+  });
 }
 
 }  // namespace heddle::emulation
@@ -217,17 +237,19 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
     const std::lock_guard lock(event->mutex);
     target = ++event->recorded;
   }
-  return enqueue(stream, [event, target] {
+  return enqueue(stream, [event, target, stream] {
     const std::lock_guard lock(event->mutex);
     event->reached = target;
+    event->milliseconds = stream->milliseconds;
     event->changed.notify_all();
+    spend(-1);  // events take no time
   });
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   std::unique_lock lock(event->mutex);
   event->changed.wait(lock, [&] { return event->reached >= event->recorded; });
-  return cudaSuccess;
+  return isLost() ? cudaErrorLaunchFailure : cudaSuccess;
 }
 
 cudaError_t cudaEventQuery(cudaEvent_t event) {
@@ -235,9 +257,10 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
   return event->reached >= event->recorded ? cudaSuccess : cudaErrorNotReady;
 }
 
-cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t, cudaEvent_t) {
-  // Nothing is measured here: all candidates tie, and the first one is taken.
-  return *milliseconds = 1, cudaSuccess;
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
+  if (cudaEventQuery(start) != cudaSuccess || cudaEventQuery(end) != cudaSuccess) return cudaErrorNotReady;
+  const std::scoped_lock lock(start->mutex, end->mutex);
+  return *milliseconds = static_cast<float>(end->milliseconds - start->milliseconds), cudaSuccess;
 }
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {

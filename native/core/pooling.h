@@ -1,9 +1,10 @@
 // The geometry pooling kernels share: up to 3 spatial axes with strides of their own.
 #pragma once
 
+#include <algorithm>
 #include <array>
 
-#include "../core/check.h"
+#include "check.h"
 
 namespace heddle {
 
@@ -11,7 +12,7 @@ using Extents = std::array<int64_t, 3>;
 
 inline Extents spatialOf(const std::vector<int64_t>& shape) {
   Extents extents{1, 1, 1};
-  for (size_t i = 2; i < shape.size(); i++) extents[i - 2] = shape[i];
+  for (size_t i = 2; i < std::min<size_t>(shape.size(), 5); i++) extents[i - 2] = shape[i];
   return extents;
 }
 

@@ -1,0 +1,72 @@
+// A convolution as cuDNN's operation graph, the engines that may run it, and plans made of them.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "../core/conv_problem.h"
+#include "cudnn.h"
+
+namespace heddle::cuda {
+
+/// Where a bias enters a graph: not at all, as an addition behind the convolution, or as what y held before, to which
+/// the convolution is added. Either rounds once.
+enum class GraphBias { none, added, accumulated };
+
+/// A convolution over gapless tensors of one memory order, channels first or last, with 2 or 3 spatial axes and padding
+/// that is the same on both sides.
+struct PackedConv {
+  ConvDirection direction;
+  DType dtype;
+  bool channelsLast;
+  std::vector<int64_t> x, weight, y;  // extents
+  std::vector<int64_t> stride, padding, dilation;
+  GraphBias bias;
+};
+
+/// Strides of gapless memory in channels-first or channels-last order.
+std::vector<int64_t> packedStrides(const std::vector<int64_t>& shape, bool channelsLast);
+
+/// The operands of a plan, all 16-byte aligned; `bias` only where the graph adds one.
+struct ConvPointers {
+  void* x;
+  void* weight;
+  void* y;
+  void* bias;
+  void* workspace;
+  bool operator==(const ConvPointers&) const = default;
+};
+
+/// An engine with its settings, ready to be made a plan.
+struct ConvEngine {
+  std::string name;        // the same in every process with the same library and device
+  bool compiledAtRunTime;  // making a plan of it takes most of a second
+  std::shared_ptr<const dnn::Descriptor> config;
+  std::shared_ptr<const void> graph;  // what the config refers to
+};
+
+/// The engines cuDNN suggests, then those it falls back on, without those whose arithmetic is not what heddle promises.
+/// Empty where cuDNN knows none.
+std::vector<ConvEngine> enginesOf(const PackedConv& conv);
+
+class ConvPlan {
+ public:
+  /// Throws Error where the engine turns out not to take the problem.
+  explicit ConvPlan(const ConvEngine& engine);
+
+  size_t workspaceBytes() const { return workspaceBytes_; }
+  /// Queues it.
+  void run(const ConvPointers& pointers);
+
+ private:
+  ConvEngine engine_;
+  dnn::Descriptor plan_;
+  size_t workspaceBytes_;
+  // Addresses seldom change from run to run.
+  ConvPointers last_{};
+  std::unique_ptr<dnn::Descriptor> pack_;
+};
+
+}  // namespace heddle::cuda

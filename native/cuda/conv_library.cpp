@@ -1,0 +1,224 @@
+// Convolution by cuDNN. Its engines want all tensors in one memory order and the same padding on both sides: operands
+// in another order, and inputs padded unevenly, pass through workspace.
+#include <algorithm>
+
+#include "bias_activation.h"
+#include "conv.h"
+#include "conv_graph.h"
+#include "conv_reorder.h"
+#include "context.h"
+
+namespace heddle::cuda {
+namespace {
+
+// Of each way to describe a problem so many engines are compared, and of all of them so many that compile code first.
+constexpr int kMostPlans = 4;
+constexpr int kMostCompiledPlans = 2;
+constexpr size_t kMostWorkspaceBytes = size_t{256} << 20;
+constexpr size_t kWorkspaceAlignment = 256;
+constexpr uintptr_t kOperandAlignment = 16;
+
+size_t alignUp(size_t bytes) { return (bytes + kWorkspaceAlignment - 1) / kWorkspaceAlignment * kWorkspaceAlignment; }
+
+/// With an axis of extent 1 before a single spatial axis: cuDNN has engines for two and three.
+ConvProblem lifted(ConvProblem p) {
+  if (p.spatialRank() > 1) return p;
+  for (TensorSpec* spec : {&p.x, &p.weight, &p.y}) {
+    spec->shape.insert(spec->shape.begin() + 2, 1);
+    spec->strides.insert(spec->strides.begin() + 2, 0);
+  }
+  for (auto* list : {&p.stride, &p.dilation}) list->insert(list->begin(), 1);
+  for (auto* list : {&p.paddingLow, &p.paddingHigh}) list->insert(list->begin(), 0);
+  return p;
+}
+
+/// One operand as it lies and as the plan wants it.
+struct Side {
+  TensorSpec operand;
+  std::vector<int64_t> packed;  // extents
+  std::vector<int64_t> packedStrides;
+  std::vector<int64_t> before;  // what is put before the operand's first element, by axis
+  bool direct;                  // both are the same
+  size_t bytes;                 // of workspace
+
+  Side(const TensorSpec& spec, std::vector<int64_t> extents, std::vector<int64_t> start, bool channelsLast)
+      : operand(spec),
+        packed(std::move(extents)),
+        packedStrides(cuda::packedStrides(packed, channelsLast)),
+        before(std::move(start)),
+        direct(packed == spec.shape) {
+    for (size_t axis = 0; axis < packed.size(); axis++)
+      direct = direct && (packed[axis] == 1 || packedStrides[axis] == spec.strides[axis]);
+    bytes = direct ? 0 : alignUp(static_cast<size_t>(product(packed) * bytesOf(spec.dtype)));
+  }
+
+  void queueCopyIn(const void* from, void* to) const {
+    std::vector<int64_t> shift(before.size());
+    for (size_t axis = 0; axis < shift.size(); axis++) shift[axis] = -before[axis];
+    queueReorder(operand.dtype, from, operand.shape, operand.strides, to, packed, packedStrides, shift);
+  }
+  void queueCopyOut(const void* from, void* to) const {
+    queueReorder(operand.dtype, from, packed, packedStrides, to, operand.shape, operand.strides, before);
+  }
+};
+
+/// A problem with all that does not depend on the engine.
+struct Arrangement {
+  ConvProblem problem;
+  ConvDirection direction;
+  PackedConv packed;
+  Side x, weight, y;
+
+  static Arrangement of(const ConvProblem& given, ConvDirection direction, bool channelsLast, GraphBias bias) {
+    const ConvProblem p = lifted(given);
+    const size_t rank = p.spatialRank();
+    // What one side is padded more than the other is put into a copy of x.
+    std::vector<int64_t> even, extents = p.x.shape, start(rank + 2, 0), none(rank + 2, 0);
+    for (size_t i = 0; i < rank; i++) {
+      even.push_back(std::min(p.paddingLow[i], p.paddingHigh[i]));
+      extents[i + 2] += p.paddingLow[i] + p.paddingHigh[i] - 2 * even[i];
+      start[i + 2] = p.paddingLow[i] - even[i];
+    }
+    return {given,
+            direction,
+            {direction, p.x.dtype, channelsLast, extents, p.weight.shape, p.y.shape, p.stride, even, p.dilation, bias},
+            Side(p.x, extents, start, channelsLast),
+            Side(p.weight, p.weight.shape, none, channelsLast),
+            Side(p.y, p.y.shape, none, channelsLast)};
+  }
+
+  size_t copyBytes() const { return x.bytes + weight.bytes + y.bytes; }
+  ChannelWalk walk() const {
+    const int64_t channels = packed.y[1];
+    const int64_t elements = product(packed.y);
+    return {elements, packed.channelsLast ? 1 : elements / (packed.y[0] * channels), channels};
+  }
+};
+
+class ConvLibrary : public Kernel {
+ public:
+  ConvLibrary(std::shared_ptr<const Arrangement> arrangement, const ConvEngine& engine)
+      : a_(std::move(arrangement)), plan_(engine) {}
+
+  size_t planBytes() const { return plan_.workspaceBytes(); }
+  size_t workspaceBytes() const override {
+    const size_t bytes = a_->copyBytes() + alignUp(biasBytes()) + plan_.workspaceBytes();
+    return bytes == 0 ? 0 : bytes + kWorkspaceAlignment;
+  }
+
+  void run(const RunOperands& operands) override {
+    const bool forward = a_->direction == ConvDirection::forward;
+    const void* bias = forward && a_->problem.hasBias ? operands.inputs[2] : nullptr;
+    if (!aligned(operands)) {
+      // Operands that begin anywhere, as slices may, are known only now; no engine was asked for them.
+      if (!misaligned_) misaligned_ = makeConvGeneral(a_->problem, a_->direction);
+      return misaligned_->run(operands);
+    }
+    char* next = reinterpret_cast<char*>(alignUp(reinterpret_cast<size_t>(operands.workspace)));
+    ConvPointers at{};
+    const Side* result = nullptr;
+    size_t input = 0;
+    const auto place = [&](const Side& side, ConvDirection computed, void*& pointer) {
+      const bool isResult = a_->direction == computed;
+      if (isResult) result = &side;
+      const void* operand = isResult ? operands.outputs[0] : nullptr;
+      if (!isResult) operand = operands.inputs[input++];
+      pointer = const_cast<void*>(operand);
+      if (side.direct) return;
+      pointer = next;
+      next += side.bytes;
+      if (!isResult) side.queueCopyIn(operand, pointer);
+    };
+    // In the order of the operands: x, weight, y in all directions, but the gradient comes before the weight.
+    if (a_->direction == ConvDirection::inputGrad) place(a_->y, ConvDirection::forward, at.y);
+    place(a_->x, ConvDirection::inputGrad, at.x);
+    place(a_->weight, ConvDirection::weightGrad, at.weight);
+    if (a_->direction != ConvDirection::inputGrad) place(a_->y, ConvDirection::forward, at.y);
+    const DType dtype = a_->problem.x.dtype;
+    const GraphBias mode = a_->packed.bias;
+    if (mode == GraphBias::added) {
+      at.bias = const_cast<void*>(bias);
+      if (!fits(bias)) {
+        check(cudaMemcpyAsync(next, bias, biasBytes(), cudaMemcpyDeviceToDevice, Context::current().stream),
+              "aligning a bias");
+        at.bias = next;
+      }
+    }
+    at.workspace = next + alignUp(biasBytes());
+    if (mode == GraphBias::accumulated) queueBiasActivation(dtype, nullptr, bias, at.y, a_->walk(), Activation::none);
+    plan_.run(at);
+    if (forward && mode == GraphBias::none && (bias || a_->problem.activation != Activation::none))
+      queueBiasActivation(dtype, at.y, bias, at.y, a_->walk(), a_->problem.activation);
+    if (!result->direct)
+      result->queueCopyOut(result == &a_->y ? at.y : result == &a_->x ? at.x : at.weight, operands.outputs[0]);
+  }
+
+ private:
+  static bool fits(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer) % kOperandAlignment == 0; }
+  static bool aligned(const RunOperands& operands) {
+    return fits(operands.inputs[0]) && fits(operands.inputs[1]) && fits(operands.outputs[0]);
+  }
+  /// Of the bias that the graph adds: its copy, which only some runs make.
+  size_t biasBytes() const {
+    if (a_->packed.bias != GraphBias::added) return 0;
+    return static_cast<size_t>(a_->packed.y[1] * bytesOf(a_->packed.dtype));
+  }
+
+  const std::shared_ptr<const Arrangement> a_;
+  ConvPlan plan_;
+  std::unique_ptr<Kernel> misaligned_;
+};
+
+/// How many plans of a group have been made.
+struct Quota {
+  int plans = 0;
+};
+
+std::unique_ptr<Kernel> makePlan(const std::shared_ptr<const Arrangement>& arrangement, const ConvEngine& engine,
+                                 Quota& group, Quota& compiled) {
+  if (group.plans >= kMostPlans || (engine.compiledAtRunTime && compiled.plans >= kMostCompiledPlans)) return nullptr;
+  if (engine.compiledAtRunTime) compiled.plans++;
+  std::unique_ptr<ConvLibrary> kernel;
+  try {
+    kernel = std::make_unique<ConvLibrary>(arrangement, engine);
+  } catch (const Error& refused) {
+    if (refused.code == ErrorCode::deviceLost || refused.code == ErrorCode::outOfMemory) throw;
+    return nullptr;
+  }
+  if (kernel->planBytes() > kMostWorkspaceBytes) return nullptr;
+  group.plans++;
+  return kernel;
+}
+
+bool liesPacked(const TensorSpec& spec, bool channelsLast) {
+  return Side(spec, spec.shape, std::vector<int64_t>(spec.shape.size(), 0), channelsLast).direct;
+}
+
+}  // namespace
+
+std::vector<TrialCandidate> convPlans(const ConvProblem& problem, ConvDirection direction) {
+  dnn::functions();  // without the library there is no kernel, whatever the problem
+  const DType dtype = problem.x.dtype;
+  const bool half = dtype == DType::bf16 || dtype == DType::f16;
+  // A 16-bit result must be rounded once: behind the activation, which no engine here applies.
+  if (half && problem.activation != Activation::none) return {};
+  std::vector<GraphBias> modes{GraphBias::none};
+  if (half && problem.hasBias) modes = {GraphBias::added, GraphBias::accumulated};
+  const bool first = liesPacked(problem.x, false) && liesPacked(problem.y, false);
+  const bool last = liesPacked(problem.x, true) && liesPacked(problem.y, true);
+  // As the operands lie, then the other way.
+  const std::vector<bool> orders = first && !last ? std::vector<bool>{false, true} : std::vector<bool>{true, false};
+  const auto compiled = std::make_shared<Quota>();
+  std::vector<TrialCandidate> candidates;
+  for (const bool channelsLast : orders)
+    for (const GraphBias mode : modes) {
+      const auto arrangement =
+          std::make_shared<const Arrangement>(Arrangement::of(problem, direction, channelsLast, mode));
+      const auto group = std::make_shared<Quota>();
+      for (const ConvEngine& engine : enginesOf(arrangement->packed))
+        candidates.push_back({engine.name, [=] { return makePlan(arrangement, engine, *group, *compiled); }});
+    }
+  return candidates;
+}
+
+}  // namespace heddle::cuda

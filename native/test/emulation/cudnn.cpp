@@ -1,0 +1,416 @@
+// Plays libcudnn's backend interface: the descriptors, checked as they are set and finalized, and the engines that its
+// heuristics suggest for a graph of one convolution with, perhaps, a bias added behind it. cudnn_convolution.cpp runs
+// it.
+#include "../../cuda/cudnn.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "cudnn_convolution.h"
+
+#define HEDDLE_EXPORT extern "C" __attribute__((visibility("default")))
+
+namespace heddle::cuda::dnn {
+
+struct HandleOpaque {
+  cudaStream_t stream = nullptr;
+};
+
+namespace {
+
+using emulation::Convolution;
+using emulation::Engine;
+
+constexpr Status kNotFinalized = 2004;
+constexpr Status kOutOfBound = 2005;
+constexpr Status kShapeMismatch = 2008;
+constexpr Status kAttributeType = 2010;
+constexpr Status kDescriptorType = 2012;
+
+struct Impl;
+
+struct Attribute {
+  int type;
+  int64_t count;
+  std::vector<char> bytes;
+  std::vector<std::shared_ptr<Impl>> descriptors;
+};
+
+struct Impl {
+  int type;
+  bool finalized = false;
+  std::map<int, Attribute> attributes;
+
+  bool has(int name) const { return attributes.count(name) > 0; }
+  template <typename Value>
+  std::vector<Value> values(int name) const {
+    const Attribute& attribute = attributes.at(name);
+    std::vector<Value> list(static_cast<size_t>(attribute.count));
+    std::memcpy(list.data(), attribute.bytes.data(), attribute.bytes.size());
+    return list;
+  }
+  template <typename Value>
+  Value value(int name) const {
+    return values<Value>(name).front();
+  }
+  const Impl& part(int name) const { return *attributes.at(name).descriptors.front(); }
+};
+
+/// What a raw descriptor points to: several may share what they hold.
+struct Holder {
+  std::shared_ptr<Impl> impl;
+};
+
+Impl& implOf(RawDescriptor raw) { return *static_cast<Holder*>(raw)->impl; }
+
+std::string lastError;
+
+Status fail(Status status, const std::string& reason) {
+  lastError = reason;
+  return status;
+}
+
+struct Rule {
+  int descriptor, name, type;
+  int64_t most;
+  bool needed;
+};
+
+constexpr Rule kRules[] = {
+    {kTensor, kTensorType, kTypeDataType, 1, true},
+    {kTensor, kTensorExtents, kTypeInt64, 8, true},
+    {kTensor, kTensorStrides, kTypeInt64, 8, true},
+    {kTensor, kTensorId, kTypeInt64, 1, true},
+    {kTensor, kTensorAlignment, kTypeInt64, 1, true},
+    {kTensor, kTensorVirtual, kTypeBoolean, 1, false},
+    {kConvolution, kConvolutionSpatialAxes, kTypeInt64, 1, true},
+    {kConvolution, kConvolutionComputeType, kTypeDataType, 1, true},
+    {kConvolution, kConvolutionMode, kTypeConvolutionMode, 1, true},
+    {kConvolution, kConvolutionPrePaddings, kTypeInt64, 3, true},
+    {kConvolution, kConvolutionPostPaddings, kTypeInt64, 3, true},
+    {kConvolution, kConvolutionDilations, kTypeInt64, 3, true},
+    {kConvolution, kConvolutionStrides, kTypeInt64, 3, true},
+    {kConvolutionForward, kForwardConvolution, kTypeDescriptor, 1, true},
+    {kConvolutionForward, kForwardX, kTypeDescriptor, 1, true},
+    {kConvolutionForward, kForwardWeight, kTypeDescriptor, 1, true},
+    {kConvolutionForward, kForwardY, kTypeDescriptor, 1, true},
+    {kConvolutionForward, kForwardAlpha, kTypeFloat, 1, true},
+    {kConvolutionForward, kForwardBeta, kTypeFloat, 1, true},
+    {kConvolutionBackwardData, kDataConvolution, kTypeDescriptor, 1, true},
+    {kConvolutionBackwardData, kDataDx, kTypeDescriptor, 1, true},
+    {kConvolutionBackwardData, kDataWeight, kTypeDescriptor, 1, true},
+    {kConvolutionBackwardData, kDataDy, kTypeDescriptor, 1, true},
+    {kConvolutionBackwardData, kDataAlpha, kTypeFloat, 1, true},
+    {kConvolutionBackwardData, kDataBeta, kTypeFloat, 1, true},
+    {kConvolutionBackwardFilter, kFilterConvolution, kTypeDescriptor, 1, true},
+    {kConvolutionBackwardFilter, kFilterX, kTypeDescriptor, 1, true},
+    {kConvolutionBackwardFilter, kFilterDw, kTypeDescriptor, 1, true},
+    {kConvolutionBackwardFilter, kFilterDy, kTypeDescriptor, 1, true},
+    {kConvolutionBackwardFilter, kFilterAlpha, kTypeFloat, 1, true},
+    {kConvolutionBackwardFilter, kFilterBeta, kTypeFloat, 1, true},
+    {kPointwise, kPointwiseMode, kTypePointwiseMode, 1, true},
+    {kPointwise, kPointwisePrecision, kTypeDataType, 1, true},
+    {kPointwiseOperation, kPointwiseDescriptor, kTypeDescriptor, 1, true},
+    {kPointwiseOperation, kPointwiseX, kTypeDescriptor, 1, true},
+    {kPointwiseOperation, kPointwiseB, kTypeDescriptor, 1, true},
+    {kPointwiseOperation, kPointwiseY, kTypeDescriptor, 1, true},
+    {kOperationGraph, kGraphHandle, kTypeHandle, 1, true},
+    {kOperationGraph, kGraphOperations, kTypeDescriptor, 16, true},
+    {kEngineHeuristics, kHeuristicsGraph, kTypeDescriptor, 1, true},
+    {kEngineHeuristics, kHeuristicsMode, kTypeHeuristicsMode, 1, true},
+    {kExecutionPlan, kPlanHandle, kTypeHandle, 1, true},
+    {kExecutionPlan, kPlanConfig, kTypeDescriptor, 1, true},
+    {kVariantPack, kPackIds, kTypeInt64, 64, true},
+    {kVariantPack, kPackPointers, kTypePointer, 64, true},
+    {kVariantPack, kPackWorkspace, kTypePointer, 1, true},
+};
+
+size_t bytesOfType(int type) {
+  switch (type) {
+    case kTypeBoolean: return 1;
+    case kTypeDataType:
+    case kTypeConvolutionMode:
+    case kTypeHeuristicsMode:
+    case kTypePointwiseMode:
+    case kTypeFloat: return 4;
+    default: return 8;
+  }
+}
+
+/// alpha and beta may be doubles too.
+bool isScale(int name) {
+  for (int scale : {kForwardAlpha, kForwardBeta, kDataAlpha, kDataBeta, kFilterAlpha, kFilterBeta})
+    if (name == scale) return true;
+  return false;
+}
+
+emulation::TensorLayout layoutOf(const Impl& tensor) {
+  return {tensor.value<int>(kTensorType), tensor.values<int64_t>(kTensorExtents),
+          tensor.values<int64_t>(kTensorStrides), tensor.value<int64_t>(kTensorId),
+          tensor.value<int64_t>(kTensorAlignment)};
+}
+
+double scaleOf(const Impl& operation, int name) {
+  return operation.attributes.at(name).type == kTypeDouble ? operation.value<double>(name)
+                                                           : operation.value<float>(name);
+}
+
+/// Fills in what is to be computed; false where the graph is none that any engine knows.
+bool readGraph(const Impl& graph, Convolution& made) {
+  const auto& operations = graph.attributes.at(kGraphOperations).descriptors;
+  if (operations.empty() || operations.size() > 2) return false;
+  const Impl& operation = *operations[0];
+  const auto read = [&](int convolution, int x, int weight, int y, int alpha, int beta) {
+    const Impl& geometry = operation.part(convolution);
+    made.x = layoutOf(operation.part(x));
+    made.weight = layoutOf(operation.part(weight));
+    made.y = layoutOf(operation.part(y));
+    made.padding = geometry.values<int64_t>(kConvolutionPrePaddings);
+    made.paddingAfter = geometry.values<int64_t>(kConvolutionPostPaddings);
+    made.dilation = geometry.values<int64_t>(kConvolutionDilations);
+    made.stride = geometry.values<int64_t>(kConvolutionStrides);
+    made.computeType = geometry.value<int>(kConvolutionComputeType);
+    made.alpha = scaleOf(operation, alpha);
+    made.beta = scaleOf(operation, beta);
+  };
+  switch (operation.type) {
+    case kConvolutionForward:
+      made.result = Convolution::Result::y;
+      read(kForwardConvolution, kForwardX, kForwardWeight, kForwardY, kForwardAlpha, kForwardBeta);
+      break;
+    case kConvolutionBackwardData:
+      made.result = Convolution::Result::x;
+      read(kDataConvolution, kDataDx, kDataWeight, kDataDy, kDataAlpha, kDataBeta);
+      break;
+    case kConvolutionBackwardFilter:
+      made.result = Convolution::Result::weight;
+      read(kFilterConvolution, kFilterX, kFilterDw, kFilterDy, kFilterAlpha, kFilterBeta);
+      break;
+    default: return false;
+  }
+  if (operations.size() == 1) return true;
+  const Impl& addition = *operations[1];
+  if (addition.type != kPointwiseOperation || made.result != Convolution::Result::y) return false;
+  const Impl& sum = addition.part(kPointwiseX);
+  if (addition.part(kPointwiseDescriptor).value<int>(kPointwiseMode) != kPointwiseAdd) return false;
+  if (!sum.has(kTensorVirtual) || !sum.value<uint8_t>(kTensorVirtual)) return false;
+  if (sum.value<int64_t>(kTensorId) != made.y.id) return false;
+  made.biased = true;
+  made.bias = layoutOf(addition.part(kPointwiseB));
+  made.y = layoutOf(addition.part(kPointwiseY));
+  return true;
+}
+
+Status finalizeTensor(const Impl& tensor) {
+  const auto shape = tensor.values<int64_t>(kTensorExtents), strides = tensor.values<int64_t>(kTensorStrides);
+  if (shape.size() < 3 || shape.size() != strides.size())
+    return fail(kBadParameter, "a tensor needs 3 axes or more and as many strides");
+  for (size_t axis = 0; axis < shape.size(); axis++)
+    if (shape[axis] < 1 || strides[axis] < 1) return fail(kOutOfBound, "extents and strides must be positive");
+  const auto alignment = tensor.value<int64_t>(kTensorAlignment);
+  if (alignment < 1 || (alignment & (alignment - 1)) != 0) return fail(kBadParameter, "alignment: a power of two");
+  return kSuccess;
+}
+
+Status finalizeConvolution(const Impl& convolution) {
+  const auto axes = static_cast<size_t>(convolution.value<int64_t>(kConvolutionSpatialAxes));
+  for (int name : {kConvolutionPrePaddings, kConvolutionPostPaddings, kConvolutionDilations, kConvolutionStrides})
+    if (convolution.values<int64_t>(name).size() != axes)
+      return fail(kBadParameter, "lists must have one number for each spatial axis");
+  return kSuccess;
+}
+
+Status finalizeGraph(const Impl& graph) {
+  Convolution convolution;
+  if (!readGraph(graph, convolution)) return kSuccess;  // the heuristics will know no engine
+  if (!emulation::shapesAgree(convolution)) return fail(kShapeMismatch, "the shapes of x, weight and y do not agree");
+  return kSuccess;
+}
+
+Status finalizeHeuristics(Impl& heuristics) {
+  Convolution convolution;
+  const int mode = heuristics.value<int>(kHeuristicsMode);
+  if (mode != kHeuristicsA && mode != kHeuristicsFallback) return fail(kBadParameter, "an unknown mode");
+  if (!readGraph(heuristics.part(kHeuristicsGraph), convolution)) return fail(kNotSupported, "no engine: the pattern");
+  if (emulation::suggestions(convolution, mode == kHeuristicsFallback).empty())
+    return fail(kNotSupported, "no engine for the operands");
+  return kSuccess;
+}
+
+struct PlanParts {
+  Convolution convolution;
+  Engine engine;
+};
+
+/// An engine configuration, as the heuristics fill it in.
+std::shared_ptr<Impl> configOf(const std::shared_ptr<Impl>& graph, const Engine& engine) {
+  auto config = std::make_shared<Impl>(Impl{kEngineConfig, true, {}});
+  const std::vector<int> numbers{engine.index, engine.knob};
+  Attribute chosen{-1, 2, std::vector<char>(8), {graph}};
+  std::memcpy(chosen.bytes.data(), numbers.data(), 8);
+  config->attributes[kConfigEngine] = chosen;
+  return config;
+}
+
+PlanParts partsOf(const Impl& config) {
+  const Attribute& chosen = config.attributes.at(kConfigEngine);
+  PlanParts parts;
+  readGraph(*chosen.descriptors.front(), parts.convolution);
+  int numbers[2];
+  std::memcpy(numbers, chosen.bytes.data(), 8);
+  parts.engine = emulation::engineOf(numbers[0], numbers[1]);
+  return parts;
+}
+
+Status finalizePlan(const Impl& plan) {
+  const Impl& config = plan.part(kPlanConfig);
+  if (config.type != kEngineConfig) return fail(kDescriptorType, "a plan is made of an engine configuration");
+  const PlanParts parts = partsOf(config);
+  if (const char* reason = emulation::refusal(parts.convolution, parts.engine)) return fail(kNotSupported, reason);
+  return kSuccess;
+}
+
+template <typename Value>
+Status give(const std::vector<Value>& values, int64_t capacity, int64_t* count, void* elements) {
+  *count = static_cast<int64_t>(values.size());
+  const auto copied = static_cast<size_t>(std::min(capacity, *count));
+  if (elements && copied > 0) std::memcpy(elements, values.data(), copied * sizeof(Value));
+  return kSuccess;
+}
+
+}  // namespace
+
+}  // namespace heddle::cuda::dnn
+
+using namespace heddle::cuda::dnn;
+
+HEDDLE_EXPORT size_t cudnnGetVersion() { return 90000; }
+HEDDLE_EXPORT const char* cudnnGetErrorString(Status status) {
+  static thread_local char text[32];
+  std::snprintf(text, sizeof text, "status %d", status);
+  return text;
+}
+HEDDLE_EXPORT void cudnnGetLastErrorString(char* message, size_t capacity) {
+  std::snprintf(message, capacity, "%s", lastError.c_str());
+}
+HEDDLE_EXPORT Status cudnnCreate(Handle* handle) { return *handle = new HandleOpaque, kSuccess; }
+HEDDLE_EXPORT Status cudnnSetStream(Handle handle, cudaStream_t stream) { return handle->stream = stream, kSuccess; }
+
+HEDDLE_EXPORT Status cudnnBackendCreateDescriptor(int type, RawDescriptor* made) {
+  return *made = new Holder{std::make_shared<Impl>(Impl{type, false, {}})}, kSuccess;
+}
+HEDDLE_EXPORT Status cudnnBackendDestroyDescriptor(RawDescriptor raw) {
+  return delete static_cast<Holder*>(raw), kSuccess;
+}
+
+HEDDLE_EXPORT Status cudnnBackendSetAttribute(RawDescriptor raw, int name, int type, int64_t count,
+                                              const void* elements) {
+  Impl& impl = implOf(raw);
+  if (impl.finalized) return fail(kBadParameter, "a finalized descriptor cannot be changed");
+  const auto rule = std::find_if(std::begin(kRules), std::end(kRules), [&](const Rule& candidate) {
+    return candidate.descriptor == impl.type && candidate.name == name;
+  });
+  if (rule == std::end(kRules)) return fail(kBadParameter, "the descriptor has no such attribute");
+  if (rule->type != type && !(isScale(name) && type == kTypeDouble)) return fail(kAttributeType, "another type");
+  if (count < 1 || count > rule->most || !elements) return fail(kBadParameter, "a wrong count of elements");
+  Attribute attribute{type, count, {}, {}};
+  const auto* bytes = static_cast<const char*>(elements);
+  attribute.bytes.assign(bytes, bytes + static_cast<size_t>(count) * bytesOfType(type));
+  if (type == kTypeDescriptor)
+    for (int64_t i = 0; i < count; i++) {
+      const auto& part = static_cast<Holder*>(static_cast<const RawDescriptor*>(elements)[i])->impl;
+      if (!part->finalized) return fail(kNotFinalized, "a descriptor in it is not finalized");
+      attribute.descriptors.push_back(part);
+    }
+  impl.attributes[name] = std::move(attribute);
+  return kSuccess;
+}
+
+HEDDLE_EXPORT Status cudnnBackendFinalize(RawDescriptor raw) {
+  Impl& impl = implOf(raw);
+  if (impl.finalized) return fail(kBadParameter, "it is finalized already");
+  for (const Rule& rule : kRules)
+    if (rule.descriptor == impl.type && rule.needed && !impl.has(rule.name))
+      return fail(kBadParameter, "attribute " + std::to_string(rule.name) + " is missing");
+  Status status = kSuccess;
+  if (impl.type == kTensor) status = finalizeTensor(impl);
+  if (impl.type == kConvolution) status = finalizeConvolution(impl);
+  if (impl.type == kOperationGraph) status = finalizeGraph(impl);
+  if (impl.type == kEngineHeuristics) status = finalizeHeuristics(impl);
+  if (impl.type == kExecutionPlan) status = finalizePlan(impl);
+  if (impl.type == kVariantPack && impl.values<int64_t>(kPackIds).size() != impl.values<void*>(kPackPointers).size())
+    status = fail(kBadParameter, "as many pointers as ids");
+  impl.finalized = status == kSuccess;
+  return status;
+}
+
+HEDDLE_EXPORT Status cudnnBackendGetAttribute(RawDescriptor raw, int name, int type, int64_t capacity, int64_t* count,
+                                              void* elements) {
+  Impl& impl = implOf(raw);
+  if (!impl.finalized) return fail(kNotFinalized, "only finalized descriptors are asked");
+  if (impl.type == kEngineHeuristics && name == kHeuristicsResults && type == kTypeDescriptor) {
+    const auto& graph = impl.attributes.at(kHeuristicsGraph).descriptors.front();
+    Convolution convolution;
+    readGraph(*graph, convolution);
+    const auto engines =
+        heddle::emulation::suggestions(convolution, impl.value<int>(kHeuristicsMode) == kHeuristicsFallback);
+    *count = std::min(capacity, static_cast<int64_t>(engines.size()));
+    for (int64_t i = 0; i < *count; i++)
+      static_cast<Holder*>(static_cast<RawDescriptor*>(elements)[i])->impl =
+          configOf(graph, engines[static_cast<size_t>(i)]);
+    return kSuccess;
+  }
+  if (impl.type == kEngineConfig && name == kConfigEngine && type == kTypeDescriptor) {
+    const auto engine = std::make_shared<Impl>(Impl{kEngine, true, {{kEngineIndex, impl.attributes.at(name)}}});
+    static_cast<Holder*>(*static_cast<RawDescriptor*>(elements))->impl = engine;
+    return *count = 1, kSuccess;
+  }
+  if (impl.type == kEngineConfig && name == kConfigKnobChoices && type == kTypeDescriptor) {
+    if (capacity < 1) return fail(kBadParameter, "room for the choices");
+    const auto choice =
+        std::make_shared<Impl>(Impl{kKnobChoice, true, {{kKnobValue, impl.attributes.at(kConfigEngine)}}});
+    static_cast<Holder*>(*static_cast<RawDescriptor*>(elements))->impl = choice;
+    return *count = 1, kSuccess;
+  }
+  const auto engineAt = [&](int attribute) {
+    int numbers[2];
+    std::memcpy(numbers, impl.attributes.at(attribute).bytes.data(), 8);
+    return heddle::emulation::engineOf(numbers[0], numbers[1]);
+  };
+  if (impl.type == kKnobChoice && name == kKnobType && type == kTypeKnob)
+    return give(std::vector<int>{2}, capacity, count, elements);
+  if (impl.type == kKnobChoice && name == kKnobValue && type == kTypeInt64)
+    return give(std::vector<int64_t>{engineAt(kKnobValue).knob}, capacity, count, elements);
+  if (impl.type == kEngine && name == kEngineIndex && type == kTypeInt64)
+    return give(std::vector<int64_t>{engineAt(kEngineIndex).index}, capacity, count, elements);
+  if (impl.type == kEngine && name == kEngineNumericalNotes && type == kTypeNumericalNote)
+    return give(engineAt(kEngineIndex).numericalNotes, capacity, count, elements);
+  if (impl.type == kEngine && name == kEngineBehaviourNotes && type == kTypeBehaviourNote)
+    return give(engineAt(kEngineIndex).behaviourNotes, capacity, count, elements);
+  if (impl.type == kExecutionPlan && name == kPlanWorkspaceBytes && type == kTypeInt64) {
+    const PlanParts parts = partsOf(impl.part(kPlanConfig));
+    return give(std::vector<int64_t>{heddle::emulation::workspaceBytes(parts.convolution, parts.engine)}, capacity,
+                count, elements);
+  }
+  return fail(kBadParameter, "the descriptor does not give this attribute");
+}
+
+HEDDLE_EXPORT Status cudnnBackendExecute(Handle handle, RawDescriptor plan, RawDescriptor pack) {
+  const Impl& given = implOf(pack);
+  if (!implOf(plan).finalized || !given.finalized) return fail(kNotFinalized, "plan and pack must be finalized");
+  const PlanParts parts = partsOf(implOf(plan).part(kPlanConfig));
+  const auto ids = given.values<int64_t>(kPackIds);
+  const auto pointers = given.values<void*>(kPackPointers);
+  heddle::emulation::Tensors tensors;
+  for (size_t i = 0; i < ids.size(); i++) tensors[ids[i]] = pointers[i];
+  const auto workspace = given.value<void*>(kPackWorkspace);
+  if (const char* reason = heddle::emulation::refusal(parts.convolution, parts.engine, tensors, workspace))
+    return fail(kBadParameter, reason);
+  heddle::emulation::enqueue(handle->stream,
+                             [=] { heddle::emulation::run(parts.convolution, parts.engine, tensors, workspace); });
+  return kSuccess;
+}
