@@ -38,8 +38,8 @@ class Kernel {
   virtual ~Kernel() = default;
   /// Bytes of scratch memory needed at each run; the planner places it in the arena.
   virtual size_t workspaceBytes() const { return 0; }
-  /// Called before the first run, once all kernels of the plan are made: what making them began (a compilation, say) has
-  /// gone on side by side and ends here. Throws heddle::Error as making them does.
+  /// Called before the first run, once all kernels of the plan are made: what making them began (a compilation, say)
+  /// has gone on side by side and ends here. Throws heddle::Error as making them does.
   virtual void complete() {}
   /// Computes the outputs. Throws heddle::Error (an index out of range, say) before or after partial writes.
   virtual void run(const RunOperands& operands) = 0;

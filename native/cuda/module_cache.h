@@ -10,8 +10,8 @@
 
 namespace heddle::cuda {
 
-/// A source on its way to its kernels. Lives as long as the process: plans that are still queued, captured or yet to come
-/// may use it.
+/// A source on its way to its kernels. Lives as long as the process: plans that are still queued, captured or yet to
+/// come may use it.
 class Module {
  public:
   Module(const std::string& source, const Target& target);

@@ -203,8 +203,12 @@ __device__ inline double digammaOf(double x) {
   if (x < 0.0) {
     const double whole = floor(x);
     if (x == whole) return __longlong_as_double(0x7ff8000000000000ll);
-    const double pi = 3.14159265358979323846;
-    total.add(-pi / tan(pi * (x - whole)));
+    // The cotangent of the part of a turn, each stretch by what is small there and exact.
+    const double pi = 3.14159265358979323846, part = x - whole;
+    const double cotangent = part < 0.25    ? 1.0 / tan(pi * part)
+                             : part <= 0.75 ? tan(pi * (0.5 - part))
+                                            : -1.0 / tan(pi * (1.0 - part));
+    total.add(-pi * cotangent);
     x = 1.0 - x;
   }
   for (; x < 16.0; x += 1.0) {

@@ -15,7 +15,10 @@ constexpr size_t kMostParameterBytes = 4096;
 class FusedKernel : public Kernel {
  public:
   FusedKernel(const Source& source, size_t inputs, size_t outputs)
-      : inputs_(inputs), outputs_(outputs), firstOutput_(source.inputs), workspaceBytes_(source.workspaceBytes),
+      : inputs_(inputs),
+        outputs_(outputs),
+        firstOutput_(source.inputs),
+        workspaceBytes_(source.workspaceBytes),
         module_(moduleOf(source.text)) {
     operands_.resize(source.inputs + source.outputs + 1);
     for (const Stage& stage : source.stages)
