@@ -1,7 +1,6 @@
 // The queue, its thread, and how work ends when its client goes.
 #include "executor.h"
 
-#include <sched.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -12,9 +11,8 @@ namespace heddle {
 
 namespace {
 
-// Below the event loop, whose thread must stay responsive while every core computes; and as a batch thread, which does
-// not interrupt whoever runs when it wakes up, so that a call that queues work returns before the work takes its core.
-// On Linux a thread hands both to the threads it makes, so OpenMP's team inherits them.
+// Below the event loop, whose thread must stay responsive while every core computes. On Linux a thread hands its
+// niceness to the threads it makes, so OpenMP's team inherits it.
 constexpr int kNiceness = 10;
 
 /// What a job threw other than by its own rules: of the device as a whole, or a defect.
@@ -24,11 +22,7 @@ FailurePointer failureOf(const std::exception& error, uint64_t ticket) {
       Failure{known ? known->code : ErrorCode::internal, error.what(), ticket, -1, false});
 }
 
-void stepBack() {
-  setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kNiceness);
-  const sched_param none{};
-  sched_setscheduler(0, SCHED_BATCH, &none);
-}
+void stepBack() { setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kNiceness); }
 
 }  // namespace
 
