@@ -1,12 +1,13 @@
 // Convolution by cuDNN. Its engines want all tensors in one memory order and the same padding on both sides: operands
 // in another order, and inputs padded unevenly, pass through workspace.
 #include <algorithm>
+#include <utility>
 
 #include "bias_activation.h"
 #include "context.h"
 #include "conv.h"
 #include "conv_graph.h"
-#include "conv_reorder.h"
+#include "strided_copy.h"
 
 namespace heddle::cuda {
 namespace {
@@ -34,31 +35,38 @@ ConvProblem lifted(ConvProblem p) {
 
 /// One operand as it lies and as the plan wants it.
 struct Side {
-  TensorSpec operand;
-  std::vector<int64_t> packed;  // extents
-  std::vector<int64_t> packedStrides;
-  std::vector<int64_t> before;  // what is put before the operand's first element, by axis
-  bool direct;                  // both are the same
-  size_t bytes;                 // of workspace
+  int64_t elementBytes;
+  bool direct;     // both are the same
+  bool padded;     // the plan's has zeros around the operand
+  size_t bytes;    // of the plan's in workspace
+  int64_t before;  // bytes of it before the operand's first element
+  StridedCopy in, out;
 
-  Side(const TensorSpec& spec, std::vector<int64_t> extents, std::vector<int64_t> start, bool channelsLast)
-      : operand(spec),
-        packed(std::move(extents)),
-        packedStrides(cuda::packedStrides(packed, channelsLast)),
-        before(std::move(start)),
-        direct(packed == spec.shape) {
-    for (size_t axis = 0; axis < packed.size(); axis++)
-      direct = direct && (packed[axis] == 1 || packedStrides[axis] == spec.strides[axis]);
-    bytes = direct ? 0 : alignUp(static_cast<size_t>(product(packed) * bytesOf(spec.dtype)));
-  }
+  /// `extents` are those the plan wants; the operand starts at `start` in them.
+  Side(const TensorSpec& spec, const std::vector<int64_t>& extents, const std::vector<int64_t>& start,
+       bool channelsLast)
+      : Side(spec, extents, start, packedStrides(extents, channelsLast)) {}
 
   void queueCopyIn(const void* from, void* to) const {
-    std::vector<int64_t> shift(before.size());
-    for (size_t axis = 0; axis < shift.size(); axis++) shift[axis] = -before[axis];
-    queueReorder(operand.dtype, from, operand.shape, operand.strides, to, packed, packedStrides, shift);
+    if (padded) check(cudaMemsetAsync(to, 0, bytes, Context::current().stream), "padding a convolution's input");
+    in.run("conv", from, static_cast<char*>(to) + before);
   }
-  void queueCopyOut(const void* from, void* to) const {
-    queueReorder(operand.dtype, from, packed, packedStrides, to, operand.shape, operand.strides, before);
+  void queueCopyOut(const void* from, void* to) const { out.run("conv", static_cast<const char*>(from) + before, to); }
+
+ private:
+  Side(const TensorSpec& spec, const std::vector<int64_t>& extents, const std::vector<int64_t>& start,
+       const std::vector<int64_t>& strides)
+      : elementBytes(bytesOf(spec.dtype)),
+        direct(extents == spec.shape),
+        padded(extents != spec.shape),
+        before(0),
+        in(spec.shape, spec.strides, strides, elementBytes),
+        out(spec.shape, strides, spec.strides, elementBytes) {
+    for (size_t axis = 0; axis < extents.size(); axis++) {
+      direct = direct && (extents[axis] == 1 || strides[axis] == spec.strides[axis]);
+      before += start[axis] * strides[axis] * elementBytes;
+    }
+    bytes = direct ? 0 : alignUp(static_cast<size_t>(product(extents) * elementBytes));
   }
 };
 
@@ -88,6 +96,10 @@ struct Arrangement {
   }
 
   size_t copyBytes() const { return x.bytes + weight.bytes + y.bytes; }
+  /// Whether a bias or an activation is left to our kernel.
+  bool finished() const {
+    return packed.bias == GraphBias::none && (problem.hasBias || problem.activation != Activation::none);
+  }
   ChannelWalk walk() const {
     const int64_t channels = packed.y[1];
     const int64_t elements = product(packed.y);
@@ -107,61 +119,59 @@ class ConvLibrary : public Kernel {
   }
 
   void run(const RunOperands& operands) override {
-    const bool forward = a_->direction == ConvDirection::forward;
-    const void* bias = forward && a_->problem.hasBias ? operands.inputs[2] : nullptr;
-    if (!aligned(operands)) {
+    const ConvPointers given = operandsOf(operands);
+    if (!fits(given.x) || !fits(given.weight) || !fits(given.y)) {
       // Operands that begin anywhere, as slices may, are known only now; no engine was asked for them.
       if (!misaligned_) misaligned_ = makeConvGeneral(a_->problem, a_->direction);
       return misaligned_->run(operands);
     }
     char* next = reinterpret_cast<char*>(alignUp(reinterpret_cast<size_t>(operands.workspace)));
-    ConvPointers at{};
-    const Side* result = nullptr;
-    size_t input = 0;
-    const auto place = [&](const Side& side, ConvDirection computed, void*& pointer) {
-      const bool isResult = a_->direction == computed;
-      if (isResult) result = &side;
-      const void* operand = isResult ? operands.outputs[0] : nullptr;
-      if (!isResult) operand = operands.inputs[input++];
-      pointer = const_cast<void*>(operand);
-      if (side.direct) return;
-      pointer = next;
-      next += side.bytes;
-      if (!isResult) side.queueCopyIn(operand, pointer);
+    const auto place = [&](const Side& side, void* operand, ConvDirection computed) -> void* {
+      if (side.direct) return operand;
+      void* copy = std::exchange(next, next + side.bytes);
+      if (a_->direction != computed) side.queueCopyIn(operand, copy);
+      return copy;
     };
-    // In the order of the operands: x, weight, y in all directions, but the gradient comes before the weight.
-    if (a_->direction == ConvDirection::inputGrad) place(a_->y, ConvDirection::forward, at.y);
-    place(a_->x, ConvDirection::inputGrad, at.x);
-    place(a_->weight, ConvDirection::weightGrad, at.weight);
-    if (a_->direction != ConvDirection::inputGrad) place(a_->y, ConvDirection::forward, at.y);
-    const DType dtype = a_->problem.x.dtype;
-    const GraphBias mode = a_->packed.bias;
-    if (mode == GraphBias::added) {
-      at.bias = const_cast<void*>(bias);
-      if (!fits(bias)) {
-        check(cudaMemcpyAsync(next, bias, biasBytes(), cudaMemcpyDeviceToDevice, Context::current().stream),
-              "aligning a bias");
-        at.bias = next;
-      }
-    }
+    ConvPointers at{};
+    at.x = place(a_->x, given.x, ConvDirection::inputGrad);
+    at.weight = place(a_->weight, given.weight, ConvDirection::weightGrad);
+    at.y = place(a_->y, given.y, ConvDirection::forward);
+    if (a_->packed.bias == GraphBias::added) at.bias = alignedBias(given.bias, next);
     at.workspace = next + alignUp(biasBytes());
-    if (mode == GraphBias::accumulated) queueBiasActivation(dtype, nullptr, bias, at.y, a_->walk(), Activation::none);
+    const DType dtype = a_->problem.x.dtype;
+    if (a_->packed.bias == GraphBias::accumulated)
+      queueBiasActivation(dtype, nullptr, given.bias, at.y, a_->walk(), Activation::none);
     plan_.run(at);
-    if (forward && mode == GraphBias::none && (bias || a_->problem.activation != Activation::none))
-      queueBiasActivation(dtype, at.y, bias, at.y, a_->walk(), a_->problem.activation);
-    if (!result->direct)
-      result->queueCopyOut(result == &a_->y ? at.y : result == &a_->x ? at.x : at.weight, operands.outputs[0]);
+    if (a_->finished()) queueBiasActivation(dtype, at.y, given.bias, at.y, a_->walk(), a_->problem.activation);
+    if (at.x != given.x && a_->direction == ConvDirection::inputGrad) a_->x.queueCopyOut(at.x, given.x);
+    if (at.weight != given.weight && a_->direction == ConvDirection::weightGrad)
+      a_->weight.queueCopyOut(at.weight, given.weight);
+    if (at.y != given.y && a_->direction == ConvDirection::forward) a_->y.queueCopyOut(at.y, given.y);
   }
 
  private:
-  static bool fits(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer) % kOperandAlignment == 0; }
-  static bool aligned(const RunOperands& operands) {
-    return fits(operands.inputs[0]) && fits(operands.inputs[1]) && fits(operands.outputs[0]);
+  ConvPointers operandsOf(const RunOperands& operands) const {
+    const auto input = [&](size_t i) { return const_cast<void*>(operands.inputs[i]); };
+    void* const output = operands.outputs[0];
+    switch (a_->direction) {
+      case ConvDirection::inputGrad: return {output, input(1), input(0), nullptr, nullptr};
+      case ConvDirection::weightGrad: return {input(0), output, input(1), nullptr, nullptr};
+      default: return {input(0), input(1), output, a_->problem.hasBias ? input(2) : nullptr, nullptr};
+    }
   }
+
+  static bool fits(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer) % kOperandAlignment == 0; }
+
   /// Of the bias that the graph adds: its copy, which only some runs make.
   size_t biasBytes() const {
     if (a_->packed.bias != GraphBias::added) return 0;
     return static_cast<size_t>(a_->packed.y[1] * bytesOf(a_->packed.dtype));
+  }
+  void* alignedBias(void* bias, void* copy) const {
+    if (fits(bias)) return bias;
+    check(cudaMemcpyAsync(copy, bias, biasBytes(), cudaMemcpyDeviceToDevice, Context::current().stream),
+          "aligning a bias");
+    return copy;
   }
 
   const std::shared_ptr<const Arrangement> a_;

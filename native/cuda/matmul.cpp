@@ -7,7 +7,9 @@
 namespace heddle::cuda {
 namespace {
 
-// Up to this many multiplications our kernel may win: cuBLASLt's tiles are larger than such problems.
+// Up to this many multiplications any kernel takes little longer than its launch, and asking costs more than it can win.
+constexpr double kLeastWork = 1 << 12;
+// Up to this many our kernel may win: cuBLASLt's tiles are larger than such problems.
 constexpr double kMostGeneralWork = 1 << 20;
 
 class EmptyMatmul : public Kernel {
@@ -19,7 +21,7 @@ std::unique_ptr<Kernel> makeMatmul(WordReader& words, Specs inputs, Specs output
   const MatmulParams params = MatmulParams::read(words);
   const MatmulProblem problem = readMatmul(params, inputs, outputs);
   if (outputs[0].size() == 0) return std::make_unique<EmptyMatmul>();
-  if (!isFloat(problem.dtype) || problem.k == 0) return makeMatmulGeneral(problem);
+  if (!isFloat(problem.dtype) || problem.work() <= kLeastWork) return makeMatmulGeneral(problem);
   std::vector<TrialCandidate> candidates = matmulAlgorithms(problem);
   if (candidates.empty()) return makeMatmulGeneral(problem);
   if (problem.work() <= kMostGeneralWork) candidates.push_back({"general", [&] { return makeMatmulGeneral(problem); }});

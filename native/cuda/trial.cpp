@@ -9,6 +9,7 @@
 #include "../core/check.h"
 #include "code_store.h"
 #include "context.h"
+#include "graph.h"
 #include "random_fill.h"
 
 namespace heddle::cuda {
@@ -17,10 +18,10 @@ namespace {
 
 // A comparison stays near 20 ms; where one round takes longer there is one.
 constexpr double kMillisecondsPerComparison = 20;
-constexpr int kMostRounds = 15;
+constexpr int kMostRounds = 9;
 // Short kernels are run several times between two events, for the events themselves take some microseconds.
-constexpr double kMillisecondsPerReplay = 0.1;
-constexpr int kMostPerReplay = 20;
+constexpr double kMillisecondsPerRecording = 0.1;
+constexpr int kMostPerRecording = 20;
 
 bool variableIsOne(const char* name) {
   const char* value = std::getenv(name);
@@ -67,43 +68,26 @@ class Event {
 };
 
 /// Several runs of a kernel as one graph: what is timed is the device's work, as in the replays of a plan, and not how
-/// fast the host queues it.
-class Replay {
- public:
-  /// Throws Error unsupported where the kernel does something that no graph can hold.
-  Replay(Kernel& kernel, const RunOperands& operands, int times) {
-    const cudaStream_t stream = Context::current().stream;
-    check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "capturing a trial");
-    std::string refusal;
-    try {
-      for (int i = 0; i < times; i++) kernel.run(operands);
-    } catch (const Error& refused) {
-      refusal = refused.what();
-    }
-    cudaGraph_t graph = nullptr;
-    if (cudaStreamEndCapture(stream, &graph) != cudaSuccess && refusal.empty()) refusal = "it cannot be captured";
-    if (refusal.empty() && cudaGraphInstantiate(&executable_, graph, 0) != cudaSuccess)
-      refusal = "its graph cannot be made";
-    if (graph) cudaGraphDestroy(graph);
-    if (refusal.empty()) return;
-    cudaGetLastError();  // else the next call would report it again
-    throw Error(ErrorCode::unsupported, refusal);
+/// fast the host queues it. Throws Error unsupported where the kernel does something that no graph can hold.
+std::unique_ptr<Recording> record(Kernel& kernel, const RunOperands& operands, int times) {
+  Context& context = Context::current();
+  beginCapture(context);
+  std::string refusal;
+  try {
+    for (int i = 0; i < times; i++) kernel.run(operands);
+  } catch (const Error& refused) {
+    refusal = refused.what();
   }
-  ~Replay() { cudaGraphExecDestroy(executable_); }
-  Replay(const Replay&) = delete;
-  Replay& operator=(const Replay&) = delete;
-
-  void launch() const { check(cudaGraphLaunch(executable_, Context::current().stream), "running a trial's graph"); }
-
- private:
-  cudaGraphExec_t executable_ = nullptr;
-};
+  std::unique_ptr<Recording> recording = endCapture(context);
+  if (!refusal.empty()) throw Error(ErrorCode::unsupported, refusal);
+  return recording;
+}
 
 struct Runner {
   const TrialCandidate* candidate;
   std::unique_ptr<Kernel> kernel;
-  int times = 0;  // of a replay; 0 where the kernel turned the operands down
-  std::unique_ptr<Replay> replay = nullptr;
+  int times = 0;  // in a recording; 0 where the kernel turned the operands down
+  std::unique_ptr<Recording> recording = nullptr;
   std::vector<double> milliseconds = {};  // of one run
 };
 
@@ -118,16 +102,16 @@ size_t bytesOf(const TrialOperand& operand) {
   return alignUp(operand.elements * static_cast<size_t>(heddle::bytesOf(operand.dtype)));
 }
 
-/// The first run, which loads code and warms up, decides how many make a replay. Gives its milliseconds.
+/// The first run, which loads code and warms up, decides how many make a recording. Gives its milliseconds.
 double prepare(Runner& runner, const RunOperands& operands, Event& start, Event& end) {
   try {
     start.record();
     runner.kernel->run(operands);
     end.record();
     const double milliseconds = end.millisecondsSince(start);
-    const double times = kMillisecondsPerReplay / std::max(milliseconds, 1e-6);
-    runner.times = static_cast<int>(std::clamp(times, 1.0, static_cast<double>(kMostPerReplay)));
-    runner.replay = std::make_unique<Replay>(*runner.kernel, operands, runner.times);
+    const double times = kMillisecondsPerRecording / std::max(milliseconds, 1e-6);
+    runner.times = static_cast<int>(std::clamp(times, 1.0, static_cast<double>(kMostPerRecording)));
+    runner.recording = record(*runner.kernel, operands, runner.times);
     runner.milliseconds.push_back(milliseconds);
     return milliseconds;
   } catch (const Error& refused) {
@@ -168,7 +152,7 @@ std::string compare(std::vector<Runner>& runners, const std::vector<TrialOperand
     for (Runner& runner : runners) {
       if (runner.times == 0) continue;
       start.record();
-      runner.replay->launch();
+      runner.recording->replay();
       end.record();
       const double milliseconds = end.millisecondsSince(start);
       spent += milliseconds;
