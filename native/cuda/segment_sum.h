@@ -1,5 +1,5 @@
-// Sums of rows that share a key: each sum's terms in the order of their positions, in chunks whose borders only the keys
-// decide, so that results repeat bit for bit and one key with many rows does not make one thread walk them all.
+// Sums of rows that share a key: each sum's terms in the order of their positions, in chunks whose borders only the
+// keys decide, so that results repeat bit for bit and one key with many rows does not make one thread walk them all.
 #pragma once
 
 #include <algorithm>
@@ -17,7 +17,7 @@ inline constexpr uint32_t kChunk = 32;
 inline constexpr uint32_t kRowsAtOnce = 4;
 /// The key of a chunk's sum that there is none of.
 inline constexpr uint32_t kNoKey = UINT32_MAX;
-inline constexpr int kSumThreadsLog = 8, kSumThreads = 1 << kSumThreadsLog;
+inline constexpr int kSumThreads = 256;
 
 /// Adds to out[key] the rows of each run of equal keys that lies within one chunk. A run that leaves its chunk gives a
 /// partial sum in each: the one that came in at 2 chunk, the one that goes on at 2 chunk + 1 (zero where that is the
@@ -73,8 +73,7 @@ __global__ void __launch_bounds__(kSumThreads)
         }
         if (key == kNoKey) continue;
 #pragma unroll
-        for (int j = 0; j < width; j++)
-          sum.element[j] = static_cast<C>(sum.element[j] + widen(rows[k].element[j]));
+        for (int j = 0; j < width; j++) sum.element[j] = static_cast<C>(sum.element[j] + widen(rows[k].element[j]));
       }
     }
     const bool goesOn = last < count && sorted.keys[last] == key;
@@ -144,7 +143,8 @@ class SegmentSum {
   template <typename In, int width>
   void level(Sorted sorted, const In* values, int64_t rows, T* out, uint32_t* nextKeys, C* next) const {
     const int64_t columns = size_ / width, chunks = (rows + kChunk - 1) / kChunk;
-    const int lanesLog = std::min(static_cast<int>(std::bit_width(static_cast<uint64_t>(columns - 1))), kSumThreadsLog);
+    // At most a warp has one chunk: wider would leave more lanes without a column.
+    const int lanesLog = std::min(static_cast<int>(std::bit_width(static_cast<uint64_t>(columns - 1))), 5);
     const int64_t lanes = int64_t{1} << lanesLog, together = kSumThreads / lanes;
     const dim3 grid(static_cast<unsigned>((chunks + together - 1) / together),
                     static_cast<unsigned>(std::min<int64_t>((columns + lanes - 1) / lanes, 65535)));

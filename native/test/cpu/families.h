@@ -18,6 +18,7 @@ void testLayerNorm();
 void timeSoftmax();
 void timeLayerNorm();
 void testOptimizers();
+void testArgReduce();
 void testIndexing();
 void timeOptimizers();
 void testMovement();
