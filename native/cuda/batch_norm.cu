@@ -126,14 +126,14 @@ __global__ void __launch_bounds__(kNormThreads)
     for (int k = 0; k < kPacksAtOnce; k++) {
       const int64_t row = start + k * rowsAtOnce;
       if (row >= rows) continue;
-      values[k] = loadPack<width>(x + row * channels + channel, true);
-      if constexpr (kGrad) slopes[k] = loadPack<width>(dy + row * channels + channel, true);
+      values[k] = loadPack<width>(x + row * channels + channel);
+      if constexpr (kGrad) slopes[k] = loadPack<width>(dy + row * channels + channel);
     }
 #pragma unroll
     for (int k = 0; k < kPacksAtOnce; k++) {
       const int64_t row = start + k * rowsAtOnce;
       if (row >= rows) continue;
-      storePack(out + row * channels + channel, applied<T, width, kGrad>(values[k], slopes[k], own), true);
+      storePack(out + row * channels + channel, applied<T, width, kGrad>(values[k], slopes[k], own));
     }
   }
 }
@@ -150,7 +150,7 @@ class BatchNorm : public Kernel {
   using C = Compute<T>;
   using Sums = ChannelSums<C, 1, kGrad>;
   static constexpr const char* kOp = kGrad ? "batchNormGrad" : "batchNorm";
-  static constexpr int kWide = 16 / sizeof(T);
+  static constexpr int kWide = kPackWidth<T>;
 
  public:
   BatchNorm(const BatchNormSpecs& specs, double eps) : m_(specs.x), count_(specs.x.size()), eps_(static_cast<C>(eps)) {

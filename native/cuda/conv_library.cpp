@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "bias_activation.h"
+#include "context.h"
 #include "conv.h"
 #include "conv_graph.h"
 #include "conv_reorder.h"
@@ -101,14 +102,14 @@ class ConvLibrary : public Kernel {
 
   size_t planBytes() const { return plan_.workspaceBytes(); }
   size_t workspaceBytes() const override {
-    const size_t bytes = a_->copyBytes() + plan_.workspaceBytes();
+    const size_t bytes = a_->copyBytes() + alignUp(biasBytes()) + plan_.workspaceBytes();
     return bytes == 0 ? 0 : bytes + kWorkspaceAlignment;
   }
 
   void run(const RunOperands& operands) override {
     const bool forward = a_->direction == ConvDirection::forward;
     const void* bias = forward && a_->problem.hasBias ? operands.inputs[2] : nullptr;
-    if (!aligned(operands, bias)) {
+    if (!aligned(operands)) {
       // Operands that begin anywhere, as slices may, are known only now; no engine was asked for them.
       if (!misaligned_) misaligned_ = makeConvGeneral(a_->problem, a_->direction);
       return misaligned_->run(operands);
@@ -133,10 +134,17 @@ class ConvLibrary : public Kernel {
     place(a_->x, ConvDirection::inputGrad, at.x);
     place(a_->weight, ConvDirection::weightGrad, at.weight);
     if (a_->direction != ConvDirection::inputGrad) place(a_->y, ConvDirection::forward, at.y);
-    at.workspace = next;
     const DType dtype = a_->problem.x.dtype;
     const GraphBias mode = a_->packed.bias;
-    if (mode == GraphBias::added) at.bias = const_cast<void*>(bias);
+    if (mode == GraphBias::added) {
+      at.bias = const_cast<void*>(bias);
+      if (!fits(bias)) {
+        check(cudaMemcpyAsync(next, bias, biasBytes(), cudaMemcpyDeviceToDevice, Context::current().stream),
+              "aligning a bias");
+        at.bias = next;
+      }
+    }
+    at.workspace = next + alignUp(biasBytes());
     if (mode == GraphBias::accumulated) queueBiasActivation(dtype, nullptr, bias, at.y, a_->walk(), Activation::none);
     plan_.run(at);
     if (forward && mode == GraphBias::none && (bias || a_->problem.activation != Activation::none))
@@ -146,9 +154,14 @@ class ConvLibrary : public Kernel {
   }
 
  private:
-  bool aligned(const RunOperands& operands, const void* bias) const {
-    const auto fits = [](const void* pointer) { return reinterpret_cast<uintptr_t>(pointer) % kOperandAlignment == 0; };
-    return fits(operands.inputs[0]) && fits(operands.inputs[1]) && fits(operands.outputs[0]) && fits(bias);
+  static bool fits(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer) % kOperandAlignment == 0; }
+  static bool aligned(const RunOperands& operands) {
+    return fits(operands.inputs[0]) && fits(operands.inputs[1]) && fits(operands.outputs[0]);
+  }
+  /// Of the bias that the graph adds: its copy, which only some runs make.
+  size_t biasBytes() const {
+    if (a_->packed.bias != GraphBias::added) return 0;
+    return static_cast<size_t>(a_->packed.y[1] * bytesOf(a_->packed.dtype));
   }
 
   const std::shared_ptr<const Arrangement> a_;

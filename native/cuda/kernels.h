@@ -5,14 +5,21 @@
 
 namespace heddle::cuda {
 
+void registerArgReduce(KernelTable& table);
+void registerAttention(KernelTable& table);
 void registerAvgPool(KernelTable& table);
 void registerBatchNorm(KernelTable& table);
 void registerConcatPad(KernelTable& table);
 void registerConv(KernelTable& table);
+void registerCrossEntropy(KernelTable& table);
 void registerFused(KernelTable& table);
+void registerGlobalNorm(KernelTable& table);
 void registerIndexing(KernelTable& table);
+void registerLayerNorm(KernelTable& table);
+void registerLayerNormGrad(KernelTable& table);
 void registerMatmul(KernelTable& table);
 void registerMaxPool(KernelTable& table);
+void registerOptimizers(KernelTable& table);
 void registerScatter(KernelTable& table);
 void registerSoftmax(KernelTable& table);
 

@@ -15,7 +15,8 @@ constexpr int kMostAlgorithms = 8;
 constexpr size_t kMostWorkspaceBytes = size_t{32} << 20;
 // The library wants its workspace aligned so; ours begins at a multiple of 64.
 constexpr size_t kWorkspaceAlignment = 256;
-// What the widest loads and copies of any algorithm need.
+// What the widest loads and copies of any algorithm need. Biases always need it: the library chooses its algorithm
+// without asking how they are aligned, and a less aligned one makes some of its kernels fault.
 constexpr uint32_t kFullAlignment = 16;
 constexpr int64_t kLargestExtent = INT32_MAX;
 // A batch of more axes than one is a loop of calls; beyond this many our kernel, one launch for all, takes it.
@@ -93,8 +94,7 @@ class Product {
     prefer(lt::kReductionSchemes, lt::kReduceInComputeType);
     for (int attribute : {lt::kLeastAlignmentA, lt::kLeastAlignmentB, lt::kLeastAlignmentC, lt::kLeastAlignmentD})
       prefer(attribute, alignment);
-    // The bias's alignment is read from its address.
-    if (withBias_) set(lt::kBiasPointer, reinterpret_cast<const void*>(uintptr_t{alignment}));
+    if (withBias_) set(lt::kBiasPointer, reinterpret_cast<const void*>(uintptr_t{kWorkspaceAlignment}));
     std::vector<lt::HeuristicResult> results(static_cast<size_t>(most));
     int found = 0;
     const lt::Status status =
@@ -215,7 +215,7 @@ class MatmulLibrary : public Kernel {
         elements_(problem.batchSize() * problem.m * problem.n) {}
 
   size_t workspaceBytes() const override {
-    const size_t bytes = wideBytes() + alignUp(algorithm_.workspaceBytes);
+    const size_t bytes = wideBytes() + biasBytes() + alignUp(algorithm_.workspaceBytes);
     return bytes == 0 ? 0 : bytes + kWorkspaceAlignment;
   }
 
@@ -227,8 +227,15 @@ class MatmulLibrary : public Kernel {
       next += wideBytes();
     }
     const void* bias = problem_.hasBias ? operands.inputs[2] : nullptr;
+    if (biasBytes() > 0 && reinterpret_cast<uintptr_t>(bias) % kFullAlignment != 0) {
+      check(cudaMemcpyAsync(next, bias, static_cast<size_t>(problem_.n * bytesOf(problem_.dtype)),
+                            cudaMemcpyDeviceToDevice, Context::current().stream),
+            "aligning a bias");
+      bias = next;
+    }
+    next += biasBytes();
     const lt::HeuristicResult* algorithm = &algorithm_;
-    if (!aligned({operands.inputs[0], operands.inputs[1], bias, operands.outputs[0]})) {
+    if (!aligned({operands.inputs[0], operands.inputs[1], operands.outputs[0]})) {
       prepareMisaligned();
       if (misalignedGeneral_) return misalignedGeneral_->run(operands);
       algorithm = &*misaligned_;
@@ -241,6 +248,12 @@ class MatmulLibrary : public Kernel {
 
  private:
   size_t wideBytes() const { return parts_.wide ? alignUp(static_cast<size_t>(elements_) * sizeof(float)) : 0; }
+
+  /// Of a copy, which only some runs make.
+  size_t biasBytes() const {
+    return problem_.hasBias && !parts_.finished ? alignUp(static_cast<size_t>(problem_.n * bytesOf(problem_.dtype)))
+                                                : 0;
+  }
 
   bool aligned(std::initializer_list<const void*> pointers) const {
     for (const void* pointer : pointers)

@@ -203,6 +203,6 @@ describe('compile', () => {
     } finally {
       cpu.setMemoryLimit(Number.POSITIVE_INFINITY)
     }
-    expect(() => tensor([1], { device: 'cuda' })).toThrow(DeviceError)
+    expect(() => tensor([1], { device: 'cuda:99' })).toThrow(DeviceError)
   })
 })

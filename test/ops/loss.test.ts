@@ -43,11 +43,10 @@ describe('linearCrossEntropy', () => {
     const w = draw([classes, width], 2)
     await Promise.all([whole(x, w), parts(x, w)])
     const all = rows * classes * 4
-    expect(Math.max(...(whole.plan as h.Plan).memory.blocks.map(({ bytes }) => bytes))).toBeGreaterThanOrEqual(all)
-    const memory = (parts.plan as h.Plan).memory
-    // A quarter of the rows at a time, and what a kernel needs beside them.
-    expect(Math.max(...memory.blocks.map(({ bytes }) => bytes))).toBeLessThan(all / 3)
-    // Logits and their gradient of one part, and few of the weight's gradients at a time.
-    expect(memory.live).toBeLessThan((whole.plan as h.Plan).memory.live / 2)
+    // What kernels need beside their operands differs from device to device and is not counted.
+    const largest = (step: { readonly plan: h.Plan | undefined }): number =>
+      Math.max(...(step.plan as h.Plan).layout.storages.flatMap(({ kind, bytes }) => (kind === 'arena' ? [bytes] : [])))
+    expect(largest(whole)).toBe(all)
+    expect(largest(parts)).toBe(all / 4)
   })
 })

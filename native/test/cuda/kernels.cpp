@@ -41,6 +41,8 @@ void finishQueued() {
   }
 }
 
+bool compilesPrograms() { return true; }
+
 }  // namespace heddle::test
 
 /// Runs all tests; with `tell` and a number of columns, one product, and prints how its sums were split.
@@ -52,11 +54,15 @@ int main(int count, char** arguments) {
   }
   testMatmul();
   testConv();
+  testArgReduce();
   testIndexing();
   testMovement();
   testPooling();
   testBatchNorm();
   testProducts();
   testConvolutions();
+  testFusedWalks();
+  testFusedOps();
+  testFusedDraws();
   return finish();
 }

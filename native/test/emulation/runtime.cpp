@@ -102,6 +102,12 @@ std::mutex memoryMutex;
 std::map<void*, size_t> blocks;
 size_t allocated = 0;
 
+/// HEDDLE_CUDA_EMULATION_LOST=1, also set while the process runs: the device has fallen off the bus.
+bool isLost() {
+  const char* lost = std::getenv("HEDDLE_CUDA_EMULATION_LOST");
+  return lost && std::strcmp(lost, "1") == 0;
+}
+
 size_t totalMemory() {
   const char* megabytes = std::getenv("HEDDLE_CUDA_EMULATION_MEGABYTES");
   return (megabytes ? static_cast<size_t>(std::atoll(megabytes)) : size_t{8192}) << 20;
@@ -124,6 +130,7 @@ cudaError_t launchGrid(const cudaLaunchConfig_t& config, Work thread) {
   if (grid.x == 0 || grid.y == 0 || grid.z == 0 || threads == 0 || threads > 1024 || block.z > 64 || grid.y > 65535 ||
       grid.z > 65535 || config.dynamicSmemBytes > 227 * 1024)
     return cudaErrorInvalidValue;
+  if (isLost()) return cudaErrorLaunchFailure;
   const size_t sharedBytes = config.dynamicSmemBytes;
   return enqueue(config.stream, [grid, block, sharedBytes, thread = std::move(thread)] {
     spend(9);  // longer than any library's call
@@ -242,7 +249,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   std::unique_lock lock(event->mutex);
   event->changed.wait(lock, [&] { return event->reached >= event->recorded; });
-  return cudaSuccess;
+  return isLost() ? cudaErrorLaunchFailure : cudaSuccess;
 }
 
 cudaError_t cudaEventQuery(cudaEvent_t event) {
@@ -333,15 +340,18 @@ cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t* config, const void* ke
   });
 }
 
-double erfinv(double x) {
-  // Two Newton steps from Winitzki's approximation (2008).
-  if (!(x > -1 && x < 1)) return x == 1 ? HUGE_VAL : x == -1 ? -HUGE_VAL : NAN;
-  const double a = 0.147, l = std::log1p(-x * x), b = 2 / (M_PI * a) + l / 2;
-  double y = std::copysign(std::sqrt(std::sqrt(b * b - l / a) - b), x);
-  for (int i = 0; i < 4; i++) {
-    const double error = x < 0 ? -(std::erfc(-y) - (1 + x)) : std::erfc(y) - (1 - x);
-    y += error / (2 / std::sqrt(M_PI) * std::exp(-y * y));
+double erfinv(double y) {
+  // Winitzki's closed form (2008) to three digits, then Halley steps on erf, or on erfc where erf nears 1.
+  const double magnitude = std::fabs(y), slope = 2 / std::sqrt(M_PI);
+  if (!(magnitude < 1)) return magnitude == 1 ? std::copysign(HUGE_VAL, y) : NAN;
+  if (magnitude < 1e-10) return y / slope;
+  const double a = 0.147, logarithm = std::log1p(-magnitude * magnitude), b = 2 / (M_PI * a) + logarithm / 2;
+  double x = std::sqrt(std::sqrt(b * b - logarithm / a) - b);
+  for (int i = 0; i < 3; i++) {
+    const double error = magnitude < 0.5 ? std::erf(x) - magnitude : (1 - magnitude) - std::erfc(x);
+    const double step = error / (slope * std::exp(-x * x));
+    x -= step / (1 + x * step);
   }
-  return y;
+  return std::copysign(x, y);
 }
 float erfinvf(float x) { return static_cast<float>(erfinv(static_cast<double>(x))); }
