@@ -1,7 +1,7 @@
 // Ops avgPool and avgPoolGrad: means of windows, and their gradient as one sum per input element in a fixed order.
 #include <algorithm>
 
-#include "../core/pooling.h"
+#include "../core/pooling_problem.h"
 #include "kernels.h"
 
 namespace heddle {
@@ -75,23 +75,21 @@ class AvgPool : public Kernel {
 };
 
 template <bool kGrad, typename Params>
-std::unique_ptr<Kernel> make(const char* op, const Params& params, Specs in, Specs out) {
-  expectCount(op, in, 1, out, 1);
+std::unique_ptr<Kernel> make(const Params& params, Specs in, Specs out) {
+  const PoolWindows windows = readAvgPool<kGrad>(params, in, out);
   const TensorSpec& x = kGrad ? out[0] : in[0];
   const TensorSpec& y = kGrad ? in[0] : out[0];
-  expect(x.dtype == y.dtype, op, "operands of one dtype", in, out);
-  const PoolWindows windows(op, x.shape, y.shape, params.kernel, params.stride, params.padding, {}, in, out);
-  return dispatchFloat(op, x.dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
+  return dispatchFloat(kGrad ? "avgPoolGrad" : "avgPool", x.dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
     return std::make_unique<AvgPool<typename decltype(tag)::type, kGrad>>(windows, x, y, params.countIncludePad);
   });
 }
 
 std::unique_ptr<Kernel> makeAvgPool(WordReader& words, Specs in, Specs out) {
-  return make<false>("avgPool", AvgPoolParams::read(words), in, out);
+  return make<false>(AvgPoolParams::read(words), in, out);
 }
 
 std::unique_ptr<Kernel> makeAvgPoolGrad(WordReader& words, Specs in, Specs out) {
-  return make<true>("avgPoolGrad", AvgPoolGradParams::read(words), in, out);
+  return make<true>(AvgPoolGradParams::read(words), in, out);
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <optional>
 
-#include "../core/check.h"
+#include "../core/batch_norm_problem.h"
 #include "kernels.h"
 #include "levels.h"
 #include "onednn.h"
@@ -19,28 +19,14 @@ namespace {
 // Sums over rows are cut into this many parts whatever the threads, so that their order is fixed.
 constexpr int64_t kParts = 32;
 
-/// Dense memory in whatever order of axes is [outer][channels][inner] around the channel axis.
-struct ChannelMemory {
-  int64_t outer, channels, inner;
-
-  explicit ChannelMemory(const TensorSpec& spec) {
-    channels = spec.shape[1];
-    inner = channels > 1 ? spec.strides[1] : 1;
-    const int64_t size = spec.size();
-    if (channels == 1) inner = size;
-    outer = size == 0 ? 0 : size / (channels * inner);
-  }
-  int64_t rowLength() const { return outer * inner; }
-};
-
 /// The kernel of both directions: sums per channel, then one affine pass.
 template <typename T, bool kGrad>
 class BatchNorm : public Kernel {
   using C = Compute<T>;
 
  public:
-  BatchNorm(const TensorSpec& x, std::optional<TensorSpec> dy, const TensorSpec& out, double eps)
-      : m_(x), count_(x.size()), eps_(static_cast<C>(eps)) {
+  BatchNorm(const BatchNormSpecs& specs, double eps) : m_(specs.x), count_(specs.x.size()), eps_(static_cast<C>(eps)) {
+    const auto& [x, dy, out] = specs;
     const auto bytes = static_cast<int64_t>(sizeof(T));
     // Operands in other layouts than x pass through workspace in x's.
     if (dy && dy->strides != x.strides) copyIn_.emplace(x.shape, dy->strides, x.strides, bytes);
@@ -88,7 +74,7 @@ class BatchNorm : public Kernel {
     const auto* beta = static_cast<const T*>(operands.inputs[2]);
     auto* mean = static_cast<C*>(operands.outputs[1]);
     auto* variance = static_cast<C*>(operands.outputs[2]);
-    const C count = static_cast<C>(m_.rowLength());
+    const C count = static_cast<C>(m_.perChannel());
     // The mean first, then squares around it: the sum of squares alone would cancel where the mean is large.
     std::fill_n(middle, m_.channels, C{0});
     add(x, nullptr, middle, sums, products, parts);
@@ -108,7 +94,7 @@ class BatchNorm : public Kernel {
     const auto* rstd = static_cast<const C*>(operands.inputs[4]);
     auto* dgamma = static_cast<T*>(operands.outputs[1]);
     auto* dbeta = static_cast<T*>(operands.outputs[2]);
-    const C count = static_cast<C>(m_.rowLength());
+    const C count = static_cast<C>(m_.perChannel());
     std::copy_n(mean, m_.channels, middle);
     add(x, dy, middle, sums, products, parts);
     for (int64_t c = 0; c < m_.channels; c++) {
@@ -175,38 +161,18 @@ class BatchNorm : public Kernel {
   std::optional<StridedCopy> copyIn_, copyOut_;
 };
 
-void check(const char* op, Specs in, Specs out, std::initializer_list<const TensorSpec*> wide,
-           std::initializer_list<const TensorSpec*> narrow, std::initializer_list<const TensorSpec*> statistics) {
-  const TensorSpec& x = **wide.begin();
-  expect(x.shape.size() >= 2, op, "x of [N,C,...]", in, out);
-  const std::vector<int64_t> shape{x.shape[1]};
-  for (const TensorSpec* spec : wide)
-    expect(spec->shape == x.shape && spec->dtype == x.dtype, op, "operands of one shape and dtype", in, out);
-  for (const TensorSpec* spec : narrow)
-    expect(spec->shape == shape && spec->dtype == x.dtype && spec->contiguous(), op, "weights [C] of x's dtype", in,
-           out);
-  for (const TensorSpec* spec : statistics)
-    expect(
-        spec->shape == shape && spec->dtype == (x.dtype == DType::f64 ? DType::f64 : DType::f32) && spec->contiguous(),
-        op, "f32 statistics [C] (f64 for f64)", in, out);
-}
-
 std::unique_ptr<Kernel> makeBatchNorm(WordReader& words, Specs in, Specs out) {
-  constexpr const char* op = "batchNorm";
   const BatchNormParams params = BatchNormParams::read(words);
-  expectCount(op, in, 3, out, 3);
-  check(op, in, out, {&in[0], &out[0]}, {&in[1], &in[2]}, {&out[1], &out[2]});
-  return dispatchFloat(op, in[0].dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
-    return std::make_unique<BatchNorm<typename decltype(tag)::type, false>>(in[0], std::nullopt, out[0], params.eps);
+  const BatchNormSpecs specs = readBatchNorm(in, out);
+  return dispatchFloat("batchNorm", specs.x.dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
+    return std::make_unique<BatchNorm<typename decltype(tag)::type, false>>(specs, params.eps);
   });
 }
 
 std::unique_ptr<Kernel> makeBatchNormGrad(WordReader&, Specs in, Specs out) {
-  constexpr const char* op = "batchNormGrad";
-  expectCount(op, in, 5, out, 3);
-  check(op, in, out, {&in[1], &in[0], &out[0]}, {&in[2], &out[1], &out[2]}, {&in[3], &in[4]});
-  return dispatchFloat(op, in[1].dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
-    return std::make_unique<BatchNorm<typename decltype(tag)::type, true>>(in[1], in[0], out[0], 0);
+  const BatchNormSpecs specs = readBatchNormGrad(in, out);
+  return dispatchFloat("batchNormGrad", specs.x.dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
+    return std::make_unique<BatchNorm<typename decltype(tag)::type, true>>(specs, 0);
   });
 }
 

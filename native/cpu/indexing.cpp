@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "../core/check.h"
+#include "../core/indexing_problem.h"
 #include "kernels.h"
 
 namespace heddle {
@@ -25,7 +25,8 @@ void checkIndices(const char* op, const Index* indices, int64_t count, int64_t s
 template <typename Index>
 class Take : public Kernel {
  public:
-  Take(int64_t size, int64_t count, int64_t rowBytes) : size_(size), count_(count), rowBytes_(rowBytes) {}
+  Take(const RowsProblem& problem, int64_t bytes)
+      : size_(problem.rows), count_(problem.count), rowBytes_(problem.width * bytes) {}
 
   void run(const RunOperands& operands) override {
     const auto* x = static_cast<const char*>(operands.inputs[0]);
@@ -48,7 +49,7 @@ class IndexAdd : public Kernel {
   using C = Compute<T>;
 
  public:
-  IndexAdd(int64_t size, int64_t count, int64_t width) : size_(size), count_(count), width_(width) {}
+  explicit IndexAdd(const RowsProblem& problem) : size_(problem.rows), count_(problem.count), width_(problem.width) {}
 
   size_t workspaceBytes() const override { return static_cast<size_t>(size_ + 1 + count_) * sizeof(int64_t); }
 
@@ -93,8 +94,12 @@ struct AxisProblem {
   size_t axis;
   int64_t count;
 
-  AxisProblem(const TensorSpec& operand, const TensorSpec& index, size_t axis)
-      : shape(operand.shape), indexShape(index.shape), strides(operand.shape.size()), axis(axis), count(index.size()) {
+  explicit AxisProblem(const AxisShapes& shapes)
+      : shape(shapes.operand),
+        indexShape(shapes.index),
+        strides(shape.size()),
+        axis(shapes.axis),
+        count(product(indexShape)) {
     int64_t step = 1;
     for (size_t i = shape.size(); i-- > 0; step *= shape[i]) strides[i] = step;
   }
@@ -111,7 +116,7 @@ struct AxisProblem {
 template <typename T, typename Index>
 class Gather : public Kernel {
  public:
-  explicit Gather(const AxisProblem& problem) : p_(problem) {}
+  explicit Gather(const AxisShapes& shapes) : p_(shapes) {}
 
   void run(const RunOperands& operands) override {
     const auto* x = static_cast<const T*>(operands.inputs[0]);
@@ -133,7 +138,7 @@ class ScatterAdd : public Kernel {
   using C = Compute<T>;
 
  public:
-  ScatterAdd(const AxisProblem& problem, int64_t size) : p_(problem), size_(size) {
+  explicit ScatterAdd(const AxisShapes& shapes) : p_(shapes), size_(product(shapes.operand)) {
     for (size_t i = 0; i < p_.axis; i++) slices_ *= p_.indexShape[i];
   }
 
@@ -170,78 +175,35 @@ class ScatterAdd : public Kernel {
 };
 
 std::unique_ptr<Kernel> makeTake(WordReader&, Specs in, Specs out) {
-  constexpr const char* op = "take";
-  expectCount(op, in, 2, out, 1);
-  expectContiguous(op, in, out);
-  expect(!in[0].shape.empty(), op, "an operand of rank 1 or more", in, out);
-  std::vector<int64_t> shape = in[1].shape;
-  shape.insert(shape.end(), in[0].shape.begin() + 1, in[0].shape.end());
-  expect(out[0].shape == shape && out[0].dtype == in[0].dtype, op, "an output of shape " + formatList(shape), in, out);
-  const int64_t row = product(std::span(in[0].shape).subspan(1)) * bytesOf(in[0].dtype);
-  return dispatchIndex(op, in[1].dtype, [&](auto index) -> std::unique_ptr<Kernel> {
-    return std::make_unique<Take<typename decltype(index)::type>>(in[0].shape[0], in[1].size(), row);
+  const RowsProblem problem = readTake(in, out);
+  return dispatchIndex("take", in[1].dtype, [&](auto index) -> std::unique_ptr<Kernel> {
+    return std::make_unique<Take<typename decltype(index)::type>>(problem, bytesOf(in[0].dtype));
   });
 }
 
 std::unique_ptr<Kernel> makeIndexAdd(WordReader& words, Specs in, Specs out) {
-  constexpr const char* op = "indexAdd";
-  const IndexAddParams params = IndexAddParams::read(words);
-  expectCount(op, in, 2, out, 1);
-  expectContiguous(op, in, out);
-  const size_t lead = in[0].shape.size();
-  expect(in[1].shape.size() >= lead && std::equal(in[0].shape.begin(), in[0].shape.end(), in[1].shape.begin()), op,
-         "values whose leading axes are those of the indices", in, out);
-  std::vector<int64_t> shape{params.size};
-  shape.insert(shape.end(), in[1].shape.begin() + static_cast<std::ptrdiff_t>(lead), in[1].shape.end());
-  expect(params.size >= 0 && out[0].shape == shape && out[0].dtype == in[1].dtype, op,
-         "an output of shape " + formatList(shape), in, out);
-  const int64_t width = product(std::span(shape).subspan(1));
-  return dispatchAny(op, in[1].dtype, [&](auto tag) {
-    return dispatchIndex(op, in[0].dtype, [&](auto index) -> std::unique_ptr<Kernel> {
-      return std::make_unique<IndexAdd<typename decltype(tag)::type, typename decltype(index)::type>>(
-          params.size, in[0].size(), width);
+  const RowsProblem problem = readIndexAdd(IndexAddParams::read(words), in, out);
+  return dispatchAny("indexAdd", in[1].dtype, [&](auto tag) {
+    return dispatchIndex("indexAdd", in[0].dtype, [&](auto index) -> std::unique_ptr<Kernel> {
+      return std::make_unique<IndexAdd<typename decltype(tag)::type, typename decltype(index)::type>>(problem);
     });
   });
 }
 
-AxisProblem readAxis(const char* op, int64_t axis, const TensorSpec& operand, const TensorSpec& index, Specs in,
-                     Specs out) {
-  expectContiguous(op, in, out);
-  const size_t rank = operand.shape.size();
-  expect(rank > 0 && index.shape.size() == rank && axis >= 0 && axis < static_cast<int64_t>(rank), op,
-         "an index of the operand's rank and an axis below it", in, out);
-  const auto along = static_cast<size_t>(axis);
-  for (size_t i = 0; i < rank; i++)
-    expect(i == along || index.shape[i] <= operand.shape[i], op, "an index no larger than the operand in other axes",
-           in, out);
-  return AxisProblem(operand, index, along);
-}
-
 std::unique_ptr<Kernel> makeGather(WordReader& words, Specs in, Specs out) {
-  constexpr const char* op = "gather";
-  const GatherParams params = GatherParams::read(words);
-  expectCount(op, in, 2, out, 1);
-  const AxisProblem problem = readAxis(op, params.axis, in[0], in[1], in, out);
-  expect(out[0].shape == in[1].shape && out[0].dtype == in[0].dtype, op, "an output of the index's shape", in, out);
-  return dispatchAny(op, in[0].dtype, [&](auto tag) {
-    return dispatchIndex(op, in[1].dtype, [&](auto index) -> std::unique_ptr<Kernel> {
-      return std::make_unique<Gather<typename decltype(tag)::type, typename decltype(index)::type>>(problem);
+  const AxisShapes shapes = readGather(GatherParams::read(words), in, out);
+  return dispatchAny("gather", in[0].dtype, [&](auto tag) {
+    return dispatchIndex("gather", in[1].dtype, [&](auto index) -> std::unique_ptr<Kernel> {
+      return std::make_unique<Gather<typename decltype(tag)::type, typename decltype(index)::type>>(shapes);
     });
   });
 }
 
 std::unique_ptr<Kernel> makeScatterAdd(WordReader& words, Specs in, Specs out) {
-  constexpr const char* op = "scatterAdd";
-  const ScatterAddParams params = ScatterAddParams::read(words);
-  expectCount(op, in, 3, out, 1);
-  const AxisProblem problem = readAxis(op, params.axis, in[0], in[1], in, out);
-  expect(in[2].shape == in[1].shape && in[2].dtype == in[0].dtype && out[0].shape == in[0].shape &&
-             out[0].dtype == in[0].dtype,
-         op, "a source of the index's shape and an output like the operand", in, out);
-  return dispatchAny(op, in[0].dtype, [&](auto tag) {
-    return dispatchIndex(op, in[1].dtype, [&](auto index) -> std::unique_ptr<Kernel> {
-      return std::make_unique<ScatterAdd<typename decltype(tag)::type, typename decltype(index)::type>>(problem,
-                                                                                                        in[0].size());
+  const AxisShapes shapes = readScatterAdd(ScatterAddParams::read(words), in, out);
+  return dispatchAny("scatterAdd", in[0].dtype, [&](auto tag) {
+    return dispatchIndex("scatterAdd", in[1].dtype, [&](auto index) -> std::unique_ptr<Kernel> {
+      return std::make_unique<ScatterAdd<typename decltype(tag)::type, typename decltype(index)::type>>(shapes);
     });
   });
 }

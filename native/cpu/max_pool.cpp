@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "../core/pooling.h"
+#include "../core/pooling_problem.h"
 #include "kernels.h"
 
 namespace heddle {
@@ -156,44 +156,29 @@ class MaxPoolByIndex : public Kernel {
 };
 
 std::unique_ptr<Kernel> makeMaxPool(WordReader& words, Specs in, Specs out) {
-  constexpr const char* op = "maxPool";
-  const MaxPoolParams params = MaxPoolParams::read(words);
-  expectCount(op, in, 1, out, 2);
-  expect(out[0].dtype == in[0].dtype && out[1].dtype == DType::i32 && out[1].shape == out[0].shape, op,
-         "y of the input's dtype and an i32 index of y's shape", in, out);
-  const PoolWindows windows(op, in[0].shape, out[0].shape, params.kernel, params.stride, params.padding,
-                            params.dilation, in, out);
-  return dispatchAny(op, in[0].dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
+  const PoolWindows windows = readMaxPool(MaxPoolParams::read(words), in, out);
+  return dispatchAny("maxPool", in[0].dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
     return std::make_unique<MaxPool<typename decltype(tag)::type>>(windows, in[0], out[0], out[1]);
   });
 }
 
-// The windows tell other backends where an element may have been picked; scattering needs the positions only.
-template <bool kScatter, typename Params>
-std::unique_ptr<Kernel> makeByIndex(const char* op, const Params& params, const TensorSpec& large,
-                                    const TensorSpec& small, Specs in, Specs out) {
-  expect(in[1].shape == small.shape && in[1].dtype == DType::i32 && large.dtype == small.dtype, op,
-         "operands of one dtype and an i32 index like the pooled one", in, out);
-  const PoolWindows windows(op, large.shape, small.shape, params.kernel, params.stride, params.padding, params.dilation,
-                            in, out);
+// The windows tell other backends where an element may have been picked; here the positions are enough.
+template <bool kScatter>
+std::unique_ptr<Kernel> makeByIndex(const char* op, const PoolWindows& windows, const TensorSpec& large,
+                                    const TensorSpec& small, const TensorSpec& index) {
   return dispatchAny(op, large.dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
-    return std::make_unique<MaxPoolByIndex<typename decltype(tag)::type, kScatter>>(op, windows, large, small, in[1]);
+    return std::make_unique<MaxPoolByIndex<typename decltype(tag)::type, kScatter>>(op, windows, large, small, index);
   });
 }
 
 std::unique_ptr<Kernel> makeMaxPoolGrad(WordReader& words, Specs in, Specs out) {
-  constexpr const char* op = "maxPoolGrad";
-  const MaxPoolGradParams params = MaxPoolGradParams::read(words);
-  expectCount(op, in, 2, out, 1);
-  expect(out[0].shape == params.inputShape, op, "an output of inputShape", in, out);
-  return makeByIndex<true>(op, params, out[0], in[0], in, out);
+  const PoolWindows windows = readMaxPoolGrad(MaxPoolGradParams::read(words), in, out);
+  return makeByIndex<true>("maxPoolGrad", windows, out[0], in[0], in[1]);
 }
 
 std::unique_ptr<Kernel> makeMaxPoolGather(WordReader& words, Specs in, Specs out) {
-  constexpr const char* op = "maxPoolGather";
-  const MaxPoolGatherParams params = MaxPoolGatherParams::read(words);
-  expectCount(op, in, 2, out, 1);
-  return makeByIndex<false>(op, params, in[0], out[0], in, out);
+  const PoolWindows windows = readMaxPoolGather(MaxPoolGatherParams::read(words), in, out);
+  return makeByIndex<false>("maxPoolGather", windows, in[0], out[0], in[1]);
 }
 
 }  // namespace

@@ -64,17 +64,17 @@ __global__ void avgPoolGradient(const T* dy, T* dx, const __grid_constant__ Wind
 
 template <typename T, bool kGrad>
 class AvgPool : public Kernel {
+  static constexpr const char* kOp = kGrad ? "avgPoolGrad" : "avgPool";
+
  public:
-  AvgPool(const char* op, const PoolWindows& windows, const TensorSpec& source, const TensorSpec& target,
-          bool countPadding)
-      : op_(op),
-        p_(op, windows, target, {&source, &target}),
+  AvgPool(const PoolWindows& windows, const TensorSpec& source, const TensorSpec& target, bool countPadding)
+      : p_(kOp, windows, target, {&source, &target}),
         source_(p_.strides(source)),
         target_(p_.strides(target)),
         countPadding_(countPadding) {}
 
   void run(const RunOperands& operands) override {
-    constexpr int wide = 16 / sizeof(T);
+    constexpr int wide = kPackWidth<T>;
     const auto* from = static_cast<const T*>(operands.inputs[0]);
     auto* to = static_cast<T*>(operands.outputs[0]);
     if (p_.packs(wide) && packAligned(from) && packAligned(to))
@@ -88,35 +88,30 @@ class AvgPool : public Kernel {
   void queue(const T* from, T* to) const {
     constexpr auto kernel = kGrad ? avgPoolGradient<T, width> : avgPoolWindows<T, width>;
     p_.eachPart(width, [&](const PoolTasks& tasks, unsigned grid) {
-      launch(op_, kernel, grid, 256, 0, from, to, p_.windows, tasks, source_, target_, countPadding_);
+      launch(kOp, kernel, grid, 256, 0, from, to, p_.windows, tasks, source_, target_, countPadding_);
     });
   }
 
-  const char* op_;
   const PoolProblem p_;
   const PoolStrides source_, target_;
   const bool countPadding_;
 };
 
 template <bool kGrad, typename Params>
-std::unique_ptr<Kernel> make(const char* op, const Params& params, Specs in, Specs out) {
-  expectCount(op, in, 1, out, 1);
-  const TensorSpec& x = kGrad ? out[0] : in[0];
-  const TensorSpec& y = kGrad ? in[0] : out[0];
-  expect(x.dtype == y.dtype, op, "operands of one dtype", in, out);
-  const PoolWindows windows(op, x.shape, y.shape, params.kernel, params.stride, params.padding, {}, in, out);
-  return dispatchFloat(op, x.dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
-    return std::make_unique<AvgPool<typename decltype(tag)::type, kGrad>>(op, windows, in[0], out[0],
+std::unique_ptr<Kernel> make(const Params& params, Specs in, Specs out) {
+  const PoolWindows windows = readAvgPool<kGrad>(params, in, out);
+  return dispatchFloat(kGrad ? "avgPoolGrad" : "avgPool", in[0].dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
+    return std::make_unique<AvgPool<typename decltype(tag)::type, kGrad>>(windows, in[0], out[0],
                                                                           params.countIncludePad);
   });
 }
 
 std::unique_ptr<Kernel> makeAvgPool(WordReader& words, Specs in, Specs out) {
-  return make<false>("avgPool", AvgPoolParams::read(words), in, out);
+  return make<false>(AvgPoolParams::read(words), in, out);
 }
 
 std::unique_ptr<Kernel> makeAvgPoolGrad(WordReader& words, Specs in, Specs out) {
-  return make<true>("avgPoolGrad", AvgPoolGradParams::read(words), in, out);
+  return make<true>(AvgPoolGradParams::read(words), in, out);
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "../core/check.h"
+#include "../core/indexing_problem.h"
 #include "device/divide.h"
 
 namespace heddle::cuda {
@@ -31,7 +31,7 @@ struct AxisWalk {
   }
 };
 
-/// What there is to know of picking along an axis from contiguous operands.
+/// What kernels take to know of picking along an axis.
 struct AxisProblem {
   int64_t size;         // of the operand, in elements
   int64_t limit;        // the operand's extent along the axis
@@ -41,35 +41,27 @@ struct AxisProblem {
   int64_t indexStride;  // the index's stride along it
   bool wide;            // offsets need 64 bits
 
-  /// Throws Error invalidPlan unless the specs are those of such an op.
-  AxisProblem(const char* op, int64_t axis, const TensorSpec& operand, const TensorSpec& index, Specs in, Specs out) {
-    expectContiguous(op, in, out);
-    const auto rank = static_cast<int64_t>(operand.shape.size());
-    expect(rank > 0 && index.shape.size() == operand.shape.size() && axis >= 0 && axis < rank, op,
-           "an index of the operand's rank and an axis below it", in, out);
-    const auto picked = static_cast<size_t>(axis);
-    for (size_t i = 0; i < operand.shape.size(); i++)
-      expect(i == picked || index.shape[i] <= operand.shape[i], op, "an index no larger than the operand in other axes",
-             in, out);
-    size = operand.size();
-    limit = operand.shape[picked];
-    stride = product(std::span(operand.shape).subspan(picked + 1));
-    count = index.size();
-    length = index.shape[picked];
-    indexStride = product(std::span(index.shape).subspan(picked + 1));
+  explicit AxisProblem(const AxisShapes& shapes) {
+    const auto& [operand, index, picked] = shapes;
+    size = product(operand);
+    limit = operand[picked];
+    stride = product(std::span(operand).subspan(picked + 1));
+    count = product(index);
+    length = index[picked];
+    indexStride = product(std::span(index).subspan(picked + 1));
     wide = std::max(size, count) > INT32_MAX;
     int64_t step = size;
-    for (size_t i = 0; i < index.shape.size(); i++) {
-      step /= std::max<int64_t>(operand.shape[i], 1);
-      if (index.shape[i] == 1) continue;
+    for (size_t i = 0; i < index.size(); i++) {
+      step /= std::max<int64_t>(operand[i], 1);
+      if (index[i] == 1) continue;
       const int last = static_cast<int>(axes_.size()) - 1;
       if (i == picked) {
         along_ = last + 1;
-        axes_.push_back({index.shape[i], 0});
-      } else if (last >= 0 && last != along_ && axes_.back().stride == step * index.shape[i]) {
-        axes_.back() = {axes_.back().extent * index.shape[i], step};
+        axes_.push_back({index[i], 0});
+      } else if (last >= 0 && last != along_ && axes_.back().stride == step * index[i]) {
+        axes_.back() = {axes_.back().extent * index[i], step};
       } else {
-        axes_.push_back({index.shape[i], step});
+        axes_.push_back({index[i], step});
       }
     }
   }

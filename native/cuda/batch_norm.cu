@@ -5,7 +5,7 @@
 #include <bit>
 #include <optional>
 
-#include "../core/check.h"
+#include "../core/batch_norm_problem.h"
 #include "channel_sums.h"
 #include "kernels.h"
 #include "strided_copy.h"
@@ -20,9 +20,9 @@ struct alignas(4 * sizeof(C)) Coefficients {
   C middle, a, b, shift;
 };
 
-/// The narrow operands, per channel.
+/// The operands that are vectors over the channels, and what is made of a channel's sums.
 template <typename T>
-struct ForwardChannels {
+struct ForwardVectors {
   const T *gamma, *beta;
   Compute<T>*mean, *variance;
   Compute<T> eps;
@@ -37,7 +37,7 @@ struct ForwardChannels {
 };
 
 template <typename T>
-struct GradChannels {
+struct GradVectors {
   const T* gamma;
   const Compute<T>*mean, *rstd;
   T *dgamma, *dbeta;
@@ -54,8 +54,8 @@ struct GradChannels {
 };
 
 /// One warp per channel merges its parts.
-template <typename Sums, typename Channels, typename C>
-__global__ void finishChannels(const Sums* partials, int parts, int channels, Channels narrow, C count,
+template <typename Sums, typename Vectors, typename C>
+__global__ void finishChannels(const Sums* partials, int parts, int channels, Vectors vectors, C count,
                                Coefficients<C>* coefficients) {
   const int channel = static_cast<int>(blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32);
   if (channel >= channels) return;
@@ -63,7 +63,7 @@ __global__ void finishChannels(const Sums* partials, int parts, int channels, Ch
   for (int part = threadIdx.x % 32; part < parts; part += 32)
     total.merge(partials[static_cast<int64_t>(channel) * parts + part]);
   total = warpMerge(total);
-  if (threadIdx.x % 32 == 0) coefficients[channel] = narrow.finish(channel, total, count);
+  if (threadIdx.x % 32 == 0) coefficients[channel] = vectors.finish(channel, total, count);
 }
 
 template <typename T, int width, bool kGrad>
@@ -138,19 +138,6 @@ __global__ void __launch_bounds__(kNormThreads)
   }
 }
 
-/// Dense memory in whatever order of axes is [outer][channels][inner] around the channel axis.
-struct ChannelMemory {
-  int64_t outer, channels, inner;
-
-  explicit ChannelMemory(const TensorSpec& spec) {
-    const int64_t size = spec.size();
-    channels = spec.shape[1];
-    inner = channels == 1 ? size : spec.strides[1];
-    outer = size == 0 ? 0 : size / (channels * inner);
-  }
-  int64_t perChannel() const { return outer * inner; }
-};
-
 /// Whether two layouts of a shape are one, whatever the strides of axes of extent 1.
 bool equalLayouts(const TensorSpec& a, const TensorSpec& b) {
   for (size_t i = 0; i < a.shape.size(); i++)
@@ -162,14 +149,15 @@ template <typename T, bool kGrad>
 class BatchNorm : public Kernel {
   using C = Compute<T>;
   using Sums = ChannelSums<C, 1, kGrad>;
-  static constexpr int kWide = 16 / sizeof(T);
+  static constexpr const char* kOp = kGrad ? "batchNormGrad" : "batchNorm";
+  static constexpr int kWide = kPackWidth<T>;
 
  public:
-  BatchNorm(const char* op, const TensorSpec& x, std::optional<TensorSpec> dy, const TensorSpec& out, double eps)
-      : op_(op), m_(x), count_(x.size()), eps_(static_cast<C>(eps)) {
+  BatchNorm(const BatchNormSpecs& specs, double eps) : m_(specs.x), count_(specs.x.size()), eps_(static_cast<C>(eps)) {
+    const auto& [x, dy, out] = specs;
     if (std::max(m_.perChannel(), m_.channels * m_.inner) > INT32_MAX)
       throw Error(ErrorCode::unsupported,
-                  std::string(op) + ": this device takes up to 2147483647 values of a channel and of an image, not " +
+                  std::string(kOp) + ": this device takes up to 2147483647 values of a channel and of an image, not " +
                       formatList(x.shape));
     // Operands in other layouts than x pass through workspace in x's.
     if (dy && !equalLayouts(x, *dy)) copyIn_.emplace(x.shape, dy->strides, x.strides, sizeof(T));
@@ -191,7 +179,7 @@ class BatchNorm : public Kernel {
     const T* x = static_cast<const T*>(operands.inputs[kGrad ? 1 : 0]);
     T* out = static_cast<T*>(operands.outputs[0]);
     if (copyIn_) {
-      copyIn_->run(op_, dy, next);
+      copyIn_->run(kOp, dy, next);
       dy = reinterpret_cast<T*>(next);
       next += copyBytes();
     }
@@ -207,7 +195,7 @@ class BatchNorm : public Kernel {
       queue<kWide>(operands, x, dy, coefficients, partials, out);
     else
       queue<1>(operands, x, dy, coefficients, partials, out);
-    if (copyOut_) copyOut_->run(op_, out, operands.outputs[0]);
+    if (copyOut_) copyOut_->run(kOp, out, operands.outputs[0]);
   }
 
  private:
@@ -233,17 +221,17 @@ class BatchNorm : public Kernel {
     const auto across = static_cast<unsigned>((m_.channels / width + (1 << lanes) - 1) >> lanes);
     const int64_t packsPerPlane = m_.inner / width;
     if (rowMemory())
-      launch(op_, sumRows<T, width, kGrad>, dim3(across, static_cast<unsigned>(parts_)), kNormThreads, 0, x, dy, mean,
+      launch(kOp, sumRows<T, width, kGrad>, dim3(across, static_cast<unsigned>(parts_)), kNormThreads, 0, x, dy, mean,
              channels, m_.outer, lanes, partials);
     else
-      launch(op_, sumPlanes<T, width, kGrad>, static_cast<unsigned>(m_.channels * parts_), kNormThreads, 0, wideX,
+      launch(kOp, sumPlanes<T, width, kGrad>, static_cast<unsigned>(m_.channels * parts_), kNormThreads, 0, wideX,
              wideDy, mean, channels, Divider<uint32_t>(std::max<int64_t>(packsPerPlane, 1)),
              static_cast<uint32_t>(m_.outer * packsPerPlane), static_cast<uint32_t>(parts_), partials);
     finish(operands, coefficients, partials);
     if (rowMemory()) {
       const int64_t blocks = gridFor(m_.outer * across, 2 * rowsAtOnce * kPacksAtOnce);
       const auto down = static_cast<unsigned>(std::min<int64_t>((blocks + across - 1) / across, 65535));
-      launch(op_, applyRows<T, width, kGrad>, dim3(across, down), kNormThreads, 0, x, dy, coefficients, channels,
+      launch(kOp, applyRows<T, width, kGrad>, dim3(across, down), kNormThreads, 0, x, dy, coefficients, channels,
              m_.outer, lanes, out);
       return;
     }
@@ -251,7 +239,7 @@ class BatchNorm : public Kernel {
     const int64_t most = packsPerOuter == 0 ? 1 : INT32_MAX / packsPerOuter;
     for (int64_t first = 0; first < m_.outer; first += most) {
       const int64_t packs = std::min(most, m_.outer - first) * packsPerOuter, at = first * packsPerOuter;
-      launch(op_, applyPlanes<T, width, kGrad>, gridFor(packs, kNormThreads * kPacksAtOnce), kNormThreads, 0,
+      launch(kOp, applyPlanes<T, width, kGrad>, gridFor(packs, kNormThreads * kPacksAtOnce), kNormThreads, 0,
              wideX + at, kGrad ? wideDy + at : nullptr, coefficients, Divider<uint32_t>(packsPerPlane),
              Divider<uint32_t>(m_.channels), static_cast<uint32_t>(packs), reinterpret_cast<Packs*>(out) + at);
     }
@@ -263,20 +251,19 @@ class BatchNorm : public Kernel {
     const C count = static_cast<C>(m_.perChannel());
     const auto parts = static_cast<int>(parts_), channels = static_cast<int>(m_.channels);
     if constexpr (kGrad) {
-      const GradChannels<T> narrow{gamma, static_cast<const C*>(operands.inputs[3]),
+      const GradVectors<T> vectors{gamma, static_cast<const C*>(operands.inputs[3]),
                                    static_cast<const C*>(operands.inputs[4]), static_cast<T*>(operands.outputs[1]),
                                    static_cast<T*>(operands.outputs[2])};
-      launch(op_, finishChannels<Sums, GradChannels<T>, C>, grid, 128, 0, partials, parts, channels, narrow, count,
+      launch(kOp, finishChannels<Sums, GradVectors<T>, C>, grid, 128, 0, partials, parts, channels, vectors, count,
              coefficients);
     } else {
-      const ForwardChannels<T> narrow{gamma, static_cast<const T*>(operands.inputs[2]),
+      const ForwardVectors<T> vectors{gamma, static_cast<const T*>(operands.inputs[2]),
                                       static_cast<C*>(operands.outputs[1]), static_cast<C*>(operands.outputs[2]), eps_};
-      launch(op_, finishChannels<Sums, ForwardChannels<T>, C>, grid, 128, 0, partials, parts, channels, narrow, count,
+      launch(kOp, finishChannels<Sums, ForwardVectors<T>, C>, grid, 128, 0, partials, parts, channels, vectors, count,
              coefficients);
     }
   }
 
-  const char* op_;
   const ChannelMemory m_;
   const int64_t count_;
   int64_t parts_;
@@ -284,40 +271,18 @@ class BatchNorm : public Kernel {
   std::optional<StridedCopy> copyIn_, copyOut_;
 };
 
-void check(const char* op, Specs in, Specs out, std::initializer_list<const TensorSpec*> wide,
-           std::initializer_list<const TensorSpec*> narrow, std::initializer_list<const TensorSpec*> statistics) {
-  const TensorSpec& x = **wide.begin();
-  expect(x.shape.size() >= 2, op, "x of [N,C,...]", in, out);
-  const std::vector<int64_t> shape{x.shape[1]};
-  for (const TensorSpec* spec : wide)
-    expect(spec->shape == x.shape && spec->dtype == x.dtype, op, "operands of one shape and dtype", in, out);
-  for (const TensorSpec* spec : narrow)
-    expect(spec->shape == shape && spec->dtype == x.dtype && spec->contiguous(), op, "weights [C] of x's dtype", in,
-           out);
-  for (const TensorSpec* spec : statistics)
-    expect(
-        spec->shape == shape && spec->dtype == (x.dtype == DType::f64 ? DType::f64 : DType::f32) && spec->contiguous(),
-        op, "f32 statistics [C] (f64 for f64)", in, out);
-}
-
 std::unique_ptr<Kernel> makeBatchNorm(WordReader& words, Specs in, Specs out) {
-  constexpr const char* op = "batchNorm";
   const BatchNormParams params = BatchNormParams::read(words);
-  expectCount(op, in, 3, out, 3);
-  check(op, in, out, {&in[0], &out[0]}, {&in[1], &in[2]}, {&out[1], &out[2]});
-  return dispatchFloat(op, in[0].dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
-    using T = typename decltype(tag)::type;
-    return std::make_unique<BatchNorm<T, false>>(op, in[0], std::nullopt, out[0], params.eps);
+  const BatchNormSpecs specs = readBatchNorm(in, out);
+  return dispatchFloat("batchNorm", specs.x.dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
+    return std::make_unique<BatchNorm<typename decltype(tag)::type, false>>(specs, params.eps);
   });
 }
 
 std::unique_ptr<Kernel> makeBatchNormGrad(WordReader&, Specs in, Specs out) {
-  constexpr const char* op = "batchNormGrad";
-  expectCount(op, in, 5, out, 3);
-  check(op, in, out, {&in[1], &in[0], &out[0]}, {&in[2], &out[1], &out[2]}, {&in[3], &in[4]});
-  return dispatchFloat(op, in[1].dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
-    using T = typename decltype(tag)::type;
-    return std::make_unique<BatchNorm<T, true>>(op, in[1], in[0], out[0], 0);
+  const BatchNormSpecs specs = readBatchNormGrad(in, out);
+  return dispatchFloat("batchNormGrad", specs.x.dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
+    return std::make_unique<BatchNorm<typename decltype(tag)::type, true>>(specs, 0);
   });
 }
 

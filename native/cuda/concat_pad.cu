@@ -1,7 +1,7 @@
 // Ops concat and pad. Bound by memory: each element of the result is written once, and each operand's read once.
 #include <cstring>
 
-#include "../core/check.h"
+#include "../core/concat_pad_problem.h"
 #include "device/divide.h"
 #include "device/items.h"
 #include "kernels.h"
@@ -147,38 +147,13 @@ class Pad : public Kernel {
 };
 
 std::unique_ptr<Kernel> makeConcat(WordReader& words, Specs in, Specs out) {
-  constexpr const char* op = "concat";
-  const ConcatParams params = ConcatParams::read(words);
-  expectCount(op, in, in.size(), out, 1);
-  const TensorSpec& result = out[0];
-  expect(result.contiguous() && params.axis >= 0 && params.axis < static_cast<int64_t>(result.shape.size()), op,
-         "a contiguous output and an axis of it", in, out);
-  const auto axis = static_cast<size_t>(params.axis);
-  int64_t total = 0;
-  for (const TensorSpec& input : in) {
-    expect(input.shape.size() == result.shape.size() && input.dtype == result.dtype, op,
-           "inputs of the output's rank and dtype", in, out);
-    for (size_t i = 0; i < result.shape.size(); i++)
-      expect(i == axis || input.shape[i] == result.shape[i], op, "equal extents in the other axes", in, out);
-    total += input.shape[axis];
-  }
-  expect(total == result.shape[axis], op, "extents that add up along the axis", in, out);
-  return std::make_unique<Concat>(in, result, axis);
+  return std::make_unique<Concat>(in, out[0], readConcat(ConcatParams::read(words), in, out));
 }
 
 std::unique_ptr<Kernel> makePad(WordReader& words, Specs in, Specs out) {
-  constexpr const char* op = "pad";
   const PadParams params = PadParams::read(words);
-  expectCount(op, in, 1, out, 1);
-  const size_t rank = in[0].shape.size();
-  expect(params.low.size() == rank && params.high.size() == rank && out[0].shape.size() == rank &&
-             out[0].dtype == in[0].dtype && out[0].contiguous(),
-         op, "low and high for each axis and a contiguous output", in, out);
-  for (size_t i = 0; i < rank; i++)
-    expect(
-        params.low[i] >= 0 && params.high[i] >= 0 && out[0].shape[i] == in[0].shape[i] + params.low[i] + params.high[i],
-        op, "extents of low + input + high with neither negative", in, out);
-  return dispatchAny(op, in[0].dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
+  checkPad(params, in, out);
+  return dispatchAny("pad", in[0].dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
     using T = typename decltype(tag)::type;
     const T value = store<T>(static_cast<Compute<T>>(params.value));
     uint64_t bits = 0;

@@ -1,6 +1,5 @@
 // Ops take and gather: rows and elements chosen by index. Bound by memory: every element of the result is written once
 // and read once, an element alone costing its whole sector of 32 bytes.
-#include "../core/check.h"
 #include "axis_walk.h"
 #include "device/index.h"
 #include "device/items.h"
@@ -30,8 +29,8 @@ __global__ void takeRows(const Unit* x, const Index* indices, Unit* out, int64_t
 template <typename Index>
 class Take : public Kernel {
  public:
-  Take(int64_t rows, int64_t count, int64_t rowBytes, int64_t bytes)
-      : rows_(rows), count_(count), rowBytes_(rowBytes), bytes_(bytes) {}
+  Take(const RowsProblem& problem, int64_t bytes)
+      : rows_(problem.rows), count_(problem.count), rowBytes_(problem.width * bytes), bytes_(bytes) {}
 
   void run(const RunOperands& operands) override {
     const auto* indices = static_cast<const Index*>(operands.inputs[1]);
@@ -100,26 +99,15 @@ class Gather : public Kernel {
 };
 
 std::unique_ptr<Kernel> makeTake(WordReader&, Specs in, Specs out) {
-  constexpr const char* op = "take";
-  expectCount(op, in, 2, out, 1);
-  expectContiguous(op, in, out);
-  expect(!in[0].shape.empty(), op, "an operand of rank 1 or more", in, out);
-  std::vector<int64_t> shape = in[1].shape;
-  shape.insert(shape.end(), in[0].shape.begin() + 1, in[0].shape.end());
-  expect(out[0].shape == shape && out[0].dtype == in[0].dtype, op, "an output of shape " + formatList(shape), in, out);
-  const int64_t bytes = bytesOf(in[0].dtype), row = product(std::span(in[0].shape).subspan(1)) * bytes;
-  return dispatchIndex(op, in[1].dtype, [&](auto index) -> std::unique_ptr<Kernel> {
-    return std::make_unique<Take<typename decltype(index)::type>>(in[0].shape[0], in[1].size(), row, bytes);
+  const RowsProblem problem = readTake(in, out);
+  return dispatchIndex("take", in[1].dtype, [&](auto index) -> std::unique_ptr<Kernel> {
+    return std::make_unique<Take<typename decltype(index)::type>>(problem, bytesOf(in[0].dtype));
   });
 }
 
 std::unique_ptr<Kernel> makeGather(WordReader& words, Specs in, Specs out) {
-  constexpr const char* op = "gather";
-  const GatherParams params = GatherParams::read(words);
-  expectCount(op, in, 2, out, 1);
-  const AxisProblem problem(op, params.axis, in[0], in[1], in, out);
-  expect(out[0].shape == in[1].shape && out[0].dtype == in[0].dtype, op, "an output of the index's shape", in, out);
-  return dispatchIndex(op, in[1].dtype, [&](auto index) -> std::unique_ptr<Kernel> {
+  const AxisProblem problem(readGather(GatherParams::read(words), in, out));
+  return dispatchIndex("gather", in[1].dtype, [&](auto index) -> std::unique_ptr<Kernel> {
     return std::make_unique<Gather<typename decltype(index)::type>>(problem, bytesOf(in[0].dtype));
   });
 }

@@ -3,7 +3,7 @@
 // was.
 #pragma once
 
-#include "../core/pooling.h"
+#include "../core/pooling_problem.h"
 #include "device/divide.h"
 #include "device/pack.h"
 #include "device/scalar.h"

@@ -75,9 +75,10 @@ void queueFew(const char* op, const AxisProblem& p, const Index* indices, const 
 template <typename T, typename Index>
 class IndexAdd : public Kernel {
  public:
-  /// `problem` is the op as a scatterAdd of whole rows into [size, width].
-  IndexAdd(const AxisProblem& problem, int64_t width) : p_(problem), width_(width) {
-    if (p_.length > kFew && p_.size > 0) sums_.emplace("indexAdd", p_.length, width_, p_.limit);
+  /// As a scatterAdd of rows, whose index is the same in every column.
+  explicit IndexAdd(const RowsProblem& problem)
+      : p_({{problem.rows, problem.width}, {problem.count, problem.width}, 0}) {
+    if (p_.length > kFew && p_.size > 0) sums_.emplace("indexAdd", p_.length, problem.width, p_.limit);
   }
 
   size_t workspaceBytes() const override { return sums_ ? sums_->workspaceBytes() : 0; }
@@ -102,7 +103,6 @@ class IndexAdd : public Kernel {
 
  private:
   const AxisProblem p_;
-  const int64_t width_;
   std::optional<SegmentSum<T>> sums_;
 };
 
@@ -140,39 +140,19 @@ class ScatterAdd : public Kernel {
   std::optional<SegmentSum<T>> sums_;
 };
 
-TensorSpec rowMajor(DType dtype, int64_t rows, int64_t columns) { return {dtype, {rows, columns}, {columns, 1}}; }
-
 std::unique_ptr<Kernel> makeIndexAdd(WordReader& words, Specs in, Specs out) {
-  constexpr const char* op = "indexAdd";
-  const IndexAddParams params = IndexAddParams::read(words);
-  expectCount(op, in, 2, out, 1);
-  const size_t lead = in[0].shape.size();
-  expect(in[1].shape.size() >= lead && std::equal(in[0].shape.begin(), in[0].shape.end(), in[1].shape.begin()), op,
-         "values whose leading axes are those of the indices", in, out);
-  std::vector<int64_t> shape{params.size};
-  shape.insert(shape.end(), in[1].shape.begin() + static_cast<std::ptrdiff_t>(lead), in[1].shape.end());
-  expect(params.size >= 0 && out[0].shape == shape && out[0].dtype == in[1].dtype, op,
-         "an output of shape " + formatList(shape), in, out);
-  const int64_t width = product(std::span(shape).subspan(1));
-  const AxisProblem problem(op, 0, rowMajor(out[0].dtype, params.size, width),
-                            rowMajor(out[0].dtype, in[0].size(), width), in, out);
-  return dispatchAny(op, in[1].dtype, [&](auto tag) {
-    return dispatchIndex(op, in[0].dtype, [&](auto index) -> std::unique_ptr<Kernel> {
-      return std::make_unique<IndexAdd<typename decltype(tag)::type, typename decltype(index)::type>>(problem, width);
+  const RowsProblem problem = readIndexAdd(IndexAddParams::read(words), in, out);
+  return dispatchAny("indexAdd", in[1].dtype, [&](auto tag) {
+    return dispatchIndex("indexAdd", in[0].dtype, [&](auto index) -> std::unique_ptr<Kernel> {
+      return std::make_unique<IndexAdd<typename decltype(tag)::type, typename decltype(index)::type>>(problem);
     });
   });
 }
 
 std::unique_ptr<Kernel> makeScatterAdd(WordReader& words, Specs in, Specs out) {
-  constexpr const char* op = "scatterAdd";
-  const ScatterAddParams params = ScatterAddParams::read(words);
-  expectCount(op, in, 3, out, 1);
-  const AxisProblem problem(op, params.axis, in[0], in[1], in, out);
-  expect(in[2].shape == in[1].shape && in[2].dtype == in[0].dtype && out[0].shape == in[0].shape &&
-             out[0].dtype == in[0].dtype,
-         op, "a source of the index's shape and an output like the operand", in, out);
-  return dispatchAny(op, in[0].dtype, [&](auto tag) {
-    return dispatchIndex(op, in[1].dtype, [&](auto index) -> std::unique_ptr<Kernel> {
+  const AxisProblem problem(readScatterAdd(ScatterAddParams::read(words), in, out));
+  return dispatchAny("scatterAdd", in[0].dtype, [&](auto tag) {
+    return dispatchIndex("scatterAdd", in[1].dtype, [&](auto index) -> std::unique_ptr<Kernel> {
       return std::make_unique<ScatterAdd<typename decltype(tag)::type, typename decltype(index)::type>>(problem);
     });
   });

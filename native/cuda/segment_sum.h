@@ -17,7 +17,7 @@ inline constexpr uint32_t kChunk = 32;
 inline constexpr uint32_t kRowsAtOnce = 4;
 /// The key of a chunk's sum that there is none of.
 inline constexpr uint32_t kNoKey = UINT32_MAX;
-inline constexpr int kSumThreadsLog = 8, kSumThreads = 1 << kSumThreadsLog;
+inline constexpr int kSumThreads = 256;
 
 /// Adds to out[key] the rows of each run of equal keys that lies within one chunk. A run that leaves its chunk gives a
 /// partial sum in each: the one that came in at 2 chunk, the one that goes on at 2 chunk + 1 (zero where that is the
@@ -106,7 +106,7 @@ class SegmentSum {
   uint32_t* keys(void* workspace) const { return sort_.keys(workspace); }
 
   void run(void* workspace, const T* values, T* out) const {
-    constexpr int wide = 16 / sizeof(T);
+    constexpr int wide = kPackWidth<T>;
     if (size_ % wide == 0 && packAligned(values) && packAligned(out))
       queue<wide>(workspace, values, out);
     else
@@ -143,7 +143,8 @@ class SegmentSum {
   template <typename In, int width>
   void level(Sorted sorted, const In* values, int64_t rows, T* out, uint32_t* nextKeys, C* next) const {
     const int64_t columns = size_ / width, chunks = (rows + kChunk - 1) / kChunk;
-    const int lanesLog = std::min(static_cast<int>(std::bit_width(static_cast<uint64_t>(columns - 1))), kSumThreadsLog);
+    // At most a warp has one chunk: wider would leave more lanes without a column.
+    const int lanesLog = std::min(static_cast<int>(std::bit_width(static_cast<uint64_t>(columns - 1))), 5);
     const int64_t lanes = int64_t{1} << lanesLog, together = kSumThreads / lanes;
     const dim3 grid(static_cast<unsigned>((chunks + together - 1) / together),
                     static_cast<unsigned>(std::min<int64_t>((columns + lanes - 1) / lanes, 65535)));

@@ -107,19 +107,57 @@ __global__ void __launch_bounds__(kTile* kTileRows)
   }
 }
 
+/// The copies of one launch.
+struct Batch {
+  Sources sources;
+  unsigned count;
+  char* to;
+  int64_t step;  // between targets, in elements
+};
+
 /// Bytes that can be moved at once: elements that lie together on both sides wherever the outer axes lead.
-int64_t unitFor(std::span<const StridedCopy::Axis> axes, int64_t bytes, std::span<const void* const> sources,
-                const void* to, int64_t step) {
+int64_t unitFor(std::span<const StridedCopy::Axis> axes, int64_t bytes, const Batch& batch) {
   if (axes.empty() || axes.back().from != 1 || axes.back().to != 1) return bytes;
   for (int64_t unit = 16; unit > bytes; unit /= 2) {
     const int64_t elements = unit / bytes;
-    bool fits = axes.back().extent % elements == 0 && step % elements == 0 && alignedTo(to, unit);
+    bool fits = axes.back().extent % elements == 0 && batch.step % elements == 0 && alignedTo(batch.to, unit);
     for (const StridedCopy::Axis& axis : axes.first(axes.size() - 1))
       fits = fits && axis.from % elements == 0 && axis.to % elements == 0;
-    for (const void* source : sources) fits = fits && alignedTo(source, unit);
+    for (unsigned i = 0; i < batch.count; i++) fits = fits && alignedTo(batch.sources.at[i], unit);
     if (fits) return unit;
   }
   return bytes;
+}
+
+template <typename Offset>
+void queueUnits(const char* op, std::vector<StridedCopy::Axis> axes, int64_t bytes, int64_t count, const Batch& batch) {
+  const int64_t unit = unitFor(axes, bytes, batch), elements = unit / bytes, units = count / elements;
+  if (elements > 1) {
+    for (StridedCopy::Axis& axis : axes) axis = {axis.extent, axis.from / elements, axis.to / elements};
+    axes.back() = {axes.back().extent / elements, 1, 1};
+  }
+  dispatchUnit(unit, [&](auto tag) {
+    using Unit = typename decltype(tag)::type;
+    launch(op, copyUnits<Unit, Offset>, dim3(gridFor(units, 256 * kItemsAtOnce), batch.count), 256, 0, batch.sources,
+           reinterpret_cast<Unit*>(batch.to), batch.step / elements, walkOver<Offset>(axes),
+           static_cast<Offset>(units));
+  });
+}
+
+template <typename Offset>
+void queueTurned(const char* op, std::vector<StridedCopy::Axis> axes, int turned, int64_t bytes, int64_t count,
+                 const Batch& batch) {
+  const Turn turn{axes[turned].extent, axes[turned].to, axes.back().extent, axes.back().from};
+  axes.pop_back();
+  axes.erase(axes.begin() + turned);
+  const int64_t along = (turn.along + kTile - 1) / kTile, down = (turn.down + kTile - 1) / kTile;
+  const int64_t tiles = count / (turn.along * turn.down) * along * down;
+  dispatchElement(bytes, [&](auto tag) {
+    using Unit = typename decltype(tag)::type;
+    launch(op, copyTurned<Unit, Offset>, dim3(gridFor(tiles, 1), batch.count), dim3(kTile, kTileRows), 0, batch.sources,
+           reinterpret_cast<Unit*>(batch.to), batch.step, walkOver<Offset>(axes), turn, Divider<Offset>(along),
+           Divider<Offset>(down), static_cast<Offset>(tiles));
+  });
 }
 
 }  // namespace
@@ -151,41 +189,18 @@ StridedCopy::StridedCopy(const std::vector<int64_t>& shape, const std::vector<in
 
 void StridedCopy::run(const char* op, std::span<const void* const> sources, void* to, int64_t step) const {
   if (count_ == 0) return;
-  const int64_t unit = turned_ >= 0 ? bytes_ : unitFor(axes_, bytes_, sources, to, step), elements = unit / bytes_;
-  std::vector<Axis> axes = axes_;
-  Turn turn{};
-  if (turned_ >= 0) {
-    turn = {axes[turned_].extent, axes[turned_].to, axes.back().extent, axes.back().from};
-    axes.pop_back();
-    axes.erase(axes.begin() + turned_);
-  } else if (elements > 1) {
-    axes.back().extent /= elements;
-    for (size_t i = 0; i + 1 < axes.size(); i++)
-      axes[i] = {axes[i].extent, axes[i].from / elements, axes[i].to / elements};
-  }
   for (size_t first = 0; first < sources.size(); first += kSources) {
-    Sources some{};
-    const auto here = static_cast<unsigned>(std::min<size_t>(kSources, sources.size() - first));
-    std::copy_n(sources.begin() + static_cast<std::ptrdiff_t>(first), here, some.at);
-    char* target = static_cast<char*>(to) + static_cast<int64_t>(first) * step * bytes_;
-    dispatchUnit(unit, [&](auto tag) {
-      using Unit = typename decltype(tag)::type;
-      dispatchOffset(wide_, [&](auto width) {
-        using Offset = typename decltype(width)::type;
-        const Walk<Offset> walk = walkOver<Offset>(axes);
-        if (turned_ >= 0) {
-          if constexpr (sizeof(Unit) <= 8) {
-            const int64_t along = (turn.along + kTile - 1) / kTile, down = (turn.down + kTile - 1) / kTile;
-            const int64_t tiles = count_ / (turn.along * turn.down) * along * down;
-            launch(op, copyTurned<Unit, Offset>, dim3(gridFor(tiles, 1), here), dim3(kTile, kTileRows), 0, some,
-                   reinterpret_cast<Unit*>(target), step, walk, turn, Divider<Offset>(along), Divider<Offset>(down),
-                   static_cast<Offset>(tiles));
-          }
-        } else {
-          launch(op, copyUnits<Unit, Offset>, dim3(gridFor(count_ / elements, 256 * kItemsAtOnce), here), 256, 0, some,
-                 reinterpret_cast<Unit*>(target), step / elements, walk, static_cast<Offset>(count_ / elements));
-        }
-      });
+    Batch batch{{},
+                static_cast<unsigned>(std::min<size_t>(kSources, sources.size() - first)),
+                static_cast<char*>(to) + static_cast<int64_t>(first) * step * bytes_,
+                step};
+    std::copy_n(sources.begin() + static_cast<std::ptrdiff_t>(first), batch.count, batch.sources.at);
+    dispatchOffset(wide_, [&](auto width) {
+      using Offset = typename decltype(width)::type;
+      if (turned_ >= 0)
+        queueTurned<Offset>(op, axes_, turned_, bytes_, count_, batch);
+      else
+        queueUnits<Offset>(op, axes_, bytes_, count_, batch);
     });
   }
 }

@@ -48,6 +48,28 @@ void check(DType dtype, const Shape& shape, const Shape& layout, const Shape& ot
   expectNear(label + " dbeta", dbeta, edb);
 }
 
+/// Statistics of many elements whose mean is far from zero, in units of their spread, which is about 1.
+void checkStatistics(DType dtype, const Shape& shape, const Shape& layout, double far) {
+  const DType statistic = dtype == DType::f64 ? DType::f64 : DType::f32;
+  const Shape channels{shape[1]};
+  Tensor x(dtype, shape, layout), y(dtype, shape, layout), again(dtype, shape, layout), gamma(dtype, channels),
+      beta(dtype, channels), mean(statistic, channels), variance(statistic, channels);
+  const std::vector<double> vx = x.random(1, far - 2, far + 2).values();
+  const size_t c = size_t(shape[1]), inner = size_t(sizeOf(Shape(shape.begin() + 2, shape.end())));
+  const double count = double(vx.size() / c);
+  std::vector<double> em(c, 0), ev(c, 0);
+  for (size_t i = 0; i < vx.size(); i++) em[i / inner % c] += vx[i] / count;
+  for (size_t i = 0; i < vx.size(); i++) ev[i / inner % c] += std::pow(vx[i] - em[i / inner % c], 2) / count;
+  gamma.random(2);
+  beta.random(3);
+  runOp(OpId::batchNorm, {1e-5}, {&x, &gamma, &beta}, {&y, &mean, &variance});
+  expectNear("batchNorm mean", mean, em);
+  // A mean that is rounded moves every distance: 4 units in the last place of `far` against a spread of 1.
+  expectNear("batchNorm variance", variance, ev, {1e-5 + far * 5e-7, 0});
+  runOp(OpId::batchNorm, {1e-5}, {&x, &gamma, &beta}, {&again, &mean, &variance});
+  expectTrue("batchNorm repeats bit for bit", y.bytes() == again.bytes());
+}
+
 }  // namespace
 
 void testBatchNorm() {
@@ -59,6 +81,16 @@ void testBatchNorm() {
           check(dtype, shape, last ? channelsLast(shape) : rowMajor(shape),
                 other ? channelsLast(shape) : rowMajor(shape));
   check(DType::f32, {40, 17}, {17, 1}, {17, 1});
+  for (DType dtype : {DType::f32, DType::f64, DType::bf16, DType::f16})
+    for (double far : {0.0, 100.0}) {
+      for (bool last : {false, true}) {
+        const Shape wide{3, 16, 24, 24}, odd{3, 17, 9, 9};
+        checkStatistics(dtype, wide, last ? channelsLast(wide) : rowMajor(wide), far);
+        checkStatistics(dtype, odd, last ? channelsLast(odd) : rowMajor(odd), far);
+      }
+      checkStatistics(dtype, {700, 40}, {40, 1}, far);
+      checkStatistics(dtype, {2, 1, 90, 90}, {8100, 8100, 90, 1}, far);
+    }
   check(DType::f32, {5, 6, 7}, {7, 35, 1}, {42, 7, 1});
 }
 

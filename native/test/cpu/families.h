@@ -19,6 +19,7 @@ void testLayerNorm();
 void timeSoftmax();
 void timeLayerNorm();
 void testOptimizers();
+void testArgReduce();
 void testIndexing();
 void timeOptimizers();
 void testMovement();

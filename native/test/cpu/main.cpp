@@ -27,6 +27,7 @@ int main(int count, char** arguments) {
   testSoftmax();
   testLayerNorm();
   testOptimizers();
+  testArgReduce();
   testIndexing();
   testMovement();
   testPooling();

@@ -1,6 +1,4 @@
-// concat, pad and argReduce against plain loops.
-#include <cmath>
-
+// concat and pad against plain loops.
 #include "families.h"
 #include "kernel_test.h"
 
@@ -40,25 +38,63 @@ void checkPad(DType dtype) {
   expectExact(std::string("pad ") + kDTypeNames[int(dtype)], out, expected);
 }
 
-void checkArgReduce(DType dtype, const Shape& shape, size_t axis, bool smallest) {
-  Tensor x(dtype, shape);
-  Shape rest = shape;
-  rest.erase(rest.begin() + int64_t(axis));
-  Tensor out(DType::i32, rest);
-  const std::vector<double> vx = x.integers(uint32_t(axis), 0, dtype == DType::bool_ ? 1 : 5).values();
-  int64_t inner = 1, outer = 1;
-  for (size_t i = 0; i < shape.size(); i++) (i < axis ? outer : i > axis ? inner : outer) *= i == axis ? 1 : shape[i];
+void checkConcatTurned(DType dtype) {
+  Tensor a(dtype, {2, 40, 7, 9}, channelsLast({2, 40, 7, 9})), b(dtype, {2, 33, 7, 9}, channelsLast({2, 33, 7, 9}));
+  Tensor out(dtype, {2, 73, 7, 9});
+  const std::vector<double> va = a.integers(1, 0, 1).values(), vb = b.integers(2, 0, 1).values();
   std::vector<double> expected;
-  for (int64_t o = 0; o < outer; o++)
-    for (int64_t i = 0; i < inner; i++) {
-      int64_t best = 0;
-      const auto at = [&](int64_t j) { return vx[size_t((o * shape[axis] + j) * inner + i)]; };
-      for (int64_t j = 1; j < shape[axis]; j++)
-        if (smallest ? at(j) < at(best) : at(j) > at(best)) best = j;
-      expected.push_back(double(best));
+  for (int64_t n = 0; n < 2; n++) {
+    expected.insert(expected.end(), va.begin() + n * 40 * 63, va.begin() + (n + 1) * 40 * 63);
+    expected.insert(expected.end(), vb.begin() + n * 33 * 63, vb.begin() + (n + 1) * 33 * 63);
+  }
+  runOp(OpId::concat, {1}, {&a, &b}, {&out});
+  expectExact(std::string("concat of channels-last ") + kDTypeNames[int(dtype)], out, expected);
+}
+
+/// `before`: how far from aligned the memory begins.
+void checkConcatMany(DType dtype, int64_t count, int64_t width, int64_t before) {
+  std::vector<Tensor> parts;
+  std::vector<Tensor*> inputs;
+  std::vector<double> expected(size_t(3 * count * width));
+  parts.reserve(size_t(count));
+  for (int64_t i = 0; i < count; i++) {
+    parts.emplace_back(dtype, Shape{3, 1, width}, rowMajor({3, 1, width}), before);
+    const std::vector<double> values = parts.back().integers(uint32_t(i), 0, 1).values();
+    inputs.push_back(&parts.back());
+    for (int64_t row = 0; row < 3; row++)
+      for (int64_t j = 0; j < width; j++)
+        expected[size_t((row * count + i) * width + j)] = values[size_t(row * width + j)];
+  }
+  Tensor out(dtype, {3, count, width});
+  runOp(OpId::concat, {1}, inputs, {&out});
+  expectExact("concat of " + std::to_string(count), out, expected);
+}
+
+void checkPadOf(DType dtype, const Shape& shape, const Shape& strides, const Shape& low, const Shape& high) {
+  Tensor x(dtype, shape, strides);
+  const std::vector<double> values = x.integers(4, 0, 1).values();
+  Shape padded = shape;
+  for (size_t i = 0; i < shape.size(); i++) padded[i] += low[i] + high[i];
+  std::vector<double> expected;
+  forEachIndex(padded, [&](const Shape& index) {
+    bool inside = true;
+    int64_t at = 0;
+    for (size_t i = 0; i < index.size(); i++) {
+      const int64_t position = index[i] - low[i];
+      inside = inside && position >= 0 && position < shape[i];
+      at = at * shape[i] + position;
     }
-  runOp(OpId::argReduce, {smallest ? 1.0 : 0.0, double(axis)}, {&x}, {&out});
-  expectExact(std::string("argReduce ") + kDTypeNames[int(dtype)], out, expected);
+    expected.push_back(inside ? values[size_t(at)] : 1);
+  });
+  Words words{double(low.size())};
+  words.insert(words.end(), low.begin(), low.end());
+  words.push_back(double(high.size()));
+  words.insert(words.end(), high.begin(), high.end());
+  words.push_back(1);
+  Tensor out(dtype, padded);
+  runOp(OpId::pad, words, {&x}, {&out});
+  expectExact(std::string("pad ") + kDTypeNames[int(dtype)] + " of " + std::to_string(shape.size()) + " axes", out,
+              expected);
 }
 
 }  // namespace
@@ -67,14 +103,18 @@ void testMovement() {
   for (DType dtype : kAll) {
     checkConcat(dtype);
     checkPad(dtype);
-    for (bool smallest : {false, true})
-      for (size_t axis : {0, 1, 2}) checkArgReduce(dtype, {5, 40, 3}, axis, smallest);
-  }
-  Tensor x(DType::f32, {5}), out(DType::i32, {});
-  x.assign({1, NAN, 9, NAN, -INFINITY});
-  for (double kind : {0.0, 1.0}) {
-    runOp(OpId::argReduce, {kind, 0}, {&x}, {&out});
-    expectExact("argReduce of NaN", out, {1});
+    checkConcatTurned(dtype);
+    for (int64_t before : {0, 1}) {
+      checkConcatMany(dtype, 70, 32, before);
+      checkConcatMany(dtype, 70, 5, before);
+    }
+    checkPadOf(dtype, {3, 5, 8}, {40, 8, 1}, {0, 1, 0}, {0, 2, 0});
+    checkPadOf(dtype, {3, 5, 8}, {40, 8, 1}, {0, 0, 16}, {0, 0, 8});
+    checkPadOf(dtype, {3, 5, 8}, {1, 3, 15}, {1, 0, 3}, {0, 4, 2});
+    checkPadOf(dtype, {3, 5, 8}, {0, -8, 1}, {1, 0, 0}, {0, 4, 0});
+    checkPadOf(dtype, {3, 0, 8}, {0, 8, 1}, {1, 2, 0}, {0, 4, 0});
+    checkPadOf(dtype, {64, 40, 16}, {640, 16, 1}, {0, 1, 0}, {0, 1, 0});
+    checkPadOf(dtype, {}, {}, {}, {});
   }
   Tensor a(DType::f32, {2, 3}), b(DType::f32, {2, 4}), joined(DType::f32, {4, 3});
   expectError("concat extents", ErrorCode::invalidPlan, "equal extents in the other axes",

@@ -96,6 +96,39 @@ void check(const Case& c, DType dtype, bool last) {
   expectNear("avgPoolGrad with padding" + label, dx, fullGrad);
 }
 
+/// NaN wins, and the last of several; of equal elements the first does.
+void checkSpecial(DType dtype, int64_t channels, int64_t kernel, int64_t stride, int64_t padding, bool last) {
+  const std::string label = std::string(" of NaN and ties ") + kDTypeNames[int(dtype)] + (last ? " channels-last" : "");
+  const auto layout = [&](const Shape& s) { return last ? channelsLast(s) : rowMajor(s); };
+  const auto slid = [&](int64_t extent) { return (extent + 2 * padding - kernel) / stride + 1; };
+  const Shape in{3, channels, 9, 10}, small{3, channels, slid(9), slid(10)};
+  Tensor x(dtype, in, layout(in)), y(dtype, small, layout(small)), index(DType::i32, small, layout(small));
+  Tensor dy(dtype, small, layout(small)), dx(dtype, in, layout(in)), gathered(dtype, small, layout(small));
+  std::vector<double> vx = x.integers(3, -4, 4).values();
+  const bool floating = dtype != DType::i8 && dtype != DType::i64;
+  for (size_t i = 0; floating && i < vx.size(); i += 3) vx[i] = i % 2 ? NAN : -INFINITY;
+  x.assign(vx);
+  const Case c{in, {kernel, kernel}, {stride, stride}, {padding, padding}, {padding, padding}, {1, 1}};
+  std::vector<double> ey(size_t(sizeOf(small))), ei(ey.size(), -1), ed(vx.size(), 0), at(ey.size());
+  forEachPair(c, small, [&](int64_t i, int64_t plane, int64_t o) {
+    const double value = vx[size_t(i)];
+    if (ei[size_t(o)] >= 0 && !(value > ey[size_t(o)]) && value == value) return;
+    ey[size_t(o)] = value;
+    ei[size_t(o)] = double(plane);
+    at[size_t(o)] = double(i);
+  });
+  const std::vector<double> vg = dy.integers(8, 0, 3).values();
+  for (size_t o = 0; o < at.size(); o++) ed[size_t(at[o])] += vg[o];
+  const Words windows = join({list(c.kernel), list(c.stride), {4}, Words(4, double(padding)), list(c.dilation)});
+  runOp(OpId::maxPool, windows, {&x}, {&y, &index});
+  expectExact("maxPool" + label, y, ey);
+  expectExact("maxPool index" + label, index, ei);
+  runOp(OpId::maxPoolGrad, join({windows, list(in)}), {&dy, &index}, {&dx});
+  expectExact("maxPoolGrad" + label, dx, ed);
+  runOp(OpId::maxPoolGather, windows, {&x, &index}, {&gathered});
+  expectExact("maxPoolGather" + label, gathered, ey);
+}
+
 }  // namespace
 
 void testPooling() {
@@ -108,6 +141,13 @@ void testPooling() {
   for (DType dtype : {DType::f32, DType::f64, DType::bf16, DType::f16})
     for (const Case& c : cases)
       for (bool last : {false, true}) check(c, dtype, last);
+  for (DType dtype : {DType::f32, DType::f64, DType::bf16, DType::f16, DType::i8, DType::i64})
+    for (bool last : {false, true})
+      for (int64_t channels : {1, 3, 8}) {
+        checkSpecial(dtype, channels, 2, 2, 0, last);
+        checkSpecial(dtype, channels, 3, 1, 1, last);
+        checkSpecial(dtype, channels, 5, 3, 2, last);
+      }
   for (bool last : {false, true}) {
     const Shape in = {1, 2, 2, 2}, small = {1, 2, 1, 1};
     Tensor x(DType::f32, in, last ? channelsLast(in) : rowMajor(in)), y(DType::f32, small), index(DType::i32, small);

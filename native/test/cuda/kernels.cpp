@@ -21,6 +21,7 @@ Backend& backend() {
     char error[2048] = "";
     if (heddle_backend_open(&device, 1, error, sizeof error) == 0) throw Error(ErrorCode::unsupported, error);
     device->enterThread();
+    device->beginRun();
     return *device;
   }();
   return opened;
@@ -30,7 +31,15 @@ Backend& backend() {
 
 const KernelTable& kernelsUnderTest() { return backend().kernels(); }
 
-void finishQueued() { backend().fence()->wait(); }
+void finishQueued() {
+  const std::unique_ptr<Fence> fence = backend().fence();
+  backend().beginRun();
+  try {
+    fence->wait();
+  } catch (const StepError& failed) {
+    throw Error(failed.error.code, failed.error.what());
+  }
+}
 
 bool compilesPrograms() { return true; }
 
@@ -45,6 +54,11 @@ int main(int count, char** arguments) {
   }
   testMatmul();
   testConv();
+  testArgReduce();
+  testIndexing();
+  testMovement();
+  testPooling();
+  testBatchNorm();
   testProducts();
   testConvolutions();
   testFusedWalks();

@@ -1,4 +1,5 @@
-// The geometry pooling kernels share: up to 3 spatial axes with strides of their own.
+// Pooling over up to 3 spatial axes with strides of their own, read from a step's specs: what every backend starts
+// from.
 #pragma once
 
 #include <algorithm>
@@ -94,5 +95,50 @@ struct PoolWindows {
         for (q[2] = first[2]; q[2] <= last[2]; q[2] += dilation[2]) visit(q);
   }
 };
+
+/// Each throws Error invalidPlan where the specs are not what the op promises.
+inline PoolWindows readMaxPool(const MaxPoolParams& params, Specs in, Specs out) {
+  constexpr const char* op = "maxPool";
+  expectCount(op, in, 1, out, 2);
+  expect(out[0].dtype == in[0].dtype && out[1].dtype == DType::i32 && out[1].shape == out[0].shape, op,
+         "y of the input's dtype and an i32 index of y's shape", in, out);
+  return PoolWindows(op, in[0].shape, out[0].shape, params.kernel, params.stride, params.padding, params.dilation, in,
+                     out);
+}
+
+namespace pooling {
+
+template <typename Params>
+PoolWindows readByIndex(const char* op, const Params& params, const TensorSpec& large, const TensorSpec& small,
+                        Specs in, Specs out) {
+  expect(in[1].shape == small.shape && in[1].dtype == DType::i32 && large.dtype == small.dtype, op,
+         "operands of one dtype and an i32 index like the pooled one", in, out);
+  return PoolWindows(op, large.shape, small.shape, params.kernel, params.stride, params.padding, params.dilation, in,
+                     out);
+}
+
+}  // namespace pooling
+
+inline PoolWindows readMaxPoolGrad(const MaxPoolGradParams& params, Specs in, Specs out) {
+  constexpr const char* op = "maxPoolGrad";
+  expectCount(op, in, 2, out, 1);
+  expect(out[0].shape == params.inputShape, op, "an output of inputShape", in, out);
+  return pooling::readByIndex(op, params, out[0], in[0], in, out);
+}
+
+inline PoolWindows readMaxPoolGather(const MaxPoolGatherParams& params, Specs in, Specs out) {
+  expectCount("maxPoolGather", in, 2, out, 1);
+  return pooling::readByIndex("maxPoolGather", params, in[0], out[0], in, out);
+}
+
+/// avgPool, and with `kGrad` its gradient.
+template <bool kGrad, typename Params>
+PoolWindows readAvgPool(const Params& params, Specs in, Specs out) {
+  constexpr const char* op = kGrad ? "avgPoolGrad" : "avgPool";
+  expectCount(op, in, 1, out, 1);
+  expect(in[0].dtype == out[0].dtype, op, "operands of one dtype", in, out);
+  return PoolWindows(op, (kGrad ? out : in)[0].shape, (kGrad ? in : out)[0].shape, params.kernel, params.stride,
+                     params.padding, {}, in, out);
+}
 
 }  // namespace heddle
