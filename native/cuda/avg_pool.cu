@@ -1,5 +1,5 @@
-// Ops avgPool and avgPoolGrad: means of windows, and their gradient as one sum per input element in a fixed order. Bound
-// by memory: the large operand and the small one once; overlapping windows meet in the caches.
+// Ops avgPool and avgPoolGrad: means of windows, and their gradient as one sum per input element in a fixed order.
+// Bound by memory: the large operand and the small one once; overlapping windows meet in the caches.
 #include "kernels.h"
 #include "pooling.h"
 

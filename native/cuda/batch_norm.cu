@@ -1,6 +1,6 @@
 // Ops batchNorm and batchNormGrad, over every axis but the channels'. Three kernels: sums over parts, coefficients per
-// channel, and out = a dy + b (x - mean) + shift. Bound by memory: x (and dy) are read twice and the result written once.
-// Kernels of our own and not cuDNN's for the reasons given in pooling.h.
+// channel, and out = a dy + b (x - mean) + shift. Bound by memory: x (and dy) are read twice and the result written
+// once. Kernels of our own and not cuDNN's for the reasons given in pooling.h.
 #include <algorithm>
 #include <bit>
 #include <optional>
@@ -175,7 +175,8 @@ class BatchNorm : public Kernel {
     if (dy && !equalLayouts(x, *dy)) copyIn_.emplace(x.shape, dy->strides, x.strides, sizeof(T));
     if (!equalLayouts(x, out)) copyOut_.emplace(x.shape, x.strides, out.strides, sizeof(T));
     const int64_t atOnce = rowMemory() ? (kNormThreads >> lanesLog(kWide)) * 2 : kNormThreads * kWide;
-    parts_ = std::clamp<int64_t>((m_.perChannel() + kPacksAtOnce * atOnce - 1) / (kPacksAtOnce * atOnce), 1, kMostParts);
+    parts_ =
+        std::clamp<int64_t>((m_.perChannel() + kPacksAtOnce * atOnce - 1) / (kPacksAtOnce * atOnce), 1, kMostParts);
   }
 
   size_t workspaceBytes() const override {

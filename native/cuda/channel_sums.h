@@ -1,4 +1,5 @@
-// The first of batch norm's three kernels: per channel, sums over parts of its elements. Parts depend on the shape only.
+// The first of batch norm's three kernels: per channel, sums over parts of its elements. Parts depend on the shape
+// only.
 #pragma once
 
 #include <type_traits>

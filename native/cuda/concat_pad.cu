@@ -92,7 +92,8 @@ class Pad : public Kernel {
       // An axis that nothing is added to runs on in the one around it.
       if (!axes_.empty() && axis.extent == axis.inside && axes_.back().stride == axis.stride * axis.extent) {
         const PaddedAxis& around = axes_.back();
-        axes_.back() = {around.extent * axis.extent, around.low * axis.extent, around.inside * axis.extent, axis.stride};
+        axes_.back() = {around.extent * axis.extent, around.low * axis.extent, around.inside * axis.extent,
+                        axis.stride};
       } else {
         axes_.push_back(axis);
       }

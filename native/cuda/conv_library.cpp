@@ -3,10 +3,10 @@
 #include <algorithm>
 
 #include "bias_activation.h"
+#include "context.h"
 #include "conv.h"
 #include "conv_graph.h"
 #include "conv_reorder.h"
-#include "context.h"
 
 namespace heddle::cuda {
 namespace {

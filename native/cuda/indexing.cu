@@ -41,8 +41,8 @@ class Take : public Kernel {
       return;
     }
     int64_t unit = 16;
-    while (unit > bytes_ && !(rowBytes_ % unit == 0 && alignedTo(operands.inputs[0], unit) &&
-                              alignedTo(operands.outputs[0], unit)))
+    while (unit > bytes_ &&
+           !(rowBytes_ % unit == 0 && alignedTo(operands.inputs[0], unit) && alignedTo(operands.outputs[0], unit)))
       unit /= 2;
     const int64_t units = rowBytes_ / unit, total = count_ * units;
     dispatchUnit(unit, [&](auto tag) {

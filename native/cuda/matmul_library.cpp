@@ -251,9 +251,8 @@ class MatmulLibrary : public Kernel {
 
   /// Of a copy, which only some runs make.
   size_t biasBytes() const {
-    return problem_.hasBias && !parts_.finished
-               ? alignUp(static_cast<size_t>(problem_.n * bytesOf(problem_.dtype)))
-               : 0;
+    return problem_.hasBias && !parts_.finished ? alignUp(static_cast<size_t>(problem_.n * bytesOf(problem_.dtype)))
+                                                : 0;
   }
 
   bool aligned(std::initializer_list<const void*> pointers) const {

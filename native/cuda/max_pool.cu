@@ -135,8 +135,7 @@ class MaxPool : public Kernel {
     const auto* x = static_cast<const T*>(operands.inputs[0]);
     auto* y = static_cast<T*>(operands.outputs[0]);
     auto* index = static_cast<int*>(operands.outputs[1]);
-    const bool packs = p_.packs(wide) && packsAligned<wide>(x) && packsAligned<wide>(y) &&
-                       packsAligned<wide>(index);
+    const bool packs = p_.packs(wide) && packsAligned<wide>(x) && packsAligned<wide>(y) && packsAligned<wide>(index);
     dispatchWidth<wide>(packs, [&](auto chosen) {
       constexpr int width = decltype(chosen)::value;
       p_.eachPart(width, [&](const PoolTasks& tasks, unsigned grid) {
@@ -165,8 +164,7 @@ class MaxPoolGrad : public Kernel {
     const auto* index = static_cast<const int*>(operands.inputs[1]);
     auto* dx = static_cast<T*>(operands.outputs[0]);
     const Reporter reporter = Context::current().reporter(OpId::maxPoolGrad);
-    const bool packs = p_.packs(wide) && packsAligned<wide>(dy) && packsAligned<wide>(dx) &&
-                       packsAligned<wide>(index);
+    const bool packs = p_.packs(wide) && packsAligned<wide>(dy) && packsAligned<wide>(dx) && packsAligned<wide>(index);
     dispatchWidth<wide>(packs, [&](auto chosen) {
       constexpr int width = decltype(chosen)::value;
       p_.eachPart(width, [&](const PoolTasks& tasks, unsigned grid) {

@@ -1,5 +1,6 @@
 // What the pooling kernels share: windows, strides and the walk over results. Kernels of our own and not cuDNN's: they
-// are bound by memory all the same, keep the CPU's rules for NaN and ties, take every dtype and say where a maximum was.
+// are bound by memory all the same, keep the CPU's rules for NaN and ties, take every dtype and say where a maximum
+// was.
 #pragma once
 
 #include "../core/pooling.h"
@@ -124,8 +125,13 @@ class PoolProblem {
     const int64_t images = std::max<int64_t>(INT32_MAX / perImage, 1);
     for (int64_t first = 0; first < batch_; first += images) {
       const int64_t count = std::min(images, batch_ - first) * perImage;
-      PoolTasks tasks{together_, width, static_cast<uint32_t>(count), first, Divider<uint32_t>(perImage),
-                      Divider<uint32_t>(together_ ? channels_ / width : plane_), Divider<uint32_t>(extents_[1]),
+      PoolTasks tasks{together_,
+                      width,
+                      static_cast<uint32_t>(count),
+                      first,
+                      Divider<uint32_t>(perImage),
+                      Divider<uint32_t>(together_ ? channels_ / width : plane_),
+                      Divider<uint32_t>(extents_[1]),
                       Divider<uint32_t>(extents_[2])};
       queue(tasks, gridFor(count, 256));
     }

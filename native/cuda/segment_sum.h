@@ -1,5 +1,5 @@
-// Sums of rows that share a key: each sum's terms in the order of their positions, in chunks whose borders only the keys
-// decide, so that results repeat bit for bit and one key with many rows does not make one thread walk them all.
+// Sums of rows that share a key: each sum's terms in the order of their positions, in chunks whose borders only the
+// keys decide, so that results repeat bit for bit and one key with many rows does not make one thread walk them all.
 #pragma once
 
 #include <algorithm>
@@ -73,8 +73,7 @@ __global__ void __launch_bounds__(kSumThreads)
         }
         if (key == kNoKey) continue;
 #pragma unroll
-        for (int j = 0; j < width; j++)
-          sum.element[j] = static_cast<C>(sum.element[j] + widen(rows[k].element[j]));
+        for (int j = 0; j < width; j++) sum.element[j] = static_cast<C>(sum.element[j] + widen(rows[k].element[j]));
       }
     }
     const bool goesOn = last < count && sorted.keys[last] == key;

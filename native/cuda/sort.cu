@@ -1,6 +1,6 @@
-// A pass counts each tile's digits, adds the counts up, and moves every key to its place: behind the smaller digits, the
-// tiles before its own, the warps before its own and the equal digits before it in its warp (Merrill and Grimshaw 2011,
-// "High Performance and Scalable Radix Sorting"). Keys that fit one tile take one kernel a pass.
+// A pass counts each tile's digits, adds the counts up, and moves every key to its place: behind the smaller digits,
+// the tiles before its own, the warps before its own and the equal digits before it in its warp (Merrill and Grimshaw
+// 2011, "High Performance and Scalable Radix Sorting"). Keys that fit one tile take one kernel a pass.
 #include "sort.h"
 
 #include <bit>

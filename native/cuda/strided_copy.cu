@@ -160,7 +160,8 @@ void StridedCopy::run(const char* op, std::span<const void* const> sources, void
     axes.erase(axes.begin() + turned_);
   } else if (elements > 1) {
     axes.back().extent /= elements;
-    for (size_t i = 0; i + 1 < axes.size(); i++) axes[i] = {axes[i].extent, axes[i].from / elements, axes[i].to / elements};
+    for (size_t i = 0; i + 1 < axes.size(); i++)
+      axes[i] = {axes[i].extent, axes[i].from / elements, axes[i].to / elements};
   }
   for (size_t first = 0; first < sources.size(); first += kSources) {
     Sources some{};
@@ -174,11 +175,11 @@ void StridedCopy::run(const char* op, std::span<const void* const> sources, void
         const Walk<Offset> walk = walkOver<Offset>(axes);
         if (turned_ >= 0) {
           if constexpr (sizeof(Unit) <= 8) {
-          const int64_t along = (turn.along + kTile - 1) / kTile, down = (turn.down + kTile - 1) / kTile;
-          const int64_t tiles = count_ / (turn.along * turn.down) * along * down;
-          launch(op, copyTurned<Unit, Offset>, dim3(gridFor(tiles, 1), here), dim3(kTile, kTileRows), 0, some,
-                 reinterpret_cast<Unit*>(target), step, walk, turn, Divider<Offset>(along), Divider<Offset>(down),
-                 static_cast<Offset>(tiles));
+            const int64_t along = (turn.along + kTile - 1) / kTile, down = (turn.down + kTile - 1) / kTile;
+            const int64_t tiles = count_ / (turn.along * turn.down) * along * down;
+            launch(op, copyTurned<Unit, Offset>, dim3(gridFor(tiles, 1), here), dim3(kTile, kTileRows), 0, some,
+                   reinterpret_cast<Unit*>(target), step, walk, turn, Divider<Offset>(along), Divider<Offset>(down),
+                   static_cast<Offset>(tiles));
           }
         } else {
           launch(op, copyUnits<Unit, Offset>, dim3(gridFor(count_ / elements, 256 * kItemsAtOnce), here), 256, 0, some,

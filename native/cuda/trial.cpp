@@ -231,8 +231,9 @@ std::unique_ptr<Kernel> makeFastest(const std::string& problem, const std::vecto
                                     const std::vector<TrialOperand>& inputs, const std::vector<TrialOperand>& outputs) {
   if (timingForbidden() || candidates.size() == 1) return makeFirst(candidates);
   const Context& context = Context::current();
-  const std::string key = "algorithm\n" + context.name + " sm_" + std::to_string(context.major) + std::to_string(context.minor) + " " +
-                          std::to_string(context.multiprocessors) + "\n" + problem;
+  const std::string key = "algorithm\n" + context.name + " sm_" + std::to_string(context.major) +
+                          std::to_string(context.minor) + " " + std::to_string(context.multiprocessors) + "\n" +
+                          problem;
   if (auto kernel = makeNamed(choices().find(key), candidates)) return kernel;
   if (const auto kept = CodeStore::ofUser().find(key))
     if (auto kernel = makeNamed(*kept, candidates)) {

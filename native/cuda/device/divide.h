@@ -8,8 +8,8 @@ namespace heddle::cuda {
 template <typename Offset>
 struct Divider;
 
-/// For dividends below 2^31: a multiplication and a shift (Granlund and Montgomery 1994, "Division by Invariant Integers
-/// using Multiplication", section 4).
+/// For dividends below 2^31: a multiplication and a shift (Granlund and Montgomery 1994, "Division by Invariant
+/// Integers using Multiplication", section 4).
 template <>
 struct Divider<uint32_t> {
   uint32_t divisor = 1, factor = 1, shift = 0;

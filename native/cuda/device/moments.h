@@ -3,9 +3,9 @@
 
 namespace heddle::cuda {
 
-/// How many values, their sum and their squared distances from their mean, for each of some neighbouring channels. Parts
-/// are merged by Chan, Golub and LeVeque 1983, "Algorithms for Computing the Sample Variance", for a sum of squares alone
-/// would cancel where the mean is large. Begins as zeros.
+/// How many values, their sum and their squared distances from their mean, for each of some neighbouring channels.
+/// Parts are merged by Chan, Golub and LeVeque 1983, "Algorithms for Computing the Sample Variance", for a sum of
+/// squares alone would cancel where the mean is large. Begins as zeros.
 template <typename C, int width>
 struct Moments {
   C count;
@@ -17,7 +17,8 @@ struct Moments {
       *this = other;
       return;
     }
-    const C total = count + other.count, own = 1 / count, theirs = 1 / other.count, weight = count * (other.count / total);
+    const C total = count + other.count, own = 1 / count, theirs = 1 / other.count,
+            weight = count * (other.count / total);
 #pragma unroll
     for (int j = 0; j < width; j++) {
       const C distance = other.sum[j] * theirs - sum[j] * own;

@@ -1,5 +1,5 @@
-// Convolution on CUDA: operands in any memory order and beginning anywhere, padding that differs on the two sides, and one
-// rounding behind a bias.
+// Convolution on CUDA: operands in any memory order and beginning anywhere, padding that differs on the two sides, and
+// one rounding behind a bias.
 #include <cmath>
 
 #include "../cpu/kernel_test.h"
@@ -99,7 +99,8 @@ void check(const std::string& label, const Case& c, DType dtype, const std::vect
 }
 
 void testOrders() {
-  const std::vector<std::vector<size_t>> orders = {{0, 1, 2, 3}, {0, 2, 3, 1}, {1, 0, 2, 3}, {3, 2, 1, 0}, {2, 3, 0, 1}};
+  const std::vector<std::vector<size_t>> orders = {
+      {0, 1, 2, 3}, {0, 2, 3, 1}, {1, 0, 2, 3}, {3, 2, 1, 0}, {2, 3, 0, 1}};
   const Case cases[] = {
       {{2, 3, 7, 6}, {4, 3, 3, 2}, {1, 1}, {1, 0}, {1, 0}, {1, 1}, 1},
       // Padding that one side has more of, at the start and at the end; a stride that skips the last columns.

@@ -1,5 +1,5 @@
-// Matmul on CUDA: operands that begin anywhere, batches of several axes, strides no library takes, integers that wrap, one
-// rounding, NaN, and what environment variables change.
+// Matmul on CUDA: operands that begin anywhere, batches of several axes, strides no library takes, integers that wrap,
+// one rounding, NaN, and what environment variables change.
 #include "products_test.h"
 
 #include <cmath>
@@ -136,7 +136,9 @@ void testNaN() {
         Tensor a(dtype, {4, k}), b(dtype, {k, 4}), bias(dtype, {4}), out(dtype, {4, 4});
         bias.assign({NAN, 1, NAN, 0});
         runOp(OpId::matmul, words(true, activation), {&a.fill(0), &b.fill(1), &bias}, {&out});
-        const double one = activation == Activation::relu ? 1 : activation == Activation::gelu ? 0.841344746 : 0.841191991;
+        const double one = activation == Activation::relu   ? 1
+                           : activation == Activation::gelu ? 0.841344746
+                                                            : 0.841191991;
         std::vector<double> expected;
         for (int row = 0; row < 4; row++) expected.insert(expected.end(), {NAN, one, NAN, 0});
         expectNear("NaN stays, k = " + std::to_string(k) + " " + kDTypeNames[static_cast<int>(dtype)], out, expected);
