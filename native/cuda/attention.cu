@@ -149,20 +149,25 @@ __global__ void __launch_bounds__(S::threads, 1) attendTiles(const __grid_consta
   }
 }
 
-template <typename T, typename S>
-void launchTiles(const AttentionCall<T>& call) {
-  const int64_t blocks = (int64_t{call.queries} + S::queries - 1) / S::queries;
-  launch("attention", attendTiles<T, S>, static_cast<unsigned>(blocks * call.heads * call.batch), S::threads,
-         S::sharedBytes, call);
+template <typename S, typename T>
+int64_t blocksOf(const AttentionCall<T>& call) {
+  return (int64_t{call.queries} + S::queries - 1) / S::queries * call.heads * call.batch;
 }
 
-template <typename T, typename Plain, typename WithExtras>
+template <typename S, typename T>
+void launchTiles(const AttentionCall<T>& call) {
+  launch("attention", attendTiles<T, S>, static_cast<unsigned>(blocksOf<S>(call)), S::threads, S::sharedBytes, call);
+}
+
+/// `Small` has masks and dropout, and serves too where blocks of `Large` would leave multiprocessors without one.
+template <typename T, typename Large, typename Small>
 AttentionLaunch<T> prepared() {
-  if (std::max(Plain::sharedBytes, WithExtras::sharedBytes) > Context::current().sharedBytesPerBlock) return nullptr;
-  allowShared(attendTiles<T, Plain>, Plain::sharedBytes);
-  allowShared(attendTiles<T, WithExtras>, WithExtras::sharedBytes);
+  if (std::max(Large::sharedBytes, Small::sharedBytes) > Context::current().sharedBytesPerBlock) return nullptr;
+  allowShared(attendTiles<T, Large>, Large::sharedBytes);
+  allowShared(attendTiles<T, Small>, Small::sharedBytes);
   return [](const AttentionCall<T>& call) {
-    call.mask.data || call.dropout.state ? launchTiles<T, WithExtras>(call) : launchTiles<T, Plain>(call);
+    const bool few = blocksOf<Large>(call) < Context::current().multiprocessors;
+    call.mask.data || call.dropout.state || few ? launchTiles<Small>(call) : launchTiles<Large>(call);
   };
 }
 

@@ -50,6 +50,7 @@ describe.skipIf(process.env['HEDDLE_CUDA_EMULATION'] !== '1')('kernels of CUDA, 
     ['timed', {}],
     ["each library's first, threads in a random order", { HEDDLE_DETERMINISTIC: '1', HEDDLE_CUDA_EMULATION_SEED: '1' }],
     ['another random order, one kernel at a time', { HEDDLE_CUDA_EMULATION_SEED: '2', HEDDLE_SYNC: '1' }],
+    ['an older device', { HEDDLE_CUDA_EMULATION_CAPABILITY: '75' }],
   ])(
     '%s',
     async (_, env) => {

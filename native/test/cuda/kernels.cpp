@@ -6,6 +6,7 @@
 #include "../../core/backend.h"
 #include "../cpu/families.h"
 #include "../cpu/kernel_test.h"
+#include "mma_test.h"
 #include "products_test.h"
 
 extern "C" size_t heddle_backend_open(heddle::Backend** devices, size_t capacity, char* error,
@@ -52,7 +53,9 @@ int main(int count, char** arguments) {
     std::printf("%g\n", productThatTells(std::atoll(arguments[2])));
     return 0;
   }
+  testTensorCores();
   testMatmul();
+  testAttention(true);
   testConv();
   testArgReduce();
   testIndexing();

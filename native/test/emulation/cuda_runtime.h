@@ -116,6 +116,8 @@ cudaError_t cudaLibraryGetKernel(cudaKernel_t* kernel, cudaLibrary_t library, co
 
 namespace heddle::emulation {
 
+/// The dynamic shared memory that a block may have.
+HEDDLE_EMULATION_API size_t mostSharedBytes();
 /// Runs `thread` once per thread of the grid, on the stream, in its turn.
 HEDDLE_EMULATION_API cudaError_t launchGrid(const cudaLaunchConfig_t& config, std::function<void()> thread);
 /// Puts work of the host, such as a library's call, into a stream.
@@ -128,7 +130,7 @@ HEDDLE_EMULATION_API void spend(double milliseconds);
 
 template <typename T>
 cudaError_t cudaFuncSetAttribute(T*, cudaFuncAttribute, int bytes) {
-  return bytes <= 227 * 1024 ? cudaSuccess : cudaErrorInvalidValue;
+  return static_cast<size_t>(bytes) <= heddle::emulation::mostSharedBytes() ? cudaSuccess : cudaErrorInvalidValue;
 }
 
 template <typename... Parameters, typename... Arguments>

@@ -108,12 +108,20 @@ bool isLost() {
   return lost && std::strcmp(lost, "1") == 0;
 }
 
+/// HEDDLE_CUDA_EMULATION_CAPABILITY=75 makes the device an older one than 80, with less shared memory.
+int capability() {
+  const char* given = std::getenv("HEDDLE_CUDA_EMULATION_CAPABILITY");
+  return given ? std::atoi(given) : 80;
+}
+
 size_t totalMemory() {
   const char* megabytes = std::getenv("HEDDLE_CUDA_EMULATION_MEGABYTES");
   return (megabytes ? static_cast<size_t>(std::atoll(megabytes)) : size_t{8192}) << 20;
 }
 
 }  // namespace
+
+size_t mostSharedBytes() { return size_t{capability() < 80 ? 64u : 163u} * 1024; }
 
 cudaError_t enqueue(cudaStream_t stream, Work work) {
   if (stream->capture) {
@@ -128,7 +136,7 @@ cudaError_t launchGrid(const cudaLaunchConfig_t& config, Work thread) {
   const dim3 grid = config.gridDim, block = config.blockDim;
   const uint64_t threads = uint64_t{block.x} * block.y * block.z;
   if (grid.x == 0 || grid.y == 0 || grid.z == 0 || threads == 0 || threads > 1024 || block.z > 64 || grid.y > 65535 ||
-      grid.z > 65535 || config.dynamicSmemBytes > 227 * 1024)
+      grid.z > 65535 || config.dynamicSmemBytes > mostSharedBytes())
     return cudaErrorInvalidValue;
   if (isLost()) return cudaErrorLaunchFailure;
   const size_t sharedBytes = config.dynamicSmemBytes;
@@ -160,22 +168,22 @@ cudaError_t cudaSetDevice(int device) { return device < 2 ? cudaSuccess : cudaEr
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   std::snprintf(properties->name, sizeof properties->name, "emulation");
   properties->totalGlobalMem = totalMemory();
-  properties->major = 8;
-  properties->minor = 0;
+  properties->major = capability() / 10;
+  properties->minor = capability() % 10;
   return cudaSuccess;
 }
 
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
   switch (attribute) {
     case cudaDevAttrMaxSharedMemoryPerBlock: *value = 48 * 1024; break;
-    case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = 163 * 1024; break;
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = static_cast<int>(mostSharedBytes()); break;
     case cudaDevAttrMaxSharedMemoryPerMultiprocessor: *value = 164 * 1024; break;
     // Few, so that loops over a grid's stride are taken.
     case cudaDevAttrMultiProcessorCount: *value = 2; break;
     case cudaDevAttrMaxThreadsPerMultiProcessor: *value = 2048; break;
     case cudaDevAttrL2CacheSize: *value = 40 << 20; break;
-    case cudaDevAttrComputeCapabilityMajor: *value = 8; break;
-    case cudaDevAttrComputeCapabilityMinor: *value = 0; break;
+    case cudaDevAttrComputeCapabilityMajor: *value = capability() / 10; break;
+    case cudaDevAttrComputeCapabilityMinor: *value = capability() % 10; break;
   }
   return cudaSuccess;
 }
