@@ -6,7 +6,8 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { DelayMeter } from '../examples/demo/delay.js'
 import { compile, defaultDevice, type Tensor, tensor } from '../lib/index.js'
-import { library } from '../lib/runtime/device.js'
+import { crossings } from './crossing.js'
+import { median } from './median.js'
 import { benchmark, trainingStep } from './models.js'
 
 export interface HostFigures {
@@ -27,26 +28,14 @@ export interface HostFigures {
   readonly rssBytesPerStep: number
 }
 
-const median = (values: readonly number[]): number =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] as number
-
-/** Times the native call alone, by standing in front of it. */
 async function crossing(): Promise<number> {
   const subject = benchmark('mlp')
   const step = trainingStep(subject, 'sgd')
   await step(subject.x, subject.y)
-  const native = library()
-  const run = native.run.bind(native)
-  const times: number[] = []
-  native.run = (plan, handles) => {
-    const start = performance.now()
-    const ticket = run(plan, handles)
-    times.push((performance.now() - start) * 1000)
-    return ticket
-  }
-  for (let i = 0; i < 300; i++) await step(subject.x, subject.y)
-  await defaultDevice().synchronize()
-  native.run = run
+  const times = await crossings(async () => {
+    for (let i = 0; i < 300; i++) await step(subject.x, subject.y)
+    await defaultDevice().synchronize()
+  })
   return median(times)
 }
 

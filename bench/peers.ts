@@ -7,6 +7,7 @@ import { createInterface, type Interface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { defaultDevice, type Tensor } from '../lib/index.js'
+import { median } from './median.js'
 import { ADAMW, type Benchmark, benchmark, type OptimizerName, RATES, trainingStep } from './models.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -70,9 +71,6 @@ async function exportModel({ name, model, x, y, facts }: Benchmark, optimizer: O
   writeFileSync(join(folder, 'model.json'), JSON.stringify(description))
   return folder
 }
-
-const median = (values: readonly number[]): number =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] as number
 
 export interface PeerRow {
   readonly case: string

@@ -121,7 +121,7 @@ export function scaledDotProductAttention<D extends DType>(
     const [out] = ATTENTION([q, k, v, mask], plain)
     return (dropout === 0 ? out : mul(out, 0)) as Tensor<D>
   }
-  const { state, offset } = generatorOf(op, options).reserve(sizeOf(scoresShape(shapes)), 'f32')
+  const { state, offset } = generatorOf(op, options, q.device).reserve(sizeOf(scoresShape(shapes)), 'f32')
   const [out] = ATTENTION([q, k, v, mask, state], { ...plain, dropout, offset })
   return out as Tensor<D>
 }

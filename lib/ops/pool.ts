@@ -59,8 +59,7 @@ const MAX_POOL_GATHER = defineOp('maxPoolGather', {
 
 const scattered = (dy: Tensor, index: Tensor, window: Sliding, inputShape: Shape): Tensor =>
   MAX_POOL_GRAD([dy, index], { ...slidingOf(window), inputShape })
-const picked = (ddx: Tensor, index: Tensor, window: Sliding): Tensor =>
-  MAX_POOL_GATHER([ddx, index], slidingOf(window))
+const picked = (ddx: Tensor, index: Tensor, window: Sliding): Tensor => MAX_POOL_GATHER([ddx, index], slidingOf(window))
 
 interface Average extends Omit<Sliding, 'dilation'> {
   readonly countIncludePad: boolean

@@ -3,6 +3,7 @@ import { Cell } from '../cell.js'
 import { apply, type Value } from '../graph/node.js'
 import type { Op } from '../graph/op.js'
 import { currentTrace, recording, type Trace } from '../graph/trace.js'
+import { type Device, defaultDevice } from '../runtime/device.js'
 import { ArgumentError, DTypeError, ShapeError, TraceError } from '../runtime/errors.js'
 import { describe } from '../schema/describe.js'
 import { type DType, type FloatDType, isFloat } from '../schema/dtype.js'
@@ -48,11 +49,14 @@ export class Generator {
   /** Blocks drawn so far in the trace being recorded: where its next draw starts, from the counter at its start. */
   private readonly drawn = new WeakMap<Trace, number>()
 
-  /** `seed`: an integer from 0 to 2^53 - 1, or a bigint of 64 bits. */
-  constructor(seed: number | bigint = 0) {
+  /** `seed`: an integer from 0 to 2^53 - 1, or a bigint of 64 bits. It draws on `device`, by default the default one. */
+  constructor(seed: number | bigint = 0, options: { readonly device?: Device | string } = {}) {
     const words = stateOf(seed)
     // A generator may be first used inside a compiled function; its cell is made outside of it.
-    this.state = recording(undefined, () => new Cell(tensor(words, { dtype: 'i64' }), { name: 'random generator' }))
+    this.state = recording(
+      undefined,
+      () => new Cell(tensor(words, { ...options, dtype: 'i64' }), { name: 'random generator' }),
+    )
   }
 
   /** Starts again from `seed`. Throws inside a compiled function, whose draws are at fixed places of the stream. */
@@ -103,14 +107,21 @@ function stateOf(seed: number | bigint): BigInt64Array {
   return BigInt64Array.of(BigInt.asIntN(64, wide), 0n)
 }
 
-let shared: Generator | undefined
+const shared = new Map<Device, Generator>()
+let sharedSeed: number | bigint = 0
 
-/** The generator of all draws that are not given one. It starts from seed 0. */
-export const defaultGenerator = (): Generator => (shared ??= new Generator())
+/** The generator of all draws on a device (by default the default one) that are not given one. It starts from seed 0. */
+export function defaultGenerator(device: Device = defaultDevice()): Generator {
+  let generator = shared.get(device)
+  if (!generator) shared.set(device, (generator = new Generator(sharedSeed, { device })))
+  return generator
+}
 
-/** Starts the default generator again from `seed`: an integer from 0 to 2^53 - 1, or a bigint below 2^64. */
+/** Starts every device's default generator again from `seed`: an integer from 0 to 2^53 - 1, or a bigint below 2^64. */
 export function seed(value: number | bigint): void {
-  defaultGenerator().seed(value)
+  defaultGenerator()
+  for (const generator of shared.values()) generator.seed(value)
+  sharedSeed = value
 }
 
 export interface RandomOptions {
@@ -120,13 +131,14 @@ export interface RandomOptions {
   readonly generator?: Generator
 }
 
-/** @internal The generator that the options give, or the shared one. Throws `ArgumentError` for anything else. */
-export function generatorOf(op: string, { generator = defaultGenerator() }: { generator?: Generator }): Generator {
+/** @internal The generator that the options give, or that of the device. Throws `ArgumentError` for anything else. */
+export function generatorOf(op: string, options: { generator?: Generator }, device?: Device): Generator {
+  const { generator = defaultGenerator(device) } = options
   if (generator instanceof Generator) return generator
   throw new ArgumentError(`${op}: the generator is ${describe(generator)}, not a Generator`)
 }
 
-function draw(op: string, distribution: Distribution, shape: Shape, options: RandomOptions): Tensor {
+function draw(op: string, distribution: Distribution, shape: Shape, options: RandomOptions, device?: Device): Tensor {
   const given = optionsOf(op, options)
   const { dtype = 'f32' } = given
   checkShape(op, shape)
@@ -134,7 +146,7 @@ function draw(op: string, distribution: Distribution, shape: Shape, options: Ran
     throw new DTypeError(
       `${op}: it draws floats, not ${typeof dtype === 'string' ? dtype : describe(dtype)}; cast the result`,
     )
-  return cast(generatorOf(op, given).draw(distribution, shape, dtype === 'f64' ? 'f64' : 'f32'), dtype)
+  return cast(generatorOf(op, given, device).draw(distribution, shape, dtype === 'f64' ? 'f64' : 'f32'), dtype)
 }
 
 /** Uniform draws in [low, high), default [0, 1). Throws `ShapeError`, `DTypeError`, and `ArgumentError` unless low <= high. */
@@ -176,7 +188,7 @@ export function bernoulli(
   const { shape, dtype } = floatOperand('bernoulli', p)
   const wide = dtype === 'f64' ? 'f64' : 'f32'
   return lt(
-    draw('bernoulli', 'uniform', shape, { ...optionsOf('bernoulli', second as RandomOptions), dtype: wide }),
+    draw('bernoulli', 'uniform', shape, { ...optionsOf('bernoulli', second as RandomOptions), dtype: wide }, p.device),
     cast(p, wide),
   ) as Tensor<'bool'>
 }
@@ -193,7 +205,12 @@ export function categorical(logits: Tensor, options: Omit<RandomOptions, 'dtype'
   const wide = dtype === 'f64' ? 'f64' : 'f32'
   // -log(1 - u) is exponential and 0 once in 2^24 draws, whose noise would be infinite: kept above half of that.
   const exponential = neg(
-    log(sub(1, draw('categorical', 'uniform', shape, { ...optionsOf('categorical', options), dtype: wide }))),
+    log(
+      sub(
+        1,
+        draw('categorical', 'uniform', shape, { ...optionsOf('categorical', options), dtype: wide }, logits.device),
+      ),
+    ),
   )
   const noise = neg(log(maximum(exponential, wide === 'f64' ? 2 ** -53 : 2 ** -25)))
   return argmax(add(logSoftmax(cast(logits, wide)), noise), { axis: -1 })
@@ -219,7 +236,7 @@ export function dropout<D extends DType, S extends Shape>(
   if (optionsOf('dropout', options).training === false || p === 0) return x
   if (p === 1) return mul(x, 0) as Tensor<D, S>
   const { generator } = options
-  const unit = draw('dropout', 'uniform', shape, generator ? { generator } : {})
+  const unit = draw('dropout', 'uniform', shape, generator ? { generator } : {}, x.device)
   return dropBelow(x, unit, p)
 }
 

@@ -19,6 +19,7 @@ struct TensorSpec {
   DType dtype;
   std::vector<int64_t> shape;
   std::vector<int64_t> strides;
+  int64_t alignment = 1;  // of element [0, ...]'s address, in bytes: a power of two up to 64
 
   int64_t size() const;     // elements
   bool contiguous() const;  // row-major without gaps (axes of extent 1 do not count)
@@ -37,6 +38,9 @@ class Kernel {
   virtual ~Kernel() = default;
   /// Bytes of scratch memory needed at each run; the planner places it in the arena.
   virtual size_t workspaceBytes() const { return 0; }
+  /// Called before the first run, once all kernels of the plan are made: what making them began (a compilation, say) has
+  /// gone on side by side and ends here. Throws heddle::Error as making them does.
+  virtual void complete() {}
   /// Computes the outputs. Throws heddle::Error (an index out of range, say) before or after partial writes.
   virtual void run(const RunOperands& operands) = 0;
 };

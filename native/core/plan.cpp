@@ -1,6 +1,7 @@
 // Decoding checks everything a run relies on, so that running checks nothing.
 #include "plan.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "replay.h"
@@ -39,6 +40,7 @@ Plan::Plan(const Backend& backend, std::vector<double> words, std::string label)
   firstCellWrite_ = stepCount;
   for (int64_t i = 0; i < stepCount; i++) decodeStep(reader, backend);
   if (!reader.done()) reject("words are left over after the last step");
+  for (const Step& step : steps_) step.kernel->complete();
   bases_.resize(storages_.size());
 }
 
@@ -94,6 +96,8 @@ void Plan::decodeOperand(WordReader& words) {
   if (!inside)
     reject(name + " reaches outside storage " + std::to_string(storage) + " of " +
            std::to_string(storages_[static_cast<size_t>(storage)].bytes) + " bytes");
+  // Storages begin at multiples of 64.
+  tensor.alignment = byteOffset == 0 ? int64_t{kAlignment} : std::min(byteOffset & -byteOffset, int64_t{kAlignment});
   operands_.push_back({static_cast<size_t>(storage), static_cast<size_t>(byteOffset), std::move(tensor)});
 }
 

@@ -21,7 +21,7 @@ HEDDLE_INLINE FloatVector erfVector(FloatVector x) {
   return t * p / q;
 }
 
-HEDDLE_INLINE FloatVector sigmoidVector(FloatVector x) { return 1.0f / (1.0f + expVector(-x)); }
+HEDDLE_INLINE FloatVector sigmoidVector(FloatVector x) { return 1.0f / (1.0f + expOf(-x)); }
 
 template <Activation kind>
 HEDDLE_INLINE FloatVector activateVector(FloatVector x) {
@@ -46,7 +46,7 @@ HEDDLE_INLINE FloatVector activateVector(FloatVector x) {
 template <Activation kind>
 void biasActivationRow(float* row, const float* bias, int64_t columns) {
   int64_t j = 0;
-  for (; j + 16 <= columns; j += 16) {
+  for (; j + kLanes<float> <= columns; j += kLanes<float>) {
     FloatVector value = loadVector(row + j);
     if (bias) value += loadVector(bias + j);
     storeVector(row + j, activateVector<kind>(value));

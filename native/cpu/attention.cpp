@@ -94,6 +94,13 @@ void checkOperand(const char* op, const TensorSpec& spec, std::vector<int64_t> s
          std::string(nameOf(dtype)) + formatList(shape) + " with stride 1 in the last axis", inputs, outputs);
 }
 
+/// So many elements in whole cache lines, for threads do not share one.
+template <typename C>
+int64_t wholeLines(int64_t elements) {
+  constexpr int64_t line = 64 / sizeof(C);
+  return blocksOf(elements, line) * line;
+}
+
 template <typename T>
 class Attention : public Kernel {
   using C = Compute<T>;
@@ -102,7 +109,7 @@ class Attention : public Kernel {
   explicit Attention(const AttentionProblem& problem)
       : p_(problem),
         threads_(omp_get_max_threads()),
-        scratch_(paddedWidth<C>(HEDDLE_DISPATCH(forwardScratch<C>(problem)))) {
+        scratch_(wholeLines<C>(HEDDLE_DISPATCH(forwardScratch<C>(problem)))) {
     const int64_t blocks = blocksOf(p_.queries, kQueryBlock);
     // Packing the keys is paid once per chunk, so heads are split only where there are too few of them.
     const int64_t heads = std::max<int64_t>(p_.batch * p_.heads, 1);
@@ -147,7 +154,7 @@ class AttentionGrad : public Kernel {
   explicit AttentionGrad(const AttentionProblem& problem)
       : p_(problem),
         threads_(omp_get_max_threads()),
-        scratch_(paddedWidth<C>(HEDDLE_DISPATCH(backwardScratch<C>(problem)))) {}
+        scratch_(wholeLines<C>(HEDDLE_DISPATCH(backwardScratch<C>(problem)))) {}
 
   size_t workspaceBytes() const override { return static_cast<size_t>(scratch_ * threads_) * sizeof(C); }
 

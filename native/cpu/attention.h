@@ -33,13 +33,6 @@ struct AttentionProblem {
   int64_t groupSize() const { return heads / keyHeads; }
 };
 
-/// A width in whole vectors of 64 bytes of the compute type.
-template <typename C>
-constexpr int64_t paddedWidth(int64_t width) {
-  constexpr int64_t lanes = static_cast<int64_t>(64 / sizeof(C));
-  return (width + lanes - 1) / lanes * lanes;
-}
-
 inline int64_t blocksOf(int64_t extent, int64_t block) { return (extent + block - 1) / block; }
 
 /// Where the weights' draw starts: a generator's seed, and its counter with the draw's offset.

@@ -4,8 +4,6 @@
 /// Words for one row of a block of keys, which may start inside a block of Philox.
 constexpr int64_t kDrawnWords = kKeyBlock + 4 * kPhiloxBlocks;
 
-typedef int32_t HalfIntVector __attribute__((vector_size(32)));
-
 /// Draws for the weights (batch, head, query, firstKey...): element ((b H + h) T + i) S + j is that of (b, h, i, j).
 /// Gives where in `words` the first one's is.
 HEDDLE_INLINE const uint32_t* drawRow(const AttentionProblem& p, const DropoutStream& stream, int64_t batch,

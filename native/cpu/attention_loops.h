@@ -1,5 +1,11 @@
 // Blocked attention, forward (Dao, FlashAttention-2, 2023); included once per instruction-set level.
 
+/// A width in whole vectors.
+template <typename C>
+constexpr int64_t paddedWidth(int64_t width) {
+  return (width + kLanes<C> - 1) / kLanes<C> * kLanes<C>;
+}
+
 /// Rows as whole vectors of the compute type: the operand itself where it already is that, else a copy.
 template <typename T, typename C>
 const C* wholeRows(const T* from, int64_t stride, int64_t rows, int64_t width, C* copy, int64_t& copyStride) {

@@ -47,15 +47,6 @@ std::vector<Chunk> chunksOf(Specs tensors) {
   return chunks;
 }
 
-template <typename T>
-const T* at(const void* base, const Chunk& chunk) {
-  return static_cast<const T*>(base) + chunk.first;
-}
-template <typename T>
-T* at(void* base, const Chunk& chunk) {
-  return static_cast<T*>(base) + chunk.first;
-}
-
 /// The scalars an optimizer's inputs begin with.
 struct StepScalars {
   double rate, gradScale;
@@ -69,85 +60,89 @@ struct StepScalars {
         next(hasGradScale ? 3 : 2) {}
 };
 
-class Adam : public Kernel {
- public:
-  Adam(const AdamParams& params, Specs tensors) : params_(params), chunks_(chunksOf(tensors)) {}
-
-  void run(const RunOperands& operands) override {
-    const StepScalars scalars(operands, params_.hasGradScale);
-    const auto count = static_cast<int64_t>(chunks_.size());
+/// Calls `visit(TypeTag<T>{}, chunk, number)` for every chunk; threads share them evenly.
+template <typename Visit>
+void eachChunk(const char* op, const std::vector<Chunk>& chunks, Visit&& visit) {
+  const auto count = static_cast<int64_t>(chunks.size());
 #pragma omp parallel for schedule(static) if (count > 1)
-    for (int64_t i = 0; i < count; i++) {
-      const Chunk& chunk = chunks_[static_cast<size_t>(i)];
-      dispatchFloat("adam", chunk.dtype,
-                    [&](auto tag) { update<typename decltype(tag)::type>(operands, scalars, chunk); });
-    }
+  for (int64_t i = 0; i < count; i++) {
+    const Chunk& chunk = chunks[static_cast<size_t>(i)];
+    dispatchFloat(op, chunk.dtype, [&](auto tag) { visit(tag, chunk, i); });
   }
+}
 
- private:
+/// A chunk's tensor among the groups of tensors an optimizer reads and writes.
+struct TensorGroups {
+  const void* const* in;
+  void* const* out;
+  size_t groupSize;
+
   template <typename T>
-  void update(const RunOperands& operands, const StepScalars& scalars, const Chunk& chunk) const {
-    using C = Compute<T>;
-    const double step = static_cast<double>(scalars.step);
-    const double correction1 = 1 - std::pow(params_.beta1, step), correction2 = 1 - std::pow(params_.beta2, step);
-    AdamFactors<C> f;
-    f.gradScale = static_cast<C>(scalars.gradScale);
-    f.coupledDecay = static_cast<C>(params_.decoupled ? 0 : params_.weightDecay);
-    f.oneMinusBeta1 = static_cast<C>(1 - params_.beta1);
-    f.beta2 = static_cast<C>(params_.beta2);
-    f.oneMinusBeta2 = static_cast<C>(1 - params_.beta2);
-    f.rootCorrection = static_cast<C>(1 / std::sqrt(correction2));
-    f.eps = static_cast<C>(params_.eps);
-    f.keep = static_cast<C>(params_.decoupled ? 1 - scalars.rate * params_.weightDecay : 1);
-    f.stepSize = static_cast<C>(scalars.rate / correction1);
-    const auto tensors = static_cast<size_t>(params_.count);
-    const void* const* in = operands.inputs.data() + scalars.next + chunk.tensor;
-    void* const* out = operands.outputs.data() + chunk.tensor;
-    HEDDLE_DISPATCH(adamChunk<T>)
-    (f, at<T>(in[0], chunk), at<T>(in[tensors], chunk), at<C>(in[2 * tensors], chunk), at<C>(in[3 * tensors], chunk),
-     at<T>(out[0], chunk), at<C>(out[tensors], chunk), at<C>(out[2 * tensors], chunk), chunk.count);
+  const T* input(size_t group, const Chunk& chunk) const {
+    return static_cast<const T*>(in[group * groupSize + chunk.tensor]) + chunk.first;
   }
-
-  AdamParams params_;
-  std::vector<Chunk> chunks_;
+  template <typename T>
+  T* output(size_t group, const Chunk& chunk) const {
+    return static_cast<T*>(out[group * groupSize + chunk.tensor]) + chunk.first;
+  }
 };
 
-class Sgd : public Kernel {
+template <typename T>
+void updateChunk(const AdamParams& params, const StepScalars& scalars, const TensorGroups& tensors,
+                 const Chunk& chunk) {
+  using C = Compute<T>;
+  const double step = static_cast<double>(scalars.step);
+  const double correction1 = 1 - std::pow(params.beta1, step), correction2 = 1 - std::pow(params.beta2, step);
+  AdamFactors<C> f;
+  f.gradScale = static_cast<C>(scalars.gradScale);
+  f.coupledDecay = static_cast<C>(params.decoupled ? 0 : params.weightDecay);
+  f.oneMinusBeta1 = static_cast<C>(1 - params.beta1);
+  f.beta2 = static_cast<C>(params.beta2);
+  f.oneMinusBeta2 = static_cast<C>(1 - params.beta2);
+  f.rootCorrection = static_cast<C>(1 / std::sqrt(correction2));
+  f.eps = static_cast<C>(params.eps);
+  f.keep = static_cast<C>(params.decoupled ? 1 - scalars.rate * params.weightDecay : 1);
+  f.stepSize = static_cast<C>(scalars.rate / correction1);
+  HEDDLE_DISPATCH(adamChunk<T>)
+  (f, tensors.input<T>(0, chunk), tensors.input<T>(1, chunk), tensors.input<C>(2, chunk), tensors.input<C>(3, chunk),
+   tensors.output<T>(0, chunk), tensors.output<C>(1, chunk), tensors.output<C>(2, chunk), chunk.count);
+}
+
+template <typename T>
+void updateChunk(const SgdParams& params, const StepScalars& scalars, const TensorGroups& tensors, const Chunk& chunk) {
+  using C = Compute<T>;
+  const SgdFactors<C> f{static_cast<C>(scalars.gradScale),
+                        static_cast<C>(params.weightDecay),
+                        static_cast<C>(params.momentum),
+                        static_cast<C>(1 - params.dampening),
+                        static_cast<C>(scalars.rate),
+                        scalars.step == 1,
+                        params.nesterov};
+  const bool moving = params.momentum != 0;
+  HEDDLE_DISPATCH(sgdChunk<T>)
+  (f, tensors.input<T>(0, chunk), tensors.input<T>(1, chunk), moving ? tensors.input<C>(2, chunk) : nullptr,
+   tensors.output<T>(0, chunk), moving ? tensors.output<C>(1, chunk) : nullptr, chunk.count);
+}
+
+/// A step of the optimizer whose parameters these are.
+template <typename Params>
+class OptimizerStep : public Kernel {
  public:
-  Sgd(const SgdParams& params, Specs tensors) : params_(params), chunks_(chunksOf(tensors)) {}
+  OptimizerStep(const char* op, const Params& params, Specs tensors)
+      : op_(op), params_(params), chunks_(chunksOf(tensors)) {}
 
   void run(const RunOperands& operands) override {
     const StepScalars scalars(operands, params_.hasGradScale);
-    const auto count = static_cast<int64_t>(chunks_.size());
-#pragma omp parallel for schedule(static) if (count > 1)
-    for (int64_t i = 0; i < count; i++) {
-      const Chunk& chunk = chunks_[static_cast<size_t>(i)];
-      dispatchFloat("sgd", chunk.dtype,
-                    [&](auto tag) { update<typename decltype(tag)::type>(operands, scalars, chunk); });
-    }
+    const TensorGroups tensors{operands.inputs.data() + scalars.next, operands.outputs.data(),
+                               static_cast<size_t>(params_.count)};
+    eachChunk(op_, chunks_, [&](auto tag, const Chunk& chunk, int64_t) {
+      updateChunk<typename decltype(tag)::type>(params_, scalars, tensors, chunk);
+    });
   }
 
  private:
-  template <typename T>
-  void update(const RunOperands& operands, const StepScalars& scalars, const Chunk& chunk) const {
-    using C = Compute<T>;
-    const SgdFactors<C> f{static_cast<C>(scalars.gradScale),
-                          static_cast<C>(params_.weightDecay),
-                          static_cast<C>(params_.momentum),
-                          static_cast<C>(1 - params_.dampening),
-                          static_cast<C>(scalars.rate),
-                          scalars.step == 1,
-                          params_.nesterov};
-    const auto tensors = static_cast<size_t>(params_.count);
-    const bool moving = params_.momentum != 0;
-    const void* const* in = operands.inputs.data() + scalars.next + chunk.tensor;
-    void* const* out = operands.outputs.data() + chunk.tensor;
-    HEDDLE_DISPATCH(sgdChunk<T>)
-    (f, at<T>(in[0], chunk), at<T>(in[tensors], chunk), moving ? at<C>(in[2 * tensors], chunk) : nullptr,
-     at<T>(out[0], chunk), moving ? at<C>(out[tensors], chunk) : nullptr, chunk.count);
-  }
-
-  SgdParams params_;
+  const char* op_;
+  Params params_;
   std::vector<Chunk> chunks_;
 };
 
@@ -160,17 +155,13 @@ class GlobalNorm : public Kernel {
   // Chunks are fixed and their sums are added in order, whatever the number of threads.
   void run(const RunOperands& operands) override {
     auto* sums = static_cast<double*>(operands.workspace);
-    const auto count = static_cast<int64_t>(chunks_.size());
-#pragma omp parallel for schedule(static) if (count > 1)
-    for (int64_t i = 0; i < count; i++) {
-      const Chunk& chunk = chunks_[static_cast<size_t>(i)];
-      sums[i] = dispatchFloat("globalNorm", chunk.dtype, [&](auto tag) {
-        using T = typename decltype(tag)::type;
-        return HEDDLE_DISPATCH(sumOfSquares<T>)(at<T>(operands.inputs[chunk.tensor], chunk), chunk.count);
-      });
-    }
+    eachChunk("globalNorm", chunks_, [&](auto tag, const Chunk& chunk, int64_t i) {
+      using T = typename decltype(tag)::type;
+      const T* x = static_cast<const T*>(operands.inputs[chunk.tensor]) + chunk.first;
+      sums[i] = HEDDLE_DISPATCH(sumOfSquares<T>)(x, chunk.count);
+    });
     double total = 0;
-    for (int64_t i = 0; i < count; i++) total += sums[i];
+    for (size_t i = 0; i < chunks_.size(); i++) total += sums[i];
     *static_cast<float*>(operands.outputs[0]) = static_cast<float>(std::sqrt(total));
   }
 
@@ -205,13 +196,17 @@ Specs checkOptimizer(const char* op, int64_t count, size_t states, bool hasGradS
 
 std::unique_ptr<Kernel> makeAdam(WordReader& words, Specs in, Specs out) {
   const AdamParams params = AdamParams::read(words);
-  return std::make_unique<Adam>(params, checkOptimizer("adam", params.count, 2, params.hasGradScale, in, out));
+  constexpr const char* op = "adam";
+  return std::make_unique<OptimizerStep<AdamParams>>(op, params,
+                                                     checkOptimizer(op, params.count, 2, params.hasGradScale, in, out));
 }
 
 std::unique_ptr<Kernel> makeSgd(WordReader& words, Specs in, Specs out) {
   const SgdParams params = SgdParams::read(words);
   const size_t states = params.momentum != 0 ? 1 : 0;
-  return std::make_unique<Sgd>(params, checkOptimizer("sgd", params.count, states, params.hasGradScale, in, out));
+  constexpr const char* op = "sgd";
+  return std::make_unique<OptimizerStep<SgdParams>>(
+      op, params, checkOptimizer(op, params.count, states, params.hasGradScale, in, out));
 }
 
 std::unique_ptr<Kernel> makeGlobalNorm(WordReader&, Specs in, Specs out) {

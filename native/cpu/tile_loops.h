@@ -4,7 +4,7 @@
 #ifdef __AVX512F__
 constexpr int kTileRows = 6, kTileVectors = 4;
 #else
-constexpr int kTileRows = 4, kTileVectors = 1;
+constexpr int kTileRows = 4, kTileVectors = 2;
 #endif
 
 /// Which part of a causal product is not zero; `shift` counts keys a query sees behind its own position in the block.

@@ -1,14 +1,24 @@
-// Vectors of 64 bytes for one instruction-set level, with loads, stores, sums and exp; included by for_each_level.h
-// only.
+// Vectors as wide as the registers of one instruction-set level, with loads, stores and sums; included by
+// for_each_level.h only.
 
 #define HEDDLE_INLINE static inline __attribute__((always_inline))
 
-typedef float FloatVector __attribute__((vector_size(64)));
-typedef double DoubleVector __attribute__((vector_size(64)));
-typedef int32_t IntVector __attribute__((vector_size(64)));
-typedef uint32_t BitVector __attribute__((vector_size(64)));
-typedef int64_t LongVector __attribute__((vector_size(64)));
-typedef uint16_t HalfVector __attribute__((vector_size(32)));
+// GCC computes a selection between vectors wider than registers element by element.
+#if defined(__AVX512F__)
+constexpr int kVectorBytes = 64;
+#elif defined(__AVX2__)
+constexpr int kVectorBytes = 32;
+#else
+constexpr int kVectorBytes = 16;
+#endif
+
+typedef float FloatVector __attribute__((vector_size(kVectorBytes)));
+typedef double DoubleVector __attribute__((vector_size(kVectorBytes)));
+typedef int32_t IntVector __attribute__((vector_size(kVectorBytes)));
+typedef uint32_t BitVector __attribute__((vector_size(kVectorBytes)));
+typedef int64_t LongVector __attribute__((vector_size(kVectorBytes)));
+typedef int32_t HalfIntVector __attribute__((vector_size(kVectorBytes / 2)));
+typedef uint16_t HalfVector __attribute__((vector_size(kVectorBytes / 2)));
 
 /// The vector that elements of T are computed in.
 template <typename T>
@@ -24,7 +34,7 @@ using Vector = typename VectorOf<T>::type;
 
 /// Elements of T that fill one vector.
 template <typename T>
-constexpr int64_t kLanes = std::is_same_v<T, double> ? 8 : 16;
+constexpr int64_t kLanes = kVectorBytes / (std::is_same_v<T, double> ? 8 : 4);
 
 template <typename V, typename S>
 HEDDLE_INLINE V broadcast(S value) {
@@ -34,22 +44,22 @@ HEDDLE_INLINE V broadcast(S value) {
 
 HEDDLE_INLINE FloatVector loadVector(const float* from) {
   FloatVector value;
-  __builtin_memcpy(&value, from, 64);
+  __builtin_memcpy(&value, from, sizeof value);
   return value;
 }
 HEDDLE_INLINE DoubleVector loadVector(const double* from) {
   DoubleVector value;
-  __builtin_memcpy(&value, from, 64);
+  __builtin_memcpy(&value, from, sizeof value);
   return value;
 }
 HEDDLE_INLINE FloatVector loadVector(const BFloat16* from) {
   HalfVector bits;
-  __builtin_memcpy(&bits, from, 32);
+  __builtin_memcpy(&bits, from, sizeof bits);
   return (FloatVector)(__builtin_convertvector(bits, BitVector) << 16);
 }
 HEDDLE_INLINE FloatVector loadVector(const Float16* from) {
   HalfVector half;
-  __builtin_memcpy(&half, from, 32);
+  __builtin_memcpy(&half, from, sizeof half);
   const BitVector bits = __builtin_convertvector(half, BitVector);
   const BitVector magnitude = (bits & 0x7fffu) << 13;
   const BitVector finite = (BitVector)((FloatVector)magnitude * 0x1p112f);
@@ -58,15 +68,15 @@ HEDDLE_INLINE FloatVector loadVector(const Float16* from) {
   return (FloatVector)(value | ((bits & 0x8000u) << 16));
 }
 
-HEDDLE_INLINE void storeVector(float* to, FloatVector value) { __builtin_memcpy(to, &value, 64); }
-HEDDLE_INLINE void storeVector(double* to, DoubleVector value) { __builtin_memcpy(to, &value, 64); }
+HEDDLE_INLINE void storeVector(float* to, FloatVector value) { __builtin_memcpy(to, &value, sizeof value); }
+HEDDLE_INLINE void storeVector(double* to, DoubleVector value) { __builtin_memcpy(to, &value, sizeof value); }
 HEDDLE_INLINE void storeVector(BFloat16* to, FloatVector value) {
   const BitVector bits = (BitVector)value;
   const BitVector rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
   const BitVector quiet = (bits >> 16) | 0x40u;
   const BitVector result = (bits & 0x7fffffffu) > 0x7f800000u ? quiet : rounded;
   const HalfVector half = __builtin_convertvector(result, HalfVector);
-  __builtin_memcpy(to, &half, 32);
+  __builtin_memcpy(to, &half, sizeof half);
 }
 HEDDLE_INLINE void storeVector(Float16* to, FloatVector value) {
   const BitVector bits = (BitVector)value;
@@ -79,7 +89,7 @@ HEDDLE_INLINE void storeVector(Float16* to, FloatVector value) {
   result = magnitude < 0x38800000u ? small : result;
   result = magnitude > 0x7f800000u ? notANumber : result;
   const HalfVector half = __builtin_convertvector(result | ((bits >> 16) & 0x8000u), HalfVector);
-  __builtin_memcpy(to, &half, 32);
+  __builtin_memcpy(to, &half, sizeof half);
 }
 
 /// The first `count` elements; the lanes behind them are zero.
@@ -97,25 +107,17 @@ HEDDLE_INLINE void storePart(T* to, Vector<T> value, int64_t count) {
 }
 
 /// A fixed tree, so the result depends on the lanes alone.
-HEDDLE_INLINE float sumLanes(FloatVector value) {
-  float lanes[16];
+template <typename V>
+HEDDLE_INLINE auto sumLanes(V value) {
+  typedef std::remove_cvref_t<decltype(value[0])> Element;
+  constexpr int count = sizeof(V) / sizeof(Element);
+  Element lanes[count];
   storeVector(lanes, value);
-  for (int width = 8; width > 0; width /= 2)
-    for (int i = 0; i < width; i++) lanes[i] += lanes[i + width];
-  return lanes[0];
-}
-HEDDLE_INLINE double sumLanes(DoubleVector value) {
-  double lanes[8];
-  storeVector(lanes, value);
-  for (int width = 4; width > 0; width /= 2)
+  for (int width = count / 2; width > 0; width /= 2)
     for (int i = 0; i < width; i++) lanes[i] += lanes[i + width];
   return lanes[0];
 }
 /// NaN lanes win.
-template <typename V>
-HEDDLE_INLINE V maxVector(V a, V b) {
-  return a > b ? a : (b != b ? b : (a != a ? a : b));
-}
 template <typename S, typename V>
 HEDDLE_INLINE S maxLanes(V value) {
   constexpr int count = sizeof(V) / sizeof(S);
@@ -124,91 +126,16 @@ HEDDLE_INLINE S maxLanes(V value) {
   return result;
 }
 
-/// exp(x) by x = n ln 2 + r, |r| <= ln 2 / 2, with 2^n made in the exponent in two factors so that subnormal
-/// results round correctly; the polynomial is the Taylor series cut where its tail is under half an ULP.
-HEDDLE_INLINE FloatVector expVector(FloatVector x) {
-  const FloatVector low = broadcast<FloatVector>(-104.0f);
-  const FloatVector high = broadcast<FloatVector>(89.0f);
-  FloatVector bounded = x < low ? low : x;
-  bounded = bounded > high ? high : bounded;
-  const FloatVector magic = broadcast<FloatVector>(0x1.8p23f);
-  const FloatVector shifted = bounded * 0x1.715476p0f + magic;
-  const FloatVector n = shifted - magic;
-  const IntVector integer = (IntVector)shifted - 0x4b400000;
-  FloatVector r = bounded - n * 0x1.62e4p-1f;
-  r = r - n * 0x1.7f7d1cp-20f;
-  FloatVector p = broadcast<FloatVector>(1.0f / 5040);
-  p = p * r + 1.0f / 720;
-  p = p * r + 1.0f / 120;
-  p = p * r + 1.0f / 24;
-  p = p * r + 1.0f / 6;
-  p = p * r + 0.5f;
-  p = p * r + 1.0f;
-  p = p * r + 1.0f;
-  const IntVector half = integer >> 1;
-  const FloatVector first = (FloatVector)((half + 127) << 23);
-  const FloatVector second = (FloatVector)((integer - half + 127) << 23);
-  const FloatVector result = p * first * second;
-  return x != x ? x : result;
-}
+#include "exponential_loops.h"
 
-HEDDLE_INLINE DoubleVector expVector(DoubleVector x) {
-  const DoubleVector low = broadcast<DoubleVector>(-746.0);
-  const DoubleVector high = broadcast<DoubleVector>(710.0);
-  DoubleVector bounded = x < low ? low : x;
-  bounded = bounded > high ? high : bounded;
-  const DoubleVector magic = broadcast<DoubleVector>(0x1.8p52);
-  const DoubleVector shifted = bounded * 0x1.71547652b82fep0 + magic;
-  const DoubleVector n = shifted - magic;
-  const LongVector integer = (LongVector)shifted - 0x4338000000000000;
-  DoubleVector r = bounded - n * 0x1.62e42fefap-1;
-  r = r - n * 0x1.cf79abc9e3b39p-40;
-  DoubleVector p = broadcast<DoubleVector>(1.0 / 6227020800.0);
-  p = p * r + 1.0 / 479001600.0;
-  p = p * r + 1.0 / 39916800.0;
-  p = p * r + 1.0 / 3628800.0;
-  p = p * r + 1.0 / 362880.0;
-  p = p * r + 1.0 / 40320.0;
-  p = p * r + 1.0 / 5040.0;
-  p = p * r + 1.0 / 720.0;
-  p = p * r + 1.0 / 120.0;
-  p = p * r + 1.0 / 24.0;
-  p = p * r + 1.0 / 6.0;
-  p = p * r + 0.5;
-  p = p * r + 1.0;
-  p = p * r + 1.0;
-  const LongVector half = integer >> 1;
-  const DoubleVector first = (DoubleVector)((half + 1023) << 52);
-  const DoubleVector second = (DoubleVector)((integer - half + 1023) << 52);
-  const DoubleVector result = p * first * second;
-  return x != x ? x : result;
-}
-
-/// exp for softmax: results under the smallest normal number are zero, which spares the slow subnormal arithmetic of
-/// the many masked positions. Arguments are at most a little above 0.
-HEDDLE_INLINE FloatVector expNegative(FloatVector x) {
-  const FloatVector low = broadcast<FloatVector>(-87.0f);
-  const FloatVector bounded = x < low ? low : x;
-  const FloatVector magic = broadcast<FloatVector>(0x1.8p23f);
-  const FloatVector shifted = bounded * 0x1.715476p0f + magic;
-  const FloatVector n = shifted - magic;
-  FloatVector r = bounded - n * 0x1.62e4p-1f;
-  r = r - n * 0x1.7f7d1cp-20f;
-  FloatVector p = broadcast<FloatVector>(1.0f / 720);
-  p = p * r + 1.0f / 120;
-  p = p * r + 1.0f / 24;
-  p = p * r + 1.0f / 6;
-  p = p * r + 0.5f;
-  p = p * r + 1.0f;
-  p = p * r + 1.0f;
-  const FloatVector result = p * (FloatVector)(((IntVector)shifted + 127) << 23);
-  return x < low ? FloatVector{} : result;
-}
-HEDDLE_INLINE DoubleVector expNegative(DoubleVector x) {
-  const DoubleVector low = broadcast<DoubleVector>(-708.0);
-  const DoubleVector result = expVector(x < low ? low : x);
-  return x < low ? DoubleVector{} : result;
-}
+template <>
+struct NumberOf<FloatVector> : FloatParts<float> {
+  typedef IntVector Bits;
+};
+template <>
+struct NumberOf<DoubleVector> : FloatParts<double> {
+  typedef LongVector Bits;
+};
 
 /// Calls `visit(j, count)` for each vector of a row; `count` is less than a whole vector at the end only.
 template <typename T, typename Visit>

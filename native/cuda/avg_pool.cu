@@ -28,7 +28,7 @@ __global__ void avgPoolWindows(const T* x, T* y, const __grid_constant__ Windows
     const T* plane = x + xs.plane(place.image, place.channel);
     C sum[width] = {};
     w.eachInput(place.position, [&](const PlanePosition& q) {
-      const Pack<T, width> values = loadPack<width>(plane + xs.at(q), true);
+      const Pack<T, width> values = loadPack<width>(plane + xs.at(q));
 #pragma unroll
       for (int j = 0; j < width; j++) sum[j] += widen(values.element[j]);
     });
@@ -36,7 +36,7 @@ __global__ void avgPoolWindows(const T* x, T* y, const __grid_constant__ Windows
     Pack<T, width> result;
 #pragma unroll
     for (int j = 0; j < width; j++) result.element[j] = narrow<T>(sum[j] / divisor);
-    storePack(y + ys.plane(place.image, place.channel) + ys.at(place.position), result, true);
+    storePack(y + ys.plane(place.image, place.channel) + ys.at(place.position), result);
   }
 }
 
@@ -50,7 +50,7 @@ __global__ void avgPoolGradient(const T* dy, T* dx, const __grid_constant__ Wind
     const T* plane = dy + dys.plane(place.image, place.channel);
     C sum[width] = {};
     w.eachWindow(place.position, [&](const PlanePosition& p) {
-      const Pack<T, width> slopes = loadPack<width>(plane + dys.at(p), true);
+      const Pack<T, width> slopes = loadPack<width>(plane + dys.at(p));
       const C divisor = divisorOf<C>(w, p, countPadding);
 #pragma unroll
       for (int j = 0; j < width; j++) sum[j] += widen(slopes.element[j]) / divisor;
@@ -58,7 +58,7 @@ __global__ void avgPoolGradient(const T* dy, T* dx, const __grid_constant__ Wind
     Pack<T, width> result;
 #pragma unroll
     for (int j = 0; j < width; j++) result.element[j] = narrow<T>(sum[j]);
-    storePack(dx + dxs.plane(place.image, place.channel) + dxs.at(place.position), result, true);
+    storePack(dx + dxs.plane(place.image, place.channel) + dxs.at(place.position), result);
   }
 }
 

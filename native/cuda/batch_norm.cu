@@ -126,14 +126,14 @@ __global__ void __launch_bounds__(kNormThreads)
     for (int k = 0; k < kPacksAtOnce; k++) {
       const int64_t row = start + k * rowsAtOnce;
       if (row >= rows) continue;
-      values[k] = loadPack<width>(x + row * channels + channel, true);
-      if constexpr (kGrad) slopes[k] = loadPack<width>(dy + row * channels + channel, true);
+      values[k] = loadPack<width>(x + row * channels + channel);
+      if constexpr (kGrad) slopes[k] = loadPack<width>(dy + row * channels + channel);
     }
 #pragma unroll
     for (int k = 0; k < kPacksAtOnce; k++) {
       const int64_t row = start + k * rowsAtOnce;
       if (row >= rows) continue;
-      storePack(out + row * channels + channel, applied<T, width, kGrad>(values[k], slopes[k], own), true);
+      storePack(out + row * channels + channel, applied<T, width, kGrad>(values[k], slopes[k], own));
     }
   }
 }

@@ -108,8 +108,8 @@ __global__ void __launch_bounds__(kNormThreads)
         const int64_t at = (start + k * rowsAtOnce) * channels + channel;
         if (start + k * rowsAtOnce >= last) continue;
         valid++;
-        values[k] = loadPack<width>(x + at, true);
-        if constexpr (kGrad) slopes[k] = loadPack<width>(dy + at, true);
+        values[k] = loadPack<width>(x + at);
+        if constexpr (kGrad) slopes[k] = loadPack<width>(dy + at);
       }
       Sums sums{};
       if constexpr (!kGrad) sums.count = static_cast<C>(valid);

@@ -61,7 +61,8 @@ CodeStore::CodeStore(std::string folder, unsigned long long mostBytes)
     : folder_(std::move(folder)), mostBytes_(mostBytes), writtenBytes_(mostBytes) {}
 
 CodeStore& CodeStore::ofUser() {
-  static CodeStore store(userFolder(), kMostBytes);
+  // Never destroyed: at exit other threads may still be inside.
+  static CodeStore& store = *new CodeStore(userFolder(), kMostBytes);
   return store;
 }
 

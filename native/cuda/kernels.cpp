@@ -5,6 +5,7 @@ namespace heddle::cuda {
 
 void registerCudaKernels(KernelTable& table) {
   registerArgReduce(table);
+  registerAttention(table);
   registerAvgPool(table);
   registerBatchNorm(table);
   registerConcatPad(table);

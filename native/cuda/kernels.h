@@ -6,6 +6,7 @@
 namespace heddle::cuda {
 
 void registerArgReduce(KernelTable& table);
+void registerAttention(KernelTable& table);
 void registerAvgPool(KernelTable& table);
 void registerBatchNorm(KernelTable& table);
 void registerConcatPad(KernelTable& table);

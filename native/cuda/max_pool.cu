@@ -31,7 +31,7 @@ __global__ void maxPoolWindows(const T* x, T* y, int* index, const __grid_consta
       where.element[j] = -1;
     }
     w.eachInput(place.position, [&](const PlanePosition& q) {
-      const Pack<T, width> values = loadPack<width>(plane + xs.at(q), true);
+      const Pack<T, width> values = loadPack<width>(plane + xs.at(q));
       const int position = w.flat(q);
 #pragma unroll
       for (int j = 0; j < width; j++) {
@@ -44,8 +44,8 @@ __global__ void maxPoolWindows(const T* x, T* y, int* index, const __grid_consta
     Pack<T, width> result;
 #pragma unroll
     for (int j = 0; j < width; j++) result.element[j] = narrow<T>(best[j]);
-    storePack(y + ys.plane(place.image, place.channel) + ys.at(place.position), result, true);
-    storePack(index + indexs.plane(place.image, place.channel) + indexs.at(place.position), where, true);
+    storePack(y + ys.plane(place.image, place.channel) + ys.at(place.position), result);
+    storePack(index + indexs.plane(place.image, place.channel) + indexs.at(place.position), where);
   }
 }
 
@@ -72,8 +72,8 @@ __global__ void maxPoolGradient(const T* dy, const int* index, T* dx, const __gr
     C sum[width] = {};
     w.eachWindow(place.position, [&](const PlanePosition& p) {
       const int64_t at = indices + indexs.at(p);
-      const Pack<int, width> picked = loadPack<width>(index + at, true);
-      const Pack<T, width> slope = loadPack<width>(slopes + dys.at(p), true);
+      const Pack<int, width> picked = loadPack<width>(index + at);
+      const Pack<T, width> slope = loadPack<width>(slopes + dys.at(p));
 #pragma unroll
       for (int j = 0; j < width; j++) {
         inPlane(picked.element[j], size, at + j, reporter);
@@ -83,7 +83,7 @@ __global__ void maxPoolGradient(const T* dy, const int* index, T* dx, const __gr
     Pack<T, width> result;
 #pragma unroll
     for (int j = 0; j < width; j++) result.element[j] = narrow<T>(sum[j]);
-    storePack(dx + dxs.plane(place.image, place.channel) + dxs.at(place.position), result, true);
+    storePack(dx + dxs.plane(place.image, place.channel) + dxs.at(place.position), result);
   }
 }
 
@@ -95,7 +95,7 @@ __global__ void maxPoolPick(const Unit* ddx, const int* index, Unit* ddy, const 
   for (uint32_t task = blockIdx.x * blockDim.x + threadIdx.x; task < tasks.count; task += gridDim.x * blockDim.x) {
     const PoolPlace place = tasks.at(task);
     const int64_t at = indexs.plane(place.image, place.channel) + indexs.at(place.position);
-    const Pack<int, width> picked = loadPack<width>(index + at, true);
+    const Pack<int, width> picked = loadPack<width>(index + at);
     Pack<Unit, width> result;
 #pragma unroll
     for (int j = 0; j < width; j++) {
@@ -109,7 +109,7 @@ __global__ void maxPoolPick(const Unit* ddx, const int* index, Unit* ddy, const 
       q.at[0] = static_cast<int>(rest);
       result.element[j] = ddx[ddxs.plane(place.image, place.channel + j) + ddxs.at(q)];
     }
-    storePack(ddy + ddys.plane(place.image, place.channel) + ddys.at(place.position), result, true);
+    storePack(ddy + ddys.plane(place.image, place.channel) + ddys.at(place.position), result);
   }
 }
 

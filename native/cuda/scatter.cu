@@ -8,6 +8,7 @@
 #include "kernels.h"
 #include "launch.h"
 #include "segment_sum.h"
+#include "units.h"
 
 namespace heddle::cuda {
 namespace {

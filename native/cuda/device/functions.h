@@ -182,21 +182,43 @@ __device__ inline double sigmoidOf(double x) {
   return (x < 0.0 ? power : 1.0) / (1.0 + power);
 }
 
+/// A sum with what its roundings lost (Knuth, The Art of Computer Programming 2, 4.2.2).
+struct ExactSum {
+  double high = 0.0, low = 0.0;
+  __device__ void add(double x) {
+    const double sum = high + x, part = sum - high;
+    low += (high - (sum - part)) + (x - part);
+    high = sum;
+  }
+};
+
 /// The derivative of log gamma: reflection below 0, recurrence up to 16, then the asymptotic series (Abramowitz and
-/// Stegun 6.3.7, 6.3.5, 6.3.18). The error is a few units of 1e-16 also near the roots, where the sums cancel.
+/// Stegun 6.3.7, 6.3.5, 6.3.18). The sums cancel, most of all near the root at 1.46, so they carry more digits than the
+/// result.
 __device__ inline double digammaOf(double x) {
   const double infinity = __longlong_as_double(0x7ff0000000000000ll);
   if (x != x || x == infinity) return x;
   if (x == 0.0) return copysign(infinity, -x);
-  double total = 0.0;
+  ExactSum total;
   if (x < 0.0) {
     const double whole = floor(x);
     if (x == whole) return __longlong_as_double(0x7ff8000000000000ll);
     const double pi = 3.14159265358979323846;
-    total = -pi / tan(pi * (x - whole));
+    total.add(-pi / tan(pi * (x - whole)));
     x = 1.0 - x;
   }
-  for (; x < 16.0; x += 1.0) total -= 1.0 / x;
+  for (; x < 16.0; x += 1.0) {
+    const double inverse = 1.0 / x;
+    total.add(-inverse);
+    total.low -= fma(-inverse, x, 1.0) * inverse;
+  }
+  if (x < 17.0) {
+    // ln 16 in two parts, and little beside them.
+    total.add(2.772588722239781);
+    total.low += 9.276187255385198e-17 + log1p((x - 16.0) * 0.0625);
+  } else {
+    total.add(log(x));
+  }
   const double z = 1.0 / (x * x);
   double p = 1.0 / 12.0;
   p = p * z - 691.0 / 32760.0;
@@ -205,7 +227,7 @@ __device__ inline double digammaOf(double x) {
   p = p * z + 1.0 / 252.0;
   p = p * z - 1.0 / 120.0;
   p = p * z + 1.0 / 12.0;
-  return total + log(x) - 0.5 / x - z * p;
+  return total.high + (total.low - 0.5 / x - z * p);
 }
 __device__ inline float digammaOf(float x) { return static_cast<float>(digammaOf(static_cast<double>(x))); }
 

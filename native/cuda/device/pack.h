@@ -46,22 +46,26 @@ __host__ __device__ inline bool packsAligned(const T* address) {
   return reinterpret_cast<unsigned long long>(address) % (count * sizeof(T)) == 0;
 }
 
-/// `count` neighbours, one by one where they are not `aligned` as a pack.
+/// `count` neighbours; the address is aligned to all of them.
 template <int count, typename T>
-__device__ inline Pack<T, count> loadPack(const T* address, bool aligned) {
-  if (aligned) return *reinterpret_cast<const Pack<T, count>*>(address);
+__device__ inline Pack<T, count> loadPack(const T* address) {
+  return *reinterpret_cast<const Pack<T, count>*>(address);
+}
+template <int count, typename T>
+__device__ inline void storePack(T* address, const Pack<T, count>& pack) {
+  *reinterpret_cast<Pack<T, count>*>(address) = pack;
+}
+
+/// The same from and to any address.
+template <int count, typename T>
+__device__ inline Pack<T, count> loadEach(const T* address) {
   Pack<T, count> pack;
 #pragma unroll
   for (int i = 0; i < count; i++) pack.element[i] = address[i];
   return pack;
 }
-
 template <int count, typename T>
-__device__ inline void storePack(T* address, const Pack<T, count>& pack, bool aligned) {
-  if (aligned) {
-    *reinterpret_cast<Pack<T, count>*>(address) = pack;
-    return;
-  }
+__device__ inline void storeEach(T* address, const Pack<T, count>& pack) {
 #pragma unroll
   for (int i = 0; i < count; i++) address[i] = pack.element[i];
 }

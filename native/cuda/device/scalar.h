@@ -95,4 +95,15 @@ __device__ inline T narrow(Compute<T> x) {
   return Narrow<T>::from(x);
 }
 
+/// 2^x with a relative error below 2^-21, and 0 where that is subnormal.
+__device__ inline float approximateExp2(float x) {
+#ifdef __CUDA_ARCH__
+  float result;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
+  return result;
+#else
+  return exp2f(x);
+#endif
+}
+
 }  // namespace heddle::cuda

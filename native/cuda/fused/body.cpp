@@ -1,6 +1,8 @@
 // Every load of a coordinate comes before its first store: operands may be updated in place.
 #include "body.h"
 
+#include <cstdlib>
+
 #include "expression.h"
 
 namespace heddle::cuda {
@@ -65,17 +67,11 @@ void Body::start(std::vector<const Phase*> phases) {
         text_.line("const " + type + "* const in" + std::to_string(i) + " = static_cast<const " + type +
                    "*>(operands.inputs[" + std::to_string(load.input) + "]);");
       }
-      if (load.op == Opcode::load && packed(*phase, schedule_.accessOf[i], schedule_.pack))
-        text_.line("const bool inAligned" + std::to_string(i) + " = packsAligned<" + std::to_string(schedule_.pack) +
-                   ">(in" + std::to_string(i) + ");");
       needed[i] = true;
     }
     for (const int s : phase->stores) {
       const std::string type = memoryType(program_.stores[at(s)].dtype), number = std::to_string(s);
       text_.line(type + "* const out" + number + " = static_cast<" + type + "*>(operands.outputs[" + number + "]);");
-      if (packed(*phase, storeAccess_[at(s)], schedule_.pack))
-        text_.line("const bool outAligned" + number + " = packsAligned<" + std::to_string(schedule_.pack) + ">(out" +
-                   number + ");");
     }
   }
   for (size_t i = 0; i < count; i++) {
@@ -85,18 +81,25 @@ void Body::start(std::vector<const Phase*> phases) {
   }
 }
 
-void Body::coordinates(Side side, const std::string& linear, int pack) {
+void Body::coordinates(Side side, const std::string& linear, int pack, size_t from) {
   const std::vector<Axis>& axes = side == Side::kept ? schedule_.kept : schedule_.reduced;
   const char* const name = side == Side::kept ? "k" : "r";
   const std::string suffix = schedule_.wide ? "ull" : "u";
   std::string rest = linear;
-  for (size_t i = 0; i < axes.size(); i++) {
+  for (size_t i = from; i < axes.size(); i++) {
     const std::string count = std::to_string(axes[i].extent / (i == 0 ? pack : 1)) + suffix;
     std::string coordinate = i + 1 < axes.size() ? rest + " % " + count : rest;
     if (i == 0 && pack > 1) coordinate += " * " + std::to_string(pack) + suffix;
     text_.line("const Index " + numbered(name, i) + " = static_cast<Index>(" + coordinate + ");");
     rest += " / " + count;
   }
+}
+
+void Body::fill() {
+  for (size_t i = 0; i < program_.instructions.size(); i++)
+    if (schedule_.turned[i] && schedule_.after.needed[i])
+      text_.line("tile" + std::to_string(i) + "[x][y] = in" + std::to_string(i) + "[" + offset(schedule_.accessOf[i]) +
+                 "];");
 }
 
 std::string Body::offset(int access) const {
@@ -125,11 +128,14 @@ void Body::load(const Phase& phase, size_t position, int pack) {
   const std::string number = std::to_string(position), type = memoryType(source.dtype);
   if (packed(phase, access, pack)) {
     const std::string count = std::to_string(pack);
-    text_.line("const Pack<" + type + ", " + count + "> pack" + number + " = loadPack<" + count + ">(in" + number +
-               " + (" + offset(access) + "), inAligned" + number + ");");
+    text_.line("const Pack<" + type + ", " + count + "> pack" + number + " = " +
+               (schedule_.aligned[at(access)] ? "loadPack<" : "loadEach<") + count + ">(in" + number + " + (" +
+               offset(access) + "));");
     return;
   }
-  text_.line("const " + type + " element" + number + " = in" + number + "[" + offset(access) + "];");
+  const bool turned = schedule_.kind == Schedule::Kind::turned && schedule_.turned[position];
+  text_.line("const " + type + " element" + number + " = " +
+             (turned ? "tile" + number + "[x][y]" : "in" + number + "[" + offset(access) + "]") + ";");
   value(position, fromMemory(source.dtype, "element" + number));
 }
 
@@ -148,10 +154,14 @@ void Body::statement(size_t position, const std::string& total, int pack) {
       return load(schedule_.after, position, 1);
     case Opcode::iota: {
       const int access = schedule_.accessOf[position];
-      std::string number = std::to_string(source.start) + "ll + (" + offset(access) + ")";
+      // Offsets fit Index; where the start is near, so does the sum.
+      const bool near = std::abs(source.start) < (1 << 27);
+      std::string number =
+          near ? "static_cast<Index>(" + std::to_string(source.start) + ")" : std::to_string(source.start) + "ll";
+      number += " + (" + offset(access) + ")";
       if (inPack) {
         const std::vector<Axis>& axes = schedule_.kind == Schedule::Kind::rows ? schedule_.reduced : schedule_.kept;
-        number += " + k * " + std::to_string(axes.front().strides[at(access)]) + "ll";
+        number += " + k * static_cast<Index>(" + std::to_string(axes.front().strides[at(access)]) + ")";
       }
       const bool bytes = source.dtype == DType::i8 || source.dtype == DType::u8;
       const std::string type = registerType(source.dtype);
@@ -227,10 +237,11 @@ void Body::stores(const Phase& phase, int pack) {
   }
   if (pack == 1) return;
   text_.close();
-  for (const int s : phase.stores)
-    text_.line("storePack<" + std::to_string(pack) + ">(out" + std::to_string(s) + " + (" +
-               offset(storeAccess_[at(s)]) + "), result" + std::to_string(s) + ", outAligned" + std::to_string(s) +
-               ");");
+  for (const int s : phase.stores) {
+    const int access = storeAccess_[at(s)];
+    text_.line((schedule_.aligned[at(access)] ? "storePack<" : "storeEach<") + std::to_string(pack) + ">(out" +
+               std::to_string(s) + " + (" + offset(access) + "), result" + std::to_string(s) + ");");
+  }
 }
 
 }  // namespace heddle::cuda

@@ -21,8 +21,11 @@ class Body {
 
   /// At the start of a kernel of these phases (null ones are left out): addresses, and what is the same everywhere.
   void start(std::vector<const Phase*> phases);
-  /// The coordinates that the number `linear` stands for, which counts packs of the first axis.
-  void coordinates(Side side, const std::string& linear, int pack);
+  /// The coordinates that the number `linear` stands for, which counts packs of the first axis; those of the axes from
+  /// `from` on.
+  void coordinates(Side side, const std::string& linear, int pack, size_t from = 0);
+  /// Writes the turned loads' elements at k0, k1 into their tiles at x, y.
+  void fill();
   /// What `phase` needs and no reduced axis changes; for `evaluate` of that phase in a loop that follows.
   void hoist(const Phase& phase);
   /// Everything else of the phase. `total`: the reduction's result, for the phase after it; the one before it adds its

@@ -15,11 +15,15 @@ constexpr size_t kMostParameterBytes = 4096;
 class FusedKernel : public Kernel {
  public:
   FusedKernel(const Source& source, size_t inputs, size_t outputs)
-      : inputs_(inputs), outputs_(outputs), firstOutput_(source.inputs), workspaceBytes_(source.workspaceBytes) {
+      : inputs_(inputs), outputs_(outputs), firstOutput_(source.inputs), workspaceBytes_(source.workspaceBytes),
+        module_(moduleOf(source.text)) {
     operands_.resize(source.inputs + source.outputs + 1);
-    const Module& module = moduleOf(source.text);
     for (const Stage& stage : source.stages)
-      launches_.push_back({module.kernel(stage.entry), gridFor(stage.tiles, 1), stage.threads});
+      launches_.push_back({stage.entry, nullptr, gridFor(stage.tiles, 1), stage.threads});
+  }
+
+  void complete() override {
+    for (Launch& launch : launches_) launch.kernel = module_.kernel(launch.entry);
   }
 
   size_t workspaceBytes() const override { return workspaceBytes_; }
@@ -34,12 +38,14 @@ class FusedKernel : public Kernel {
 
  private:
   struct Launch {
+    std::string entry;
     cudaKernel_t kernel;
     unsigned grid;
     unsigned threads;
   };
 
   const size_t inputs_, outputs_, firstOutput_, workspaceBytes_;
+  Module& module_;
   std::vector<Launch> launches_;
   std::vector<const void*> operands_;  // the kernels' parameter, as struct Operands lies in memory
 };
@@ -54,7 +60,7 @@ std::unique_ptr<Kernel> make(WordReader& params, Specs inputs, Specs outputs) {
   const FusedParams fused = FusedParams::read(params);
   const Program program = decodeProgram(fused.program);
   checkOperands(program, inputs, outputs);
-  const Schedule schedule = planSchedule(program);
+  const Schedule schedule = planSchedule(program, inputs, outputs);
   if (schedule.keptCount == 0 || program.stores.empty()) return std::make_unique<EmptyKernel>();
   const Source source = printSource(program, schedule, inputs.size(), outputs.size());
   if ((source.inputs + source.outputs + 1) * sizeof(void*) > kMostParameterBytes)

@@ -1,6 +1,9 @@
 // A kernel's text is its walk (which coordinates a thread takes) around the program's text at a coordinate (body.h).
 #include "print.h"
 
+#include <algorithm>
+
+#include "../../core/element.h"
 #include "body.h"
 #include "device_sources.gen.h"
 #include "expression.h"
@@ -30,11 +33,14 @@ class Printer {
     text_.line(std::string("using Index = ") + (schedule_.wide ? "long long" : "int") + ";");
     text_.line(std::string("using Count = ") + (schedule_.wide ? "unsigned long long" : "unsigned") + ";");
     const bool parts = schedule_.parts > 1 || schedule_.reducedCount == 0;
+    const bool reduces = schedule_.kind == Schedule::Kind::rows || schedule_.kind == Schedule::Kind::columns;
     if (schedule_.kind == Schedule::Kind::elements)
       elements();
+    else if (schedule_.kind == Schedule::Kind::turned)
+      turned();
     else if (schedule_.reducedCount > 0)
       schedule_.kind == Schedule::Kind::rows ? rows() : columns();
-    if (schedule_.kind != Schedule::Kind::elements && parts) finish();
+    if (reduces && parts) finish();
     source_.text = text_.string();
   }
 
@@ -61,6 +67,51 @@ class Printer {
                "; i += gridDim.x * " + threads + ")");
     body_.coordinates(Side::kept, "i", schedule_.pack);
     body_.evaluate(schedule_.after, schedule_.pack, "");
+    text_.close();
+    text_.close();
+  }
+
+  /// Turned loads come in with neighbouring threads along the second axis, and leave the tile along the first.
+  void turned() {
+    const int64_t size = schedule_.tile[0] * schedule_.tile[1];
+    const std::string first = count(schedule_.tile[0]), second = count(schedule_.tile[1]);
+    const Axis &along = schedule_.kept[0], &across = schedule_.kept[1];
+    openKernel("fused", schedule_.threads, schedule_.tiles());
+    body_.start({&schedule_.after});
+    for (size_t i = 0; i < program_.instructions.size(); i++) {
+      if (!schedule_.turned[i] || !schedule_.after.needed[i]) continue;
+      const DType dtype = program_.instructions[i].dtype;
+      text_.line(std::string("__shared__ ") + memoryType(dtype) + " tile" + std::to_string(i) + "[" +
+                 std::to_string(schedule_.tile[0]) + "][" + std::to_string(schedule_.tileStride(bytesOf(dtype))) +
+                 "];");
+    }
+    openTiles(schedule_.tiles());
+    const std::string tiles0 = count((along.extent + schedule_.tile[0] - 1) / schedule_.tile[0]);
+    const std::string tiles1 = count((across.extent + schedule_.tile[1] - 1) / schedule_.tile[1]);
+    text_.line("const Count first = tile % " + tiles0 + " * " + first + ";");
+    text_.line("const Count second = tile / " + tiles0 + " % " + tiles1 + " * " + second + ";");
+    body_.coordinates(Side::kept, "tile / " + tiles0 + " / " + tiles1, 1, 2);
+    const auto openElements = [&](const std::string& x, const std::string& y) {
+      text_.line("#pragma unroll 4");
+      text_.open("for (Count i = threadIdx.x; i < " + count(size) + "; i += " + count(schedule_.threads) + ")");
+      text_.line("const Count x = " + x + ", y = " + y + ";");
+      text_.line("const Index k0 = static_cast<Index>(first + x), k1 = static_cast<Index>(second + y);");
+      std::string inside;
+      if (along.extent % schedule_.tile[0] != 0) inside = "k0 < " + std::to_string(along.extent);
+      if (across.extent % schedule_.tile[1] != 0)
+        inside += (inside.empty() ? "k1 < " : " && k1 < ") + std::to_string(across.extent);
+      text_.open(inside.empty() ? "" : "if (" + inside + ")");
+    };
+    openElements("i / " + second, "i % " + second);
+    body_.fill();
+    text_.close();
+    text_.close();
+    text_.line("__syncthreads();");
+    openElements("i % " + first, "i / " + first);
+    body_.evaluate(schedule_.after, 1, "");
+    text_.close();
+    text_.close();
+    text_.line("__syncthreads();");
     text_.close();
     text_.close();
   }
@@ -92,11 +143,7 @@ class Printer {
     reduceOver(first + " + " + lane, end, lanes);
     if (ragged) text_.close();
     closeAccumulators(schedule_.pack);
-    if (block)
-      text_.line(std::string("total = blockReduce<") + combine_ + ">(total, " + accumulator_ + "(" + identity_ +
-                 "), scratch);");
-    else
-      text_.line(std::string("total = groupReduce<") + combine_ + ", " + std::to_string(lanes) + ">(total);");
+    acrossThreads(lanes);
     text_.open("if (" + lane + " == 0" + (ragged ? " && row < " + count(schedule_.keptCount) : "") + ")");
     result("row");
     text_.close();
@@ -147,31 +194,42 @@ class Printer {
   /// Combines the parts of each kept coordinate and does what is left.
   void finish() {
     const int64_t parts = schedule_.reducedCount == 0 ? 0 : schedule_.parts;
-    int64_t lanes = 1;
+    // A warp for each result, or a block where there are many parts of a few.
+    const bool block = parts >= 256 && schedule_.keptCount <= 1024;
+    int64_t lanes = block ? 256 : 1;
     while (lanes < parts && lanes < 32) lanes *= 2;
-    int64_t threads = 32;
+    int64_t threads = std::max<int64_t>(lanes, 32);
     while (threads < 256 && threads < schedule_.keptCount * lanes) threads *= 2;
     const int64_t groups = threads / lanes;
     const int64_t tiles = (schedule_.keptCount + groups - 1) / groups;
+    const std::string lane = "threadIdx.x % " + count(lanes);
     openKernel("fusedFinish", static_cast<unsigned>(threads), tiles);
     body_.start({&schedule_.after});
+    if (block) text_.line(std::string("__shared__ ") + accumulator_ + " scratch[32];");
     openTiles(tiles);
     text_.line("const Count kept = tile * " + count(groups) + " + threadIdx.x / " + count(lanes) + ";");
     text_.line(std::string(accumulator_) + " total = " + identity_ + ";");
     if (parts > 0) {
       text_.line("if (kept < " + count(schedule_.keptCount) + ")");
-      text_.line("  for (Count i = threadIdx.x % " + count(lanes) + "; i < " + count(parts) + "; i += " + count(lanes) +
-                 ")");
+      text_.line("  for (Count i = " + lane + "; i < " + count(parts) + "; i += " + count(lanes) + ")");
       text_.line(std::string("    total = ") + combine_ + "::combine(total, static_cast<const " + accumulator_ +
                  "*>(operands.workspace)[kept * " + count(parts) + " + i]);");
-      text_.line(std::string("total = groupReduce<") + combine_ + ", " + std::to_string(lanes) + ">(total);");
+      acrossThreads(lanes);
     }
-    text_.open("if (threadIdx.x % " + count(lanes) + " == 0 && kept < " + count(schedule_.keptCount) + ")");
+    text_.open("if (" + lane + " == 0 && kept < " + count(schedule_.keptCount) + ")");
     body_.coordinates(Side::kept, "kept", 1);
     body_.evaluate(schedule_.after, 1, "total");
     text_.close();
     text_.close();
     text_.close();
+  }
+
+  /// Gives each of `lanes` neighbouring threads their `total`s together.
+  void acrossThreads(int64_t lanes) {
+    if (lanes > 32)
+      text_.line(std::string("total = blockReduce<") + combine_ + ">(total, " + identity_ + ", scratch);");
+    else
+      text_.line(std::string("total = groupReduce<") + combine_ + ", " + std::to_string(lanes) + ">(total);");
   }
 
   /// This block's share [begin, end) of `size` steps.

@@ -11,6 +11,8 @@ namespace {
 constexpr int64_t kThreads = 256;
 /// Blocks that keep the largest devices busy: reductions with fewer results are cut into parts.
 constexpr int64_t kBusy = 1024;
+/// Bytes of tiles in a block's shared memory.
+constexpr int64_t kMostShared = 32 << 10;
 
 size_t at(int position) { return static_cast<size_t>(position); }
 int64_t ceilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -108,22 +110,85 @@ void planColumns(Schedule& schedule) {
   schedule.threads = static_cast<unsigned>(std::max<int64_t>(width * height, 32));
   const int64_t tiles = ceilDivide(packs, width);
   if (tiles < kBusy / 2)
-    schedule.parts = std::clamp<int64_t>(size / (schedule.threads / schedule.width * 16), 1, ceilDivide(kBusy, tiles));
+    schedule.parts = std::clamp<int64_t>(size / (schedule.threads / schedule.width * 8), 1, ceilDivide(kBusy, tiles));
+}
+
+/// A load that is contiguous along one axis while the stores are along another reads 32 times what it needs, unless it
+/// goes through a tile. Moves these two axes to the front.
+void planTurned(const Program& program, Schedule& schedule, std::vector<Axis>& axes) {
+  schedule.turned.assign(program.instructions.size(), false);
+  const auto store = std::find_if(schedule.accesses.begin(), schedule.accesses.end(),
+                                  [](const Access& access) { return access.kind == Access::Kind::store; });
+  if (store == schedule.accesses.end()) return;
+  const size_t storeAccess = static_cast<size_t>(store - schedule.accesses.begin());
+  const auto along =
+      std::find_if(axes.begin(), axes.end(), [&](const Axis& axis) { return axis.strides[storeAccess] == 1; });
+  if (along == axes.end()) return;
+  const auto turns = [&](size_t a, const Axis& across) {
+    const int64_t stride = along->strides[a];
+    return schedule.accesses[a].kind == Access::Kind::load && across.strides[a] == 1 && stride != 0 && stride != 1;
+  };
+  int64_t most = 0;
+  auto across = axes.end();
+  for (auto axis = axes.begin(); axis != axes.end(); ++axis) {
+    int64_t bytes = 0;
+    for (size_t a = 0; a < schedule.accesses.size(); a++)
+      if (axis != along && turns(a, *axis)) bytes += schedule.accesses[a].unit;
+    if (bytes > most) {
+      most = bytes;
+      across = axis;
+    }
+  }
+  if (across == axes.end()) return;
+
+  schedule.kind = Schedule::Kind::turned;
+  // Tiles of 128 bytes by 128 bytes for what is 4 bytes wide; the longer where the other axis is short.
+  int64_t widest = 1;
+  for (size_t a = 0; a < schedule.accesses.size(); a++)
+    if (turns(a, *across)) widest = std::max(widest, schedule.accesses[a].unit);
+  const int64_t edge = widest >= 4 ? 32 : 64;
+  int64_t* const tile = schedule.tile;
+  tile[0] = std::min(along->extent, edge);
+  tile[1] = std::min(across->extent, edge);
+  if (tile[1] < edge) tile[0] = std::min(along->extent, edge * edge / tile[1] / 32 * 32);
+  if (tile[0] < edge) tile[1] = std::min(across->extent, edge * edge / tile[0] / 32 * 32);
+  schedule.threads = static_cast<unsigned>(std::clamp<int64_t>(powerAbove(tile[0] * tile[1]), 32, kThreads));
+  int64_t shared = 0;
+  for (size_t a = 0; a < schedule.accesses.size(); a++) {
+    if (!turns(a, *across)) continue;
+    shared += tile[0] * schedule.tileStride(schedule.accesses[a].unit) * schedule.accesses[a].unit;
+    if (shared <= kMostShared) schedule.turned[at(schedule.accesses[a].position)] = true;
+  }
+  const Axis second = *across;
+  std::swap(axes.front(), *along);
+  std::swap(axes[1], *std::find_if(axes.begin() + 1, axes.end(),
+                                   [&](const Axis& axis) { return axis.strides == second.strides; }));
 }
 
 }  // namespace
+
+int64_t Schedule::tileStride(int64_t unit) const {
+  // An odd number of 4-byte words, or of elements where these are wider.
+  int64_t stride = tile[1];
+  const int64_t perWord = std::max<int64_t>(4 / unit, 1);
+  while (stride % (2 * perWord) != perWord) stride++;
+  return stride;
+}
 
 int64_t Schedule::packs() const { return (kind == Kind::rows ? reducedCount : keptCount) / pack; }
 
 int64_t Schedule::tiles() const {
   switch (kind) {
     case Kind::elements: return ceilDivide(packs(), threads);
+    case Kind::turned:
+      return ceilDivide(kept[0].extent, tile[0]) * ceilDivide(kept[1].extent, tile[1]) *
+             (keptCount / kept[0].extent / kept[1].extent);
     case Kind::rows: return ceilDivide(keptCount, threads / lanes) * parts;
     default: return ceilDivide(packs(), width) * parts;
   }
 }
 
-Schedule planSchedule(const Program& program) {
+Schedule planSchedule(const Program& program, Specs inputs, Specs outputs) {
   Schedule schedule;
   schedule.accesses = accessesOf(program);
   schedule.accessOf.assign(program.instructions.size(), -1);
@@ -147,7 +212,8 @@ Schedule planSchedule(const Program& program) {
       for (const int64_t stride : axis.strides) sum += std::abs(stride);
       return sum;
     };
-    std::stable_sort(axes.begin() + 1, axes.end(),
+    if (!reduces) planTurned(program, schedule, axes);
+    std::stable_sort(axes.begin() + (schedule.kind == Schedule::Kind::turned ? 2 : 1), axes.end(),
                      [&](const Axis& a, const Axis& b) { return distance(a) < distance(b); });
     if (reduces) schedule.kind = axes.front().reduced ? Schedule::Kind::rows : Schedule::Kind::columns;
   } else if (reduces) {
@@ -164,7 +230,16 @@ Schedule planSchedule(const Program& program) {
     schedule.kind = Schedule::Kind::rows;
     return schedule;
   }
+  if (schedule.kind == Schedule::Kind::turned) return schedule;
   schedule.pack = packOf(program, schedule, schedule.kind == Schedule::Kind::rows ? schedule.reduced : schedule.kept);
+  for (const Access& access : schedule.accesses) {
+    if (access.kind == Access::Kind::iota) {
+      schedule.aligned.push_back(true);
+      continue;
+    }
+    const Specs operands = access.kind == Access::Kind::load ? inputs : outputs;
+    schedule.aligned.push_back(operands[static_cast<size_t>(access.operand)].alignment >= schedule.pack * access.unit);
+  }
   if (schedule.kind == Schedule::Kind::rows) {
     planRows(schedule);
   } else if (schedule.kind == Schedule::Kind::columns) {

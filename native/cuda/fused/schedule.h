@@ -14,6 +14,7 @@ struct Phase {
 struct Schedule {
   enum class Kind {
     elements,  // every coordinate on its own
+    turned,    // the same in tiles, through which loads pass that run along another axis than the stores
     rows,      // neighbouring threads on neighbouring reduced coordinates
     columns,   // neighbouring threads on neighbouring kept coordinates
   };
@@ -21,6 +22,7 @@ struct Schedule {
 
   std::vector<Access> accesses;
   std::vector<int> accessOf;  // per instruction, or -1
+  std::vector<bool> aligned;  // per access: every pack lies at a multiple of its own size
   // Innermost first. Without a reduction all axes are kept.
   std::vector<Axis> kept;
   std::vector<Axis> reduced;
@@ -35,17 +37,23 @@ struct Schedule {
   unsigned lanes = 1;
   /// columns: packs side by side in a block, a power of two; threads / width share their reduction.
   unsigned width = 1;
+  /// turned: a tile's extents on the first two kept axes, of which stores run along the first and turned loads along
+  /// the second, and per instruction whether it is such a load.
+  int64_t tile[2] = {1, 1};
+  std::vector<bool> turned;
   /// The reduction is cut into this many parts that a second kernel combines.
   int64_t parts = 1;
 
   Phase before;  // at every coordinate of a reduction, its argument included
   Phase after;   // once per kept coordinate; without a reduction everything
 
+  /// Elements from one row of a tile of `unit` bytes each to the next, so that a warp reads its columns from 32 banks.
+  int64_t tileStride(int64_t unit) const;
   /// Blocks that would cover everything once.
   int64_t tiles() const;
   int64_t packs() const;  // on the axes of the packs' side
 };
 
-Schedule planSchedule(const Program& program);
+Schedule planSchedule(const Program& program, Specs inputs, Specs outputs);
 
 }  // namespace heddle::cuda

@@ -12,9 +12,9 @@ class Text {
     text_ += content;
     text_ += '\n';
   }
-  /// A line that ends in a brace; `close` ends its block.
+  /// A line that ends in a brace, or the brace alone; `close` ends its block.
   void open(const std::string& head) {
-    line(head + " {");
+    line(head.empty() ? "{" : head + " {");
     depth_++;
   }
   void close(const std::string& tail = "}") {

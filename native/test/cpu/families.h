@@ -9,7 +9,8 @@ void testFusedDraws();
 void timeFused();
 void testMatmul();
 void timeMatmul();
-void testAttention();
+/// `roundsWeights`: the device multiplies weights that are rounded to the dtype, as tensor cores do.
+void testAttention(bool roundsWeights = false);
 void timeAttention();
 void testConv();
 void timeConv();

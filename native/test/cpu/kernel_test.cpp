@@ -55,6 +55,7 @@ Prepared prepare(OpId op, const Words& params, const std::vector<Tensor*>& input
   WordReader reader(params);
   prepared.kernel = factory(reader, inputSpecs, outputSpecs);
   if (!reader.done()) throw Error(ErrorCode::invalidPlan, "parameters were left unread");
+  prepared.kernel->complete();
   const size_t bytes = (prepared.kernel->workspaceBytes() + 127) / 64 * 64;
   prepared.workspace.reset(std::aligned_alloc(64, bytes));
   std::memset(prepared.workspace.get(), 0xff, bytes);
@@ -97,6 +98,8 @@ Tensor::Tensor(DType dtype, Shape shape, Shape strides, int64_t before)
   }
   offset_ = (before - low) * bytesOf(dtype);
   memory_.resize(static_cast<size_t>((before + high - low + 1) * bytesOf(dtype)), 0xcd);
+  const auto address = reinterpret_cast<uintptr_t>(data());
+  spec_.alignment = static_cast<int64_t>(std::min<uintptr_t>(address & -address, 64));
 }
 
 void Tensor::each(const std::function<void(int64_t, unsigned char*)>& visit) const {

@@ -17,6 +17,8 @@ using Words = std::vector<double>;
 const KernelTable& kernelsUnderTest();
 /// Waits for what kernels have queued.
 void finishQueued();
+/// Whether every fused program is compiled by a compiler of its own, so that tests should ask for few.
+bool compilesPrograms();
 
 /// Row-major strides of a shape.
 Shape rowMajor(const Shape& shape);

@@ -45,6 +45,21 @@ void checkRows(DType dtype, const Shape& shape, uint32_t seed) {
   expectNear("logSoftmax " + label, logs, el);
 }
 
+/// dx = dy - exp(y) sum(dy) is exp(y) itself behind a first element that alone has a gradient, -1.
+void checkExponential(DType dtype) {
+  constexpr int64_t kSize = 1 << 18;
+  Tensor y(dtype, {kSize}), dy(dtype, {kSize}), dx(dtype, {kSize});
+  const std::vector<double> values = y.random(11, dtype == DType::f64 ? -707 : -86.9, 0).values();
+  std::vector<double> slope(kSize, 0), expected;
+  slope[0] = -1;
+  dy.assign(slope);
+  for (const double value : values) expected.push_back(static_cast<double>(std::exp(static_cast<long double>(value))));
+  expected[0] -= 1;
+  runOp(OpId::logSoftmaxGrad, {}, {&y, &dy}, {&dx});
+  const double unit = dtype == DType::f64 ? 0x1p-52 : 0x1p-23;
+  expectNear(std::string("exp in softmax ") + kDTypeNames[int(dtype)], dx, expected, {1.5 * unit, 0});
+}
+
 void checkCrossEntropy(DType dtype, DType index, int64_t rows, int64_t classes, double smoothing) {
   const DType statistic = dtype == DType::f64 ? DType::f64 : DType::f32;
   const std::string label = std::string("crossEntropy ") + kDTypeNames[int(dtype)] + " " + kDTypeNames[int(index)] +
@@ -82,6 +97,7 @@ void testSoftmax() {
   for (DType dtype : kFloats)
     for (const Shape& shape : {Shape{1}, Shape{3, 10}, Shape{7, 16}, Shape{2, 3, 33}, Shape{5, 1000}, Shape{2, 50257}})
       checkRows(dtype, shape, 1);
+  for (DType dtype : {DType::f32, DType::f64}) checkExponential(dtype);
   Tensor empty(DType::f32, {3, 0}), none(DType::f32, {3, 0});
   runOp(OpId::softmax, {}, {&empty}, {&none});
   Tensor x(DType::f32, {3, 20}), y(DType::f32, {3, 20});

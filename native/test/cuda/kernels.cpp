@@ -32,6 +32,8 @@ const KernelTable& kernelsUnderTest() { return backend().kernels(); }
 
 void finishQueued() { backend().fence()->wait(); }
 
+bool compilesPrograms() { return true; }
+
 }  // namespace heddle::test
 
 /// Runs all tests; with `tell` and a number of columns, one product, and prints how its sums were split.
@@ -45,5 +47,8 @@ int main(int count, char** arguments) {
   testConv();
   testProducts();
   testConvolutions();
+  testFusedWalks();
+  testFusedOps();
+  testFusedDraws();
   return finish();
 }

@@ -72,6 +72,11 @@ HEDDLE_EMULATION_API unsigned ballot(unsigned mask, bool predicate);
 /// Waits for the lanes of the mask; fills `values` with what each lane came with.
 HEDDLE_EMULATION_API void gather(unsigned mask, uint64_t value, uint64_t (&values)[32]);
 
+/// Copies `bytes`, and zeros up to `filled`, when the calling thread calls `finishCopies`, and not before: what is read
+/// too early is not there.
+HEDDLE_EMULATION_API void copyLater(void* to, const void* from, size_t bytes, size_t filled);
+HEDDLE_EMULATION_API void finishCopies();
+
 template <typename T>
 inline T fromBits(uint64_t bits) {
   T value;

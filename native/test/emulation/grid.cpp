@@ -24,9 +24,16 @@ constexpr size_t kMostShared = 227 * 1024;
 
 enum class Waiting { none, block, warp };
 
+struct Copy {
+  void* to;
+  const void* from;
+  size_t bytes, filled;
+};
+
 struct Thread {
   Fiber fiber;
   Position position;
+  std::vector<Copy> copies;  // started and not waited for
   Waiting waiting = Waiting::none;
   bool predicate = false;
   // Of a warp intrinsic.
@@ -139,6 +146,7 @@ void runBlock(Scheduler& all, dim3 grid, dim3 block, uint3 at) {
     Thread& thread = *all.threads[i];
     thread.position = {{i % block.x, i / block.x % block.y, i / (block.x * block.y)}, at, block, grid, i % 32, i / 32};
     thread.waiting = Waiting::none;
+    thread.copies.clear();
     thread.fiber.start([] { (*scheduler().body)(); });
   }
   for (;;) {
@@ -185,6 +193,19 @@ uint64_t shuffle(unsigned mask, uint64_t value, unsigned source) {
 unsigned ballot(unsigned mask, bool predicate) { return arriveAtWarp(mask, 0, 0, predicate, nullptr).ballot; }
 
 void gather(unsigned mask, uint64_t value, uint64_t (&values)[32]) { arriveAtWarp(mask, value, 0, false, values); }
+
+void copyLater(void* to, const void* from, size_t bytes, size_t filled) {
+  scheduler().current->copies.push_back({to, from, bytes, filled});
+}
+
+void finishCopies() {
+  std::vector<Copy>& copies = scheduler().current->copies;
+  for (const Copy& copy : copies) {
+    std::memcpy(copy.to, copy.from, copy.bytes);
+    std::memset(static_cast<char*>(copy.to) + copy.bytes, 0, copy.filled - copy.bytes);
+  }
+  copies.clear();
+}
 
 void runGrid(dim3 grid, dim3 block, size_t sharedBytes, const std::function<void()>& thread) {
   Scheduler& all = scheduler();

@@ -11,6 +11,6 @@ namespace heddle::emulation {
 /// sentence: the kernel is wrong.
 /// HEDDLE_CUDA_EMULATION_SEED=n gives blocks, and the threads of a block between two barriers, a random order, in which
 /// a missing barrier shows; without it they run in theirs.
-void runGrid(dim3 grid, dim3 block, size_t sharedBytes, const std::function<void()>& thread);
+HEDDLE_EMULATION_API void runGrid(dim3 grid, dim3 block, size_t sharedBytes, const std::function<void()>& thread);
 
 }  // namespace heddle::emulation

@@ -340,15 +340,18 @@ cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t* config, const void* ke
   });
 }
 
-double erfinv(double x) {
-  // Two Newton steps from Winitzki's approximation (2008).
-  if (!(x > -1 && x < 1)) return x == 1 ? HUGE_VAL : x == -1 ? -HUGE_VAL : NAN;
-  const double a = 0.147, l = std::log1p(-x * x), b = 2 / (M_PI * a) + l / 2;
-  double y = std::copysign(std::sqrt(std::sqrt(b * b - l / a) - b), x);
-  for (int i = 0; i < 4; i++) {
-    const double error = x < 0 ? -(std::erfc(-y) - (1 + x)) : std::erfc(y) - (1 - x);
-    y += error / (2 / std::sqrt(M_PI) * std::exp(-y * y));
+double erfinv(double y) {
+  // Winitzki's closed form (2008) to three digits, then Halley steps on erf, or on erfc where erf nears 1.
+  const double magnitude = std::fabs(y), slope = 2 / std::sqrt(M_PI);
+  if (!(magnitude < 1)) return magnitude == 1 ? std::copysign(HUGE_VAL, y) : NAN;
+  if (magnitude < 1e-10) return y / slope;
+  const double a = 0.147, logarithm = std::log1p(-magnitude * magnitude), b = 2 / (M_PI * a) + logarithm / 2;
+  double x = std::sqrt(std::sqrt(b * b - logarithm / a) - b);
+  for (int i = 0; i < 3; i++) {
+    const double error = magnitude < 0.5 ? std::erf(x) - magnitude : (1 - magnitude) - std::erfc(x);
+    const double step = error / (slope * std::exp(-x * x));
+    x -= step / (1 + x * step);
   }
-  return y;
+  return std::copysign(x, y);
 }
 float erfinvf(float x) { return static_cast<float>(erfinv(static_cast<double>(x))); }

@@ -1,4 +1,4 @@
-// exp, expm1, log and what is built of them, in f32 and f64, without branches so that loops over them vectorise.
+// exp, exp2, expm1 and log in f32 and f64, without branches so that loops over them vectorise.
 // Polynomials: minimax fits (Lawson-weighted least squares on Chebyshev nodes) of the functions named beside them.
 #pragma once
 
@@ -6,104 +6,37 @@
 
 namespace heddle::fused::HEDDLE_LEVEL {
 
-// ln 2 in two parts; the high one has enough trailing zeros for its product with an exponent to be exact.
-constexpr float kLn2High = 0.693359375f;
-constexpr float kLn2Low = -2.12194440e-4f;
-constexpr double kLn2HighDouble = 0x1.62e42feep-1;
-constexpr double kLn2LowDouble = 0x1.a39ef35793c76p-33;
+#include "../../exponential_loops.h"
 
-/// x clamped to [low, high]; NaN stays.
-HEDDLE_INLINE float clamp(float x, float low, float high) {
-  const float y = x < low ? low : x;
-  return y > high ? high : y;
-}
-HEDDLE_INLINE double clamp(double x, double low, double high) {
-  const double y = x < low ? low : x;
-  return y > high ? high : y;
-}
-
-/// 2^n * x for whole |n| <= 252 (f32) or 2044 (f64), in two steps so that subnormal results round once.
-HEDDLE_INLINE float scale(float x, int32_t n) {
-  const int32_t half = n >> 1;
-  return x * floatOf((half + 127) << 23) * floatOf((n - half + 127) << 23);
-}
-HEDDLE_INLINE double scale(double x, int64_t n) {
-  const int64_t half = n >> 1;
-  return x * doubleOf((half + 1023) << 52) * doubleOf((n - half + 1023) << 52);
-}
-
-/// e^r - 1 for |r| <= ln 2 / 2.
-HEDDLE_INLINE float expm1Reduced(float r) {
-  float p = 1.395062877e-3f;
-  p = p * r + 8.368970137e-3f;
-  p = p * r + 4.166620374e-2f;
-  p = p * r + 1.666651817e-1f;
-  p = p * r + 5.000000096e-1f;
-  return p * r * r + r;
-}
-/// The Taylor series to r^13; the next term is below 2^-57 of the sum.
-HEDDLE_INLINE double expm1Reduced(double r) {
-  double p = 1.0 / 6227020800.0;
-  p = p * r + 1.0 / 479001600.0;
-  p = p * r + 1.0 / 39916800.0;
-  p = p * r + 1.0 / 3628800.0;
-  p = p * r + 1.0 / 362880.0;
-  p = p * r + 1.0 / 40320.0;
-  p = p * r + 1.0 / 5040.0;
-  p = p * r + 1.0 / 720.0;
-  p = p * r + 1.0 / 120.0;
-  p = p * r + 1.0 / 24.0;
-  p = p * r + 1.0 / 6.0;
-  p = p * r + 0.5;
-  return p * r * r + r;
-}
-
-// Adding 1.5 * 2^23 (2^52) leaves the nearest whole number in the low bits of the sum.
-constexpr float kWhole = 12582912.0f;
-constexpr double kWholeDouble = 6755399441055744.0;
-
-HEDDLE_INLINE float expOf(float x) {
-  const float y = clamp(x, -105.0f, 89.5f);
-  const float shifted = y * 1.44269504f + kWhole;
-  const float n = shifted - kWhole;
-  const float r = (y - n * kLn2High) - n * kLn2Low;
-  return scale(expm1Reduced(r) + 1.0f, bitsOf(shifted) - bitsOf(kWhole));
-}
-HEDDLE_INLINE double expOf(double x) {
-  const double y = clamp(x, -750.0, 710.5);
-  const double shifted = y * 1.4426950408889634 + kWholeDouble;
-  const double n = shifted - kWholeDouble;
-  const double r = (y - n * kLn2HighDouble) - n * kLn2LowDouble;
-  return scale(expm1Reduced(r) + 1.0, bitsOf(shifted) - bitsOf(kWholeDouble));
-}
+constexpr float kLn2High = FloatParts<float>::ln2High, kLn2Low = FloatParts<float>::ln2Low;
+constexpr double kLn2HighDouble = FloatParts<double>::ln2High, kLn2LowDouble = FloatParts<double>::ln2Low;
+constexpr float kWhole = FloatParts<float>::whole;
+constexpr double kWholeDouble = FloatParts<double>::whole;
 
 HEDDLE_INLINE float exp2Of(float x) {
   const float y = clamp(x, -152.0f, 129.0f);
   const float shifted = y + kWhole;
   const float r = y - (shifted - kWhole);
-  return scale(expm1Reduced(r * 0.693147181f) + 1.0f, bitsOf(shifted) - bitsOf(kWhole));
+  return scale(expReduced(r * 0.693147181f), bitsOf(shifted) - bitsOf(kWhole));
 }
 
 /// 2^n (e^r - 1) + (2^n - 1): no cancellation, for the second part is at least as large where the signs differ.
 HEDDLE_INLINE float expm1Of(float x) {
   const float y = clamp(x, -20.0f, 89.0f);
-  const float shifted = y * 1.44269504f + kWhole;
-  const float n = shifted - kWhole;
-  const float r = (y - n * kLn2High) - n * kLn2Low;
-  const int32_t exponent = bitsOf(shifted) - bitsOf(kWhole);
+  int32_t exponent;
+  const float r = reduceByLn2(y, exponent);
   // Above 2^126 the power is halved and the sum doubled, for 2^128 is no f32.
   const int32_t down = exponent > 126 ? 1 : 0;
-  const float power = floatOf((exponent - down + 127) << 23);
+  const float power = powerOfTwo<float>(exponent - down);
   const float back = down ? 2.0f : 1.0f;
   const float value = (power * expm1Reduced(r) + (power - (down ? 0.5f : 1.0f))) * back;
   return x == 0.0f ? x : value;
 }
 /// As above for |x| <= 700.
 HEDDLE_INLINE double expm1Moderate(double x) {
-  const double shifted = x * 1.4426950408889634 + kWholeDouble;
-  const double n = shifted - kWholeDouble;
-  const double r = (x - n * kLn2HighDouble) - n * kLn2LowDouble;
-  const double power = doubleOf((bitsOf(shifted) - bitsOf(kWholeDouble) + 1023) << 52);
+  int64_t exponent;
+  const double r = reduceByLn2(x, exponent);
+  const double power = powerOfTwo<double>(exponent);
   return power * expm1Reduced(r) + (power - 1.0);
 }
 
