@@ -74,7 +74,7 @@ __device__ inline void writeStatistics(const NormOperands<T>& operands, int64_t 
 }
 
 template <bool kCentred, typename T, int kPacks>
-__global__ __launch_bounds__(kMostRowThreads,
+__global__ __launch_bounds__(heldRowThreads(kPacks, kMostHeld<T>),
                              kLeastRowBlocks<T>) void normHeld(const __grid_constant__ NormOperands<T> operands,
                                                                int64_t rows, int64_t size, int lanes, Compute<T> eps) {
   using C = Compute<T>;

@@ -92,7 +92,7 @@ __global__ __launch_bounds__((kMostThreads<T, kPacked>),
   using C = Compute<T>;
   constexpr bool kAhead = kLoadsAhead<T, kPacked>;
   __shared__ C scratch[64];
-  __shared__ C stage[128 * kColumns];
+  __shared__ C stage[kWarpRowThreads * kColumns];
   const Group group(lanes);
   const int size = static_cast<int>(operands.size);
   const Columns<T, kPacked> columns{size, group.lane, lanes};

@@ -9,7 +9,8 @@
 
 namespace heddle::cuda {
 
-/// The largest block that kernels over rows are launched with.
+/// The blocks that kernels over rows are launched with: where a row takes at most a warp, and at most.
+inline constexpr int kWarpRowThreads = 128;
 inline constexpr int kMostRowThreads = 512;
 
 /// The blocks of a kernel over rows that have to fit a multiprocessor, for __launch_bounds__: f64 gets the registers it
@@ -22,8 +23,8 @@ struct RowShare {
   int packs;
   int lanes;
 
-  unsigned threads() const { return lanes > 32 ? static_cast<unsigned>(lanes) : 128u; }
-  int64_t rowsPerBlock() const { return lanes > 32 ? 1 : 128 / lanes; }
+  unsigned threads() const { return static_cast<unsigned>(lanes > 32 ? lanes : kWarpRowThreads); }
+  int64_t rowsPerBlock() const { return lanes > 32 ? 1 : kWarpRowThreads / lanes; }
   unsigned blocks(int64_t rows) const { return gridFor(rows, rowsPerBlock()); }
 };
 
@@ -39,13 +40,20 @@ inline RowShare shareOf(int64_t packs, int each) {
   return {each, static_cast<int>((lanes + 31) / 32 * 32)};
 }
 
+/// The packs that a thread has where shareHeldRow gives a row a block: half of the most leaves room for more warps, which
+/// hide one another's barriers.
+constexpr int packsInBlock(int most) { return std::max(most / 2, 2); }
+/// The largest block that it gives a kernel for `packs` of them.
+constexpr int heldRowThreads(int packs, int most) {
+  return packs > packsInBlock(most) ? kWarpRowThreads : kMostRowThreads;
+}
+
 /// For rows that stay in registers, from two to `most` packs of a thread (a power of two): a warp where it can hold
 /// one, else a block. `packs` is 0 where no block can.
 inline RowShare shareHeldRow(int64_t packs, int most) {
   for (int each = 2; each <= most; each *= 2)
     if (packs <= 32 * each) return shareOf(packs, each);
-  // Half of what a thread could hold leaves room for more warps, which hide one another's barriers.
-  const int each = std::max(most / 2, 2);
+  const int each = packsInBlock(most);
   if (packs <= int64_t{kMostRowThreads} * each) return shareOf(packs, each);
   return {0, 0};
 }

@@ -27,7 +27,7 @@ __device__ inline T lowest() {
 }
 
 template <bool kLogarithm, typename T, int kPacks>
-__global__ __launch_bounds__(kMostRowThreads, kLeastRowBlocks<T>) void softmaxHeld(const T* x, T* y, int64_t rows,
+__global__ __launch_bounds__(heldRowThreads(kPacks, kMostHeld<T>), kLeastRowBlocks<T>) void softmaxHeld(const T* x, T* y, int64_t rows,
                                                                                    int64_t size, int lanes,
                                                                                    bool aligned) {
   using C = Compute<T>;
@@ -140,7 +140,7 @@ __device__ inline void makeGradients(const Words (&y)[kPacks], Words (&dy)[kPack
 }
 
 template <bool kLogarithm, typename T, int kPacks>
-__global__ __launch_bounds__(kMostRowThreads, kLeastRowBlocks<T>) void softmaxGradHeld(const T* y, const T* dy, T* dx,
+__global__ __launch_bounds__(heldRowThreads(kPacks, kMostHeldGrad<T>), kLeastRowBlocks<T>) void softmaxGradHeld(const T* y, const T* dy, T* dx,
                                                                                        int64_t rows, int64_t size,
                                                                                        int lanes, bool aligned) {
   using C = Compute<T>;

@@ -1,6 +1,7 @@
 // Cases of selection by index: take, embedding, gather, scatterAdd, oneHot, argmax, argmin.
 import * as h from '../../lib/index.js'
 import { Dense, type ErrorCase, forEachIndex, type OpCase, type OperandSpec } from './case.js'
+import { behindFirst, fromOdd } from './softmax.js'
 
 const EVERY = ['f32', 'f64', 'bf16', 'f16', 'i8', 'i32', 'i64'] as const
 type Index = 'i32' | 'i64'
@@ -163,6 +164,29 @@ export const CASES: readonly OpCase[] = [
       operands: [{ shape: [3, 4] }],
       run: (x) => run(x, { keepDims: true }),
       reference: (x) => new Dense([1, 1], extremeOf(new Dense([12], x.data), 0, better).data),
+      order: 0,
+    },
+    ...(
+      [
+        ['very long rows', [2, 40003], 1],
+        ['tall columns', [40003, 3], 0],
+        ['rows of bytes', [7, 100], 1],
+      ] as const
+    ).map(
+      ([what, shape, axis]): OpCase => ({
+        name: `${name} of ${what}, with ties`,
+        operands: [{ shape, low: -90, high: 91, integers: true }],
+        run: (x) => run(x, { axis }),
+        reference: (x) => extremeOf(x, axis, better),
+        dtypes: ['f32', 'bf16', 'i8', 'i64'],
+        order: 0,
+      }),
+    ),
+    {
+      name: `${name} of rows that start at an odd element`,
+      operands: [{ shape: [1 + 3 * 72] }],
+      run: (x) => run(fromOdd(x, [3, 72]), { axis: 1 }),
+      reference: (x) => extremeOf(behindFirst(x, [3, 72]), 1, better),
       order: 0,
     },
     {

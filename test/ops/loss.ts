@@ -2,7 +2,7 @@
 import * as h from '../../lib/index.js'
 import { Dense, type ErrorCase, forEachIndex, type OpCase, type OperandSpec } from './case.js'
 import { zip } from './element.js'
-import { alongAxis, logSoftmaxOf } from './softmax.js'
+import { alongAxis, behindFirst, fromOdd, LENGTHS, logSoftmaxOf, softmaxOf } from './softmax.js'
 
 type Reduction = 'mean' | 'sum' | 'none'
 const REDUCTIONS: readonly Reduction[] = ['mean', 'sum', 'none']
@@ -45,6 +45,24 @@ const indices = (shape: readonly number[], classes: number, dtype: 'i32' | 'i64'
   dtype,
 })
 
+/** Cotangents of five losses. */
+const SLOPES = [0.5, -1, 2, 0.25, 1]
+const slopesOf = (x: h.Tensor): h.Tensor => h.tensor(SLOPES, { dtype: x.dtype === 'f64' ? 'f64' : 'f32' })
+
+/** slope (softmax(x) - q) for the smoothed targets q; zero in ignored rows. */
+function crossEntropyGrad(x: Dense, targets: Dense, options: Options): Dense {
+  const { ignoreIndex = -100, labelSmoothing = 0 } = options
+  const classes = x.shape[1] as number
+  const rows = SLOPES.map((slope, i) => {
+    const target = targets.at(i)
+    if (target === ignoreIndex) return new Array<number>(classes).fill(0)
+    return softmaxOf([...x.data.subarray(i * classes, (i + 1) * classes)]).map(
+      (p, k) => slope * (p - labelSmoothing / classes - (k === target ? 1 - labelSmoothing : 0)),
+    )
+  })
+  return new Dense(x.shape, rows.flat())
+}
+
 const CROSS_ENTROPY: OpCase[] = [
   ...REDUCTIONS.map(
     (reduction): OpCase => ({
@@ -73,6 +91,33 @@ const CROSS_ENTROPY: OpCase[] = [
     operands: [{ shape: [9] }, indices([], 9)],
     run: (x, t) => h.crossEntropy(x, t),
     reference: (x, t) => crossEntropy(x, t as Dense, {}),
+  },
+  ...LENGTHS.flatMap((length): OpCase[] => {
+    const options = { ignoreIndex: 3, labelSmoothing: length % 2 === 0 ? 0 : 0.1, reduction: 'none' } as const
+    const operands = [{ shape: [5, length], low: -4, high: 4 }, indices([5], length, length % 2 === 0 ? 'i32' : 'i64')]
+    return [
+      {
+        name: `crossEntropy of ${length} classes`,
+        operands,
+        run: (x, t) => h.crossEntropy(x, t, options),
+        reference: (x, t) => crossEntropy(x, t as Dense, options),
+        order: 0,
+      },
+      {
+        name: `crossEntropy's gradient of ${length} classes`,
+        operands,
+        run: (x, t) => h.vjp([h.crossEntropy(x, t, options)], [slopesOf(x)], [x]).get(x),
+        reference: (x, t) => crossEntropyGrad(x, t as Dense, options),
+        order: 0,
+      },
+    ]
+  }),
+  {
+    name: 'crossEntropy of logits that start at an odd element',
+    operands: [{ shape: [1 + 5 * 72] }, indices([5], 72)],
+    run: (x, t) => h.crossEntropy(fromOdd(x, [5, 72]), t, { reduction: 'none' }),
+    reference: (x, t) => crossEntropy(behindFirst(x, [5, 72]), t as Dense, { reduction: 'none' }),
+    order: 0,
   },
   {
     name: 'crossEntropy with many classes and large logits',

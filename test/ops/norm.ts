@@ -2,6 +2,7 @@
 import * as h from '../../lib/index.js'
 import { Dense, type ErrorCase, type OpCase, type OperandSpec } from './case.js'
 import { fold } from './reduce.js'
+import { behindFirst, fromOdd, LENGTHS } from './softmax.js'
 
 const average = (elements: readonly number[]): number => elements.reduce((a, b) => a + b, 0) / elements.length
 
@@ -38,6 +39,33 @@ const layerNorm = (x: Dense, axes: readonly number[], affine: Affine): Dense =>
 
 const rmsNorm = (x: Dense, axes: readonly number[], affine: Affine): Dense =>
   normalised(x, new Dense(x.shape.map(() => 1)), meanSquareOf(x, axes), affine)
+
+/**
+ * With h = (x - mean) rstd and g = dy weight: the gradient by x is rstd (g - mean(g) - h mean(g h)), that by the weight
+ * the sum of dy h and that by the bias the sum of dy over rows. Without centring mean and mean(g) are zero.
+ */
+function normGrad(x: Dense, weight: Dense, dy: Dense, of: 'x' | 'weight' | 'bias', centred: boolean): Dense {
+  const [rows, length] = x.shape as readonly [number, number]
+  const [dx, dweight, dbias] = [new Dense(x.shape), new Dense([length]), new Dense([length])]
+  for (let i = 0; i < rows; i++) {
+    const [values, slopes] = [x, dy].map(({ data }) => [...data.subarray(i * length, (i + 1) * length)]) as [
+      number[],
+      number[],
+    ]
+    const mean = centred ? average(values) : 0
+    const rstd = 1 / Math.sqrt(average(values.map((v) => (v - mean) ** 2)) + (centred ? 1e-5 : 1e-6))
+    const normal = values.map((v) => (v - mean) * rstd)
+    const g = slopes.map((v, j) => v * weight.at(j))
+    const middle = centred ? average(g) : 0
+    const share = average(g.map((v, j) => v * (normal[j] as number)))
+    normal.forEach((v, j) => {
+      dx.data[i * length + j] = ((g[j] as number) - middle - v * share) * rstd
+      dweight.data[j] = dweight.at(j) + (slopes[j] as number) * v
+      dbias.data[j] = dbias.at(j) + (slopes[j] as number)
+    })
+  }
+  return { x: dx, weight: dweight, bias: dbias }[of]
+}
 
 const acrossBatch = (x: Dense): number[] => x.shape.flatMap((_, axis) => (axis === 1 ? [] : [axis]))
 
@@ -83,6 +111,72 @@ const LAYERS: OpCase[] = [
       },
     ]
   }),
+  ...LENGTHS.flatMap((length): OpCase[] => {
+    const [x, ends] = [{ shape: [5, length] }, { shape: [length] }]
+    return [
+      {
+        name: `layerNorm of rows of ${length}`,
+        operands: [x, ends, ends],
+        run: (x, weight, bias) => h.layerNorm(x, [length], { weight, bias }),
+        reference: (x, weight, bias) => layerNorm(x, [1], { weight, bias, eps: 1e-5 }),
+        order: 0,
+      },
+      {
+        name: `rmsNorm of rows of ${length}`,
+        operands: [x, ends],
+        run: (x, weight) => h.rmsNorm(x, [length], { weight }),
+        reference: (x, weight) => rmsNorm(x, [1], { weight, eps: 1e-6 }),
+        order: 0,
+      },
+      ...(['x', 'weight', 'bias'] as const).map(
+        (of): OpCase => ({
+          name: `layerNorm's gradient of rows of ${length} by ${of}`,
+          operands: [x, ends, x],
+          run: (x, weight, dy) => {
+            const operands = { x, weight, bias: h.zeros([length], { dtype: x.dtype }) }
+            const y = h.layerNorm(x, [length], operands)
+            return h.vjp([y], [dy], [operands[of]]).get(operands[of])
+          },
+          reference: (x, weight, dy) => normGrad(x, weight as Dense, dy as Dense, of, true),
+          order: 0,
+        }),
+      ),
+      ...(['x', 'weight'] as const).map(
+        (of): OpCase => ({
+          name: `rmsNorm's gradient of rows of ${length} by ${of}`,
+          operands: [x, ends, x],
+          run: (x, weight, dy) => {
+            const operands = { x, weight }
+            return h.vjp([h.rmsNorm(x, [length], { weight })], [dy], [operands[of]]).get(operands[of])
+          },
+          reference: (x, weight, dy) => normGrad(x, weight as Dense, dy as Dense, of, false),
+          order: 0,
+        }),
+      ),
+    ]
+  }),
+  {
+    name: "layerNorm's gradient by the weight of many short rows",
+    operands: [{ shape: [3001, 9] }, { shape: [9] }, { shape: [3001, 9] }],
+    run: (x, weight, dy) => h.vjp([h.layerNorm(x, [9], { weight })], [dy], [weight]).get(weight),
+    reference: (x, weight, dy) => normGrad(x, weight as Dense, dy as Dense, 'weight', true),
+    // Sums of 3001 terms of either sign.
+    tolerance: { f32: [1.3e-6, 1e-4] },
+    order: 0,
+  },
+  {
+    name: 'layerNorm of rows and weights that start at an odd element',
+    operands: [{ shape: [1 + 5 * 72] }, { shape: [73] }, { shape: [73] }],
+    run: (x, weight, bias) =>
+      h.layerNorm(fromOdd(x, [5, 72]), [72], { weight: fromOdd(weight, [72]), bias: fromOdd(bias, [72]) }),
+    reference: (x, weight, bias) =>
+      layerNorm(behindFirst(x, [5, 72]), [1], {
+        weight: behindFirst(weight as Dense, [72]),
+        bias: behindFirst(bias as Dense, [72]),
+        eps: 1e-5,
+      }),
+    order: 0,
+  },
   {
     name: 'layerNorm without weights, with its own eps',
     operands: [{ shape: [3, 5] }],

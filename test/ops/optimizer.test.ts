@@ -214,6 +214,45 @@ describe.each(OPTIMIZERS)('%s', (_, optimizer) => {
   })
 })
 
+describe('more tensors than a launch takes', () => {
+  const dtypes = ['f32', 'bf16', 'f64', 'f16'] as const
+  const random = generator(3)
+  const list = Array.from({ length: 230 }, (_, i) => ({
+    dtype: dtypes[i % 4] as Dtype,
+    // Gradients are exact in every dtype.
+    values: Array.from({ length: (i * 5) % 37 }, () => Math.round((random() * 4 - 2) * 64) / 64),
+  }))
+  const make = (change: (x: number) => number, dtypeOf = (dtype: Dtype): Dtype => dtype): h.Tensor[] =>
+    list.map(({ dtype, values }) => h.tensor(values.map(change), { dtype: dtypeOf(dtype), shape: [values.length] }))
+
+  it.each(OPTIMIZERS)('%s, of several dtypes, gradients at odd elements', async (_, optimizer) => {
+    const gradients = list.map(({ dtype, values }) => h.slice(h.tensor([0, ...values], { dtype }), [1]))
+    const states = Array.from({ length: optimizer.states }, () => make(() => 0.5, stateDtype))
+    const step = h.full([], 2, { dtype: 'i64' })
+    const after = optimizer.run(
+      scalars(step, true),
+      make(() => 1),
+      gradients,
+      states,
+    )
+    const found = await read(after.parameters)
+    list.forEach(({ dtype, values }, k) => {
+      const [rtol, atol] = TOLERANCE[dtype]
+      expect(found[k]?.length).toBe(values.length)
+      values.forEach((g, i) => {
+        const wanted = optimizer.element(1, g * SCALE, new Array<number>(optimizer.states).fill(0.5), 2)[0] as number
+        expect(Math.abs((found[k]?.[i] as number) - wanted)).toBeLessThanOrEqual(atol + rtol * Math.abs(wanted))
+      })
+    })
+  })
+
+  it('globalNorm', async () => {
+    const wanted = Math.sqrt(list.flatMap(({ values }) => values).reduce((sum, x) => sum + x * x, 0))
+    const found = Number(await h.globalNorm(make((x) => x)).item())
+    expect(Math.abs(found - wanted)).toBeLessThanOrEqual(1.3e-6 * wanted)
+  })
+})
+
 describe('globalNorm', () => {
   it.each(['f32', 'f64', 'bf16', 'f16'] as const)('of many %s tensors', async (dtype) => {
     const values = drawAll(9)
@@ -222,6 +261,24 @@ describe('globalNorm', () => {
     expect(Math.abs(found - wanted)).toBeLessThanOrEqual(1e-5 + 1.3e-6 * wanted)
     const step = h.compile((list: h.Tensor[]) => h.globalNorm(list))
     expect(Number(await (await step(tensors(values, dtype))).item())).toBe(found)
+  })
+
+  it('of a long tensor and of a view that starts at an odd element', async () => {
+    const random = generator(5)
+    const values = Array.from({ length: 70_001 }, () => Math.round((random() * 4 - 2) * 64) / 64)
+    const wanted = Math.sqrt(values.reduce((sum, x) => sum + x * x, 0) + values.slice(1).reduce((sum, x) => sum + x * x, 0))
+    const long = h.tensor(values, { dtype: 'bf16' })
+    const found = Number(await h.globalNorm([long, h.slice(h.tensor(values), [1])]).item())
+    expect(Math.abs(found - wanted)).toBeLessThanOrEqual(1.3e-6 * wanted)
+  })
+
+  it('passes on NaN and infinity', async () => {
+    expect(await h.globalNorm([h.tensor([1, Number.NaN, 2])]).item()).toBeNaN()
+    expect(await h.globalNorm([h.tensor([1, Number.NEGATIVE_INFINITY])]).item()).toBe(Number.POSITIVE_INFINITY)
+  })
+
+  it('keeps what squares in f32 would lose', async () => {
+    expect(await h.globalNorm([h.full([9], 1e-30)]).item()).toBe(Math.fround(3 * Math.fround(1e-30)))
   })
 
   it('does not overflow where the squares do', async () => {

@@ -36,12 +36,32 @@ export function logSoftmaxOf(row: readonly number[]): number[] {
   return row.map((x) => x - peak - Math.log(total))
 }
 
+const dot = (a: readonly number[], b: readonly number[]): number => a.reduce((sum, v, i) => sum + v * (b[i] as number), 0)
+
+function softmaxGradOf(row: readonly number[], slopes: readonly number[]): number[] {
+  const y = softmaxOf(row)
+  const sum = dot(y, slopes)
+  return y.map((p, i) => p * ((slopes[i] as number) - sum))
+}
+
+function logSoftmaxGradOf(row: readonly number[], slopes: readonly number[]): number[] {
+  const sum = slopes.reduce((a, b) => a + b, 0)
+  return softmaxOf(row).map((p, i) => (slopes[i] as number) - p * sum)
+}
+
 const FAMILY = [
-  ['softmax', h.softmax, softmaxOf],
-  ['logSoftmax', h.logSoftmax, logSoftmaxOf],
+  ['softmax', h.softmax, softmaxOf, softmaxGradOf],
+  ['logSoftmax', h.logSoftmax, logSoftmaxOf, logSoftmaxGradOf],
 ] as const
 
-export const CASES: readonly OpCase[] = FAMILY.flatMap(([name, run, rule]): OpCase[] => [
+/** Lengths on either side of what a group of threads, a warp and a block hold at once, and odd ones. */
+export const LENGTHS: readonly number[] = [8, 72, 197, 512, 1024, 2051, 8192, 17001]
+
+/** A matrix as a view that starts at an odd element of its memory, where no wide load may begin. */
+export const fromOdd = (x: h.Tensor, shape: readonly number[]): h.Tensor => h.reshape(h.slice(x, [1]), shape)
+export const behindFirst = (x: Dense, shape: readonly number[]): Dense => new Dense(shape, x.data.subarray(1))
+
+export const CASES: readonly OpCase[] = FAMILY.flatMap(([name, run, rule, gradient]): OpCase[] => [
   ...[0, 1, -1].map(
     (axis): OpCase => ({
       name: `${name} along axis ${axis}`,
@@ -61,6 +81,40 @@ export const CASES: readonly OpCase[] = FAMILY.flatMap(([name, run, rule]): OpCa
     operands: [{ shape: [3, 1031], low: -10, high: 10 }],
     run: (x) => run(x),
     reference: (x) => alongAxis(x, 1, rule),
+    order: 0,
+  },
+  ...LENGTHS.map(
+    (length): OpCase => ({
+      name: `${name} of rows of ${length}`,
+      operands: [{ shape: [3, length], low: -4, high: 4 }],
+      run: (x) => run(x),
+      reference: (x) => alongAxis(x, 1, rule),
+      order: 0,
+    }),
+  ),
+  ...LENGTHS.map(
+    (length): OpCase => ({
+      name: `${name}'s gradient of rows of ${length}`,
+      operands: [{ shape: [3, length] }, { shape: [3, length] }],
+      run: (x, dy) => h.vjp([run(x)], [dy], [x]).get(x),
+      reference: (x, dy) => {
+        const rows = [0, 1, 2].map((i) => {
+          const part = ({ data }: Dense): number[] => [...data.subarray(i * length, (i + 1) * length)]
+          return gradient(part(x), part(dy))
+        })
+        return new Dense(x.shape, rows.flat())
+      },
+      order: 0,
+      // The gradient is computed from the result as it is stored. What its rounding does to exp(y) is multiplied by the
+      // sum of all cotangents.
+      tolerance: name === 'softmax' ? { bf16: [1.6e-2, 1e-3] } : { bf16: [1.6e-2, 2e-1], f16: [1e-3, 2e-2] },
+    }),
+  ),
+  {
+    name: `${name} of rows that start at an odd element`,
+    operands: [{ shape: [1 + 3 * 72] }],
+    run: (x) => run(fromOdd(x, [3, 72])),
+    reference: (x) => alongAxis(behindFirst(x, [3, 72]), 1, rule),
     order: 0,
   },
   {

@@ -58,7 +58,7 @@ class RowPacks {
       const Index pack = first + p * stride;
       if (direct(pack)) *reinterpret_cast<Words*>(row + position(pack)) = packs[p];
     }
-    if (direct_) return;
+    if (allDirect(first, first + (kPacks - 1) * stride)) return;
 #pragma unroll 1
     for (int p = 0; p < kPacks; p++) {
       const Index pack = first + p * stride, at = position(pack);
@@ -84,7 +84,7 @@ class RowPacks {
       const Index pack = first + p * stride;
       packs[p] = aligned && direct(pack) ? *reinterpret_cast<const Words*>(row + position(pack)) : filled;
     }
-    if (aligned && direct_) return;
+    if (aligned && allDirect(first, first + (kPacks - 1) * stride)) return;
       // Packs at the row's ends and unaligned ones: one copy of this code for all of a thread's.
 #pragma unroll 1
     for (int p = 0; p < kPacks; p++) {
@@ -102,6 +102,10 @@ class RowPacks {
   }
 
   __device__ bool direct(Index pack) const { return pack >= firstDirect_ && pack < endDirect_; }
+  /// Whether packs from `first` to `last` are whole and aligned, or not the row's.
+  __device__ bool allDirect(Index first, Index last) const {
+    return direct_ || (first >= firstDirect_ && last < endDirect_);
+  }
 
   int64_t start_;
   Index size_;
