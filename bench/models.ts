@@ -38,46 +38,61 @@ function integers(count: number, limit: number): Int32Array {
 
 const classes = (count: number, limit: number): Tensor => tensor(integers(count, limit), { shape: [count] })
 
-function mlp(): Benchmark {
+/** What the models are made of: as they are compared, and as small as can be. */
+const SIZES = {
+  full: {
+    mlp: { batch: 128, inputs: 784, hidden: 512, classes: 10 },
+    cnn: { batch: 64, extent: 28, channels: [32, 64], hidden: 128, classes: 10 },
+    gpt: { batch: 8, layers: 4, heads: 4, width: 256, context: 128, vocabSize: 512 },
+  },
+  quick: {
+    mlp: { batch: 16, inputs: 12, hidden: 24, classes: 5 },
+    cnn: { batch: 4, extent: 8, channels: [4, 6], hidden: 8, classes: 4 },
+    gpt: { batch: 2, layers: 2, heads: 2, width: 16, context: 8, vocabSize: 17 },
+  },
+} as const
+type Sizes = (typeof SIZES)['full' | 'quick']
+
+function mlp({ mlp: { batch, inputs, hidden, classes: count } }: Sizes): Benchmark {
   const { Linear, ReLU, Sequential } = nn
-  const model = new Sequential(new Linear(784, 512), new ReLU(), new Linear(512, 512), new ReLU(), new Linear(512, 10))
-  return { name: 'mlp', model, x: randomNormal([128, 784]), y: classes(128, 10), facts: {} }
+  const model = new Sequential(
+    new Linear(inputs, hidden),
+    new ReLU(),
+    new Linear(hidden, hidden),
+    new ReLU(),
+    new Linear(hidden, count),
+  )
+  return { name: 'mlp', model, x: randomNormal([batch, inputs]), y: classes(batch, count), facts: {} }
 }
 
-function cnn(): Benchmark {
+function cnn({ cnn: { batch, extent, channels, hidden, classes: count } }: Sizes): Benchmark {
   const { Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential } = nn
   const model = new Sequential(
-    new Conv2d(1, 32, 3, { padding: 1 }),
+    new Conv2d(1, channels[0], 3, { padding: 1 }),
     new ReLU(),
     new MaxPool2d(2),
-    new Conv2d(32, 64, 3, { padding: 1 }),
+    new Conv2d(channels[0], channels[1], 3, { padding: 1 }),
     new ReLU(),
     new MaxPool2d(2),
     new Flatten(),
-    new Linear(64 * 7 * 7, 128),
+    new Linear(channels[1] * (extent / 4) ** 2, hidden),
     new ReLU(),
-    new Linear(128, 10),
+    new Linear(hidden, count),
   )
-  return { name: 'cnn', model, x: randomNormal([64, 1, 28, 28]), y: classes(64, 10), facts: {} }
+  return { name: 'cnn', model, x: randomNormal([batch, 1, extent, extent]), y: classes(batch, count), facts: {} }
 }
 
-function gpt(): Benchmark {
-  const shape = { layers: 4, heads: 4, width: 256, context: 128, vocabSize: 512 }
+function gpt({ gpt: { batch, ...shape } }: Sizes): Benchmark {
   const model = new nn.GPT({ ...shape, tieWeights: false })
-  const tokens = tensor(integers(8 * 128, 512), { shape: [8, 128] })
-  return {
-    name: 'gpt',
-    model,
-    x: tokens,
-    y: classes(8 * 128, 512),
-    facts: { layers: shape.layers, heads: shape.heads },
-  }
+  const { context, vocabSize, layers, heads } = shape
+  const tokens = tensor(integers(batch * context, vocabSize), { shape: [batch, context] })
+  return { name: 'gpt', model, x: tokens, y: classes(batch * context, vocabSize), facts: { layers, heads } }
 }
 
-/** Makes one of them, always with the same weights and data. */
-export function benchmark(name: 'mlp' | 'cnn' | 'gpt'): Benchmark {
+/** Makes one of them, always with the same weights and data; `quick` ones are there to be run, not to be timed. */
+export function benchmark(name: 'mlp' | 'cnn' | 'gpt', size: 'full' | 'quick' = 'full'): Benchmark {
   seed(1)
-  const made = { mlp, cnn, gpt }[name]()
+  const made = { mlp, cnn, gpt }[name](SIZES[size])
   made.x.realize()
   return made
 }

@@ -10,9 +10,9 @@ export interface TestRow extends Row, Partial<TestReport> {
   readonly seconds?: number
 }
 
-/** Folders of tests that say nothing of a device themselves, and the file that is about CUDA alone. */
-const FOLDERS = ['test/ops', 'test/graph', 'test/nn', 'test/optim']
-const CUDA = 'test/runtime/cuda.test.ts'
+/** The ops, what is about CUDA alone, and what is the same on every device. */
+const FOLDERS = ['test/ops', 'test/cuda', 'test/graph', 'test/nn', 'test/optim']
+const QUICK = ['test/ops/softmax.test.ts', 'test/cuda/device.test.ts']
 const SECONDS_PER_FILE = 15
 const MOST_SECONDS_PER_FILE = 240
 
@@ -23,8 +23,7 @@ const files = FOLDERS.flatMap((folder) =>
     .sort()
     .map((name) => `${folder}/${name}`),
 )
-// The smallest sizes there are in tests: the quick run takes one family.
-const chosen = stage.quick ? ['test/ops/softmax.test.ts', CUDA] : [...files, CUDA]
+const chosen = stage.quick ? QUICK : files
 const results = stage.results<TestRow>('ops')
 const code = await runCases(
   stage,

@@ -90,7 +90,7 @@ worst=0
 # Runs a program; what does not stop by itself when time is up is ended half a minute later, and keeps its rows.
 run() {
   local code=0
-  timeout --kill-after=5 "$((until + 30 - $(date +%s)))" "$@" || code=$?
+  timeout --foreground --kill-after=5 "$((until + 30 - $(date +%s)))" "$@" </dev/null || code=$?
   case "$code" in
     0 | 1 | 75) ;;
     124 | 137) echo "run.sh: $1 was ended: time was up" && code=75 ;;

@@ -1,5 +1,5 @@
 // A training run in a process of its own: the losses of SGD steps from the seed's weights, and what the weights came to.
-//   node dist/bench/cuda/losses.js --model mlp|cnn|gpt --device NAME --steps N [--runs N]  -> a list of `TrainingRun`
+//   node dist/bench/cuda/losses.js --model mlp|cnn|gpt --device NAME --steps N [--runs N] [--quick]  -> a list of `TrainingRun`
 import { createHash } from 'node:crypto'
 import { parseArgs } from 'node:util'
 import { defaultDevice, setDefaultDevice } from '../../lib/index.js'
@@ -15,8 +15,8 @@ export interface TrainingRun {
   readonly replays: number
 }
 
-async function train(name: ModelName, steps: number): Promise<TrainingRun> {
-  const subject = benchmark(name)
+async function train(name: ModelName, steps: number, quick: boolean): Promise<TrainingRun> {
+  const subject = benchmark(name, quick ? 'quick' : 'full')
   const step = trainingStep(subject, 'sgd')
   await defaultDevice().synchronize()
   const before = defaultDevice().memory().replays
@@ -36,10 +36,11 @@ const { values } = parseArgs({
     device: { type: 'string', default: 'cpu' },
     steps: { type: 'string', default: '100' },
     runs: { type: 'string', default: '1' },
+    quick: { type: 'boolean', default: false },
   },
 })
 setDefaultDevice(values.device)
 const runs: TrainingRun[] = []
 for (let run = 0; run < Number(values.runs); run++)
-  runs.push(await train(values.model as ModelName, Number(values.steps)))
+  runs.push(await train(values.model as ModelName, Number(values.steps), values.quick))
 console.log(JSON.stringify(runs))

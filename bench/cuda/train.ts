@@ -24,6 +24,7 @@ type Check = Omit<CheckRow, 'case'>
 
 const stage = stageOf(process.argv.slice(2))
 const MODELS: readonly ModelName[] = ['mlp', 'cnn', 'gpt']
+const SIZE = stage.quick ? 'quick' : 'full'
 const STEPS = stage.quick ? 6 : 100
 /** The first run of a plan is walked, the second is recorded and replayed at once. */
 const RUNS_BEFORE_REPLAYS = 1
@@ -38,6 +39,7 @@ const run = promisify(execFile)
 async function trainedBy(model: ModelName, device: string, runs = 1): Promise<readonly TrainingRun[]> {
   const program = fileURLToPath(new URL('./losses.js', import.meta.url))
   const given = ['--model', model, '--device', device, '--steps', String(STEPS), '--runs', String(runs)]
+  if (stage.quick) given.push('--quick')
   const { stdout } = await run(process.execPath, [program, ...given], { maxBuffer: 2 ** 24 })
   return JSON.parse(stdout) as TrainingRun[]
 }
@@ -84,7 +86,7 @@ async function replaysCheck(model: ModelName): Promise<Check> {
 }
 
 async function hostCheck(model: ModelName): Promise<Check> {
-  const subject = benchmark(model)
+  const subject = benchmark(model, SIZE)
   const step = trainingStep(subject, 'sgd')
   const call = () => step(subject.x, subject.y)
   for (let i = 0; i < 4; i++) await (await call()).item()
@@ -98,7 +100,7 @@ async function hostCheck(model: ModelName): Promise<Check> {
 }
 
 const recoveryCheck = async (exhaustion: typeof limited): Promise<Check> => {
-  const found = await recovery(defaultDevice(), exhaustion)
+  const found = await recovery(defaultDevice(), exhaustion, SIZE)
   return { pass: found === 0, found, goal: 'losses after OutOfMemoryError as without it, to the bit' }
 }
 

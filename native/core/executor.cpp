@@ -1,6 +1,7 @@
 // The queue, its thread, and how work ends when its client goes.
 #include "executor.h"
 
+#include <sched.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -12,8 +13,9 @@ namespace heddle {
 namespace {
 
 // Below the event loop, whose thread must stay responsive while every core computes. On Linux a thread hands its
-// niceness to the threads it makes, so OpenMP's team inherits it.
-constexpr int kNiceness = 10;
+// niceness and policy to the threads it makes, so OpenMP's team inherits them. A batch thread that wakes takes the core
+// from nobody: without that, the call that queues a run was now and then put aside for a slice of the team it woke.
+constexpr int kNiceness = 19;
 
 /// What a job threw other than by its own rules: of the device as a whole, or a defect.
 FailurePointer failureOf(const std::exception& error, uint64_t ticket) {
@@ -22,7 +24,12 @@ FailurePointer failureOf(const std::exception& error, uint64_t ticket) {
       Failure{known ? known->code : ErrorCode::internal, error.what(), ticket, -1, false});
 }
 
-void stepBack() { setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kNiceness); }
+/// What the system refuses is left as it is: the thread computes all the same.
+void stepBack() {
+  setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kNiceness);
+  const sched_param none{};
+  sched_setscheduler(0, SCHED_BATCH, &none);
+}
 
 }  // namespace
 

@@ -7,7 +7,8 @@
 namespace heddle::cuda {
 namespace {
 
-// Up to this many multiplications any kernel takes little longer than its launch, and asking costs more than it can win.
+// Up to this many multiplications any kernel takes little longer than its launch, and asking costs more than it can
+// win.
 constexpr double kLeastWork = 1 << 12;
 // Up to this many our kernel may win: cuBLASLt's tiles are larger than such problems.
 constexpr double kMostGeneralWork = 1 << 20;

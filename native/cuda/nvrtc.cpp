@@ -1,4 +1,4 @@
-// The library's functions as we declare them, from the header of CUDA 13.0.
+// Opening the library, and compiling by it.
 #include "nvrtc.h"
 
 #include <dlfcn.h>
@@ -12,71 +12,53 @@
 namespace heddle::cuda {
 namespace {
 
-struct Nvrtc {
-  using Result = int;  // 0 is success
-  using Program = struct ProgramHandle*;
+std::string versionText(int major, int minor) { return std::to_string(major) + "." + std::to_string(minor); }
 
-  Result (*version)(int* major, int* minor);
-  Result (*supportedCount)(int* count);
-  Result (*supported)(int* architectures);
-  Result (*create)(Program* program, const char* source, const char* name, int headerCount, const char* const* headers,
-                   const char* const* includeNames);
-  Result (*compile)(Program program, int optionCount, const char* const* options);
-  Result (*codeSize)(Program program, size_t* bytes);
-  Result (*code)(Program program, char* code);
-  Result (*ptxSize)(Program program, size_t* bytes);
-  Result (*ptx)(Program program, char* ptx);
-  Result (*logSize)(Program program, size_t* bytes);
-  Result (*log)(Program program, char* log);
-  Result (*destroy)(Program* program);
-  const char* (*errorString)(Result result);
+/// NVRTC opens a second library by its name alone and has no path to its own folder: one that is open already is found.
+void openBuiltins(const Nvrtc& functions) {
+  int major = 0, minor = 0;
+  Dl_info info;
+  if (functions.version(&major, &minor) != 0 || !dladdr(reinterpret_cast<const void*>(functions.version), &info) ||
+      !info.dli_fname)
+    return;
+  const std::string path = info.dli_fname, name = "libnvrtc-builtins.so." + versionText(major, minor);
+  // Where it is not there the system's loader may still know it; if not, compiling says so.
+  dlopen((path.substr(0, path.rfind('/') + 1) + name).c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+}
 
-  Nvrtc() {
-    void* const library = openLibrary("libnvrtc.so.13");
-    bind(library, "nvrtcVersion", version);
-    bind(library, "nvrtcGetNumSupportedArchs", supportedCount);
-    bind(library, "nvrtcGetSupportedArchs", supported);
-    bind(library, "nvrtcCreateProgram", create);
-    bind(library, "nvrtcCompileProgram", compile);
-    bind(library, "nvrtcGetCUBINSize", codeSize);
-    bind(library, "nvrtcGetCUBIN", code);
-    bind(library, "nvrtcGetPTXSize", ptxSize);
-    bind(library, "nvrtcGetPTX", ptx);
-    bind(library, "nvrtcGetProgramLogSize", logSize);
-    bind(library, "nvrtcGetProgramLog", log);
-    bind(library, "nvrtcDestroyProgram", destroy);
-    bind(library, "nvrtcGetErrorString", errorString);
-    openBuiltins();
-  }
-
-  /// NVRTC opens a second library by its name alone and has no path to its own folder: one that is open already is
-  /// found.
-  void openBuiltins() const {
-    int major = 0, minor = 0;
-    Dl_info info;
-    if (version(&major, &minor) != 0 || !dladdr(reinterpret_cast<const void*>(version), &info) || !info.dli_fname)
-      return;
-    const std::string path = info.dli_fname, name = "libnvrtc-builtins.so." + versionText(major, minor);
-    // Where it is not there the system's loader may still know it; if not, compiling says so.
-    dlopen((path.substr(0, path.rfind('/') + 1) + name).c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-  }
-
-  static std::string versionText(int major, int minor) { return std::to_string(major) + "." + std::to_string(minor); }
-
-  void check(Result result, const char* what) const {
-    if (result != 0) throw Error(ErrorCode::internal, std::string("nvrtc: ") + what + ": " + errorString(result));
-  }
-};
+Nvrtc open() {
+  void* const library = openLibrary("libnvrtc.so.13");
+  Nvrtc functions;
+  bind(library, "nvrtcVersion", functions.version);
+  bind(library, "nvrtcGetNumSupportedArchs", functions.supportedCount);
+  bind(library, "nvrtcGetSupportedArchs", functions.supported);
+  bind(library, "nvrtcCreateProgram", functions.create);
+  bind(library, "nvrtcCompileProgram", functions.compile);
+  bind(library, "nvrtcGetCUBINSize", functions.codeSize);
+  bind(library, "nvrtcGetCUBIN", functions.code);
+  bind(library, "nvrtcGetPTXSize", functions.ptxSize);
+  bind(library, "nvrtcGetPTX", functions.ptx);
+  bind(library, "nvrtcGetProgramLogSize", functions.logSize);
+  bind(library, "nvrtcGetProgramLog", functions.log);
+  bind(library, "nvrtcDestroyProgram", functions.destroy);
+  bind(library, "nvrtcGetErrorString", functions.errorString);
+  openBuiltins(functions);
+  return functions;
+}
 
 const Nvrtc& nvrtc() {
-  static const Nvrtc functions;
+  static const Nvrtc functions = open();
   return functions;
+}
+
+void check(Nvrtc::Result result, const char* what) {
+  if (result != 0) throw Error(ErrorCode::internal, std::string("nvrtc: ") + what + ": " + nvrtc().errorString(result));
 }
 
 class CompiledProgram {
  public:
   explicit CompiledProgram(const std::string& source) {
-    nvrtc().check(nvrtc().create(&program_, source.c_str(), "fused.cu", 0, nullptr, nullptr), "taking a source");
+    check(nvrtc().create(&program_, source.c_str(), "fused.cu", 0, nullptr, nullptr), "taking a source");
   }
   CompiledProgram(const CompiledProgram&) = delete;
   CompiledProgram& operator=(const CompiledProgram&) = delete;
@@ -98,9 +80,9 @@ class CompiledProgram {
 
   std::string code(bool ptx) {
     size_t bytes = 0;
-    nvrtc().check((ptx ? nvrtc().ptxSize : nvrtc().codeSize)(program_, &bytes), "asking for the code's size");
+    check((ptx ? nvrtc().ptxSize : nvrtc().codeSize)(program_, &bytes), "asking for the code's size");
     std::string result(bytes, '\0');
-    nvrtc().check((ptx ? nvrtc().ptx : nvrtc().code)(program_, result.data()), "reading the code");
+    check((ptx ? nvrtc().ptx : nvrtc().code)(program_, result.data()), "reading the code");
     return result;
   }
 
@@ -114,15 +96,15 @@ bool givesPtx(const Target& target) { return target.architecture.rfind("compute_
 
 Target Target::of(int major, int minor) {
   int count = 0, versionMajor = 0, versionMinor = 0;
-  nvrtc().check(nvrtc().version(&versionMajor, &versionMinor), "asking for its version");
-  nvrtc().check(nvrtc().supportedCount(&count), "asking for its architectures");
+  check(nvrtc().version(&versionMajor, &versionMinor), "asking for its version");
+  check(nvrtc().supportedCount(&count), "asking for its architectures");
   std::vector<int> known(static_cast<size_t>(count));
-  nvrtc().check(nvrtc().supported(known.data()), "asking for its architectures");
+  check(nvrtc().supported(known.data()), "asking for its architectures");
   const int wanted = major * 10 + minor;
   int best = 0;
   for (const int architecture : known)
     if (architecture <= wanted) best = std::max(best, architecture);
-  const std::string compiler = Nvrtc::versionText(versionMajor, versionMinor);
+  const std::string compiler = versionText(versionMajor, versionMinor);
   if (best == 0)
     throw Error(ErrorCode::unsupported, "nvrtc " + compiler + " does not compile for compute capability " +
                                             std::to_string(major) + "." + std::to_string(minor));

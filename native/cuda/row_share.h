@@ -40,8 +40,8 @@ inline RowShare shareOf(int64_t packs, int each) {
   return {each, static_cast<int>((lanes + 31) / 32 * 32)};
 }
 
-/// The packs that a thread has where shareHeldRow gives a row a block: half of the most leaves room for more warps, which
-/// hide one another's barriers.
+/// The packs that a thread has where shareHeldRow gives a row a block: half of the most leaves room for more warps,
+/// which hide one another's barriers.
 constexpr int packsInBlock(int most) { return std::max(most / 2, 2); }
 /// The largest block that it gives a kernel for `packs` of them.
 constexpr int heldRowThreads(int packs, int most) {

@@ -27,9 +27,9 @@ __device__ inline T lowest() {
 }
 
 template <bool kLogarithm, typename T, int kPacks>
-__global__ __launch_bounds__(heldRowThreads(kPacks, kMostHeld<T>), kLeastRowBlocks<T>) void softmaxHeld(const T* x, T* y, int64_t rows,
-                                                                                   int64_t size, int lanes,
-                                                                                   bool aligned) {
+__global__ __launch_bounds__(heldRowThreads(kPacks, kMostHeld<T>),
+                             kLeastRowBlocks<T>) void softmaxHeld(const T* x, T* y, int64_t rows, int64_t size,
+                                                                  int lanes, bool aligned) {
   using C = Compute<T>;
   using Row = RowPacks<T, int>;
   __shared__ C scratch[32];
@@ -140,9 +140,9 @@ __device__ inline void makeGradients(const Words (&y)[kPacks], Words (&dy)[kPack
 }
 
 template <bool kLogarithm, typename T, int kPacks>
-__global__ __launch_bounds__(heldRowThreads(kPacks, kMostHeldGrad<T>), kLeastRowBlocks<T>) void softmaxGradHeld(const T* y, const T* dy, T* dx,
-                                                                                       int64_t rows, int64_t size,
-                                                                                       int lanes, bool aligned) {
+__global__ __launch_bounds__(heldRowThreads(kPacks, kMostHeldGrad<T>),
+                             kLeastRowBlocks<T>) void softmaxGradHeld(const T* y, const T* dy, T* dx, int64_t rows,
+                                                                      int64_t size, int lanes, bool aligned) {
   using C = Compute<T>;
   __shared__ C scratch[32];
   const Group group(lanes);

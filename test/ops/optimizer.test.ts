@@ -266,7 +266,9 @@ describe('globalNorm', () => {
   it('of a long tensor and of a view that starts at an odd element', async () => {
     const random = generator(5)
     const values = Array.from({ length: 70_001 }, () => Math.round((random() * 4 - 2) * 64) / 64)
-    const wanted = Math.sqrt(values.reduce((sum, x) => sum + x * x, 0) + values.slice(1).reduce((sum, x) => sum + x * x, 0))
+    const wanted = Math.sqrt(
+      values.reduce((sum, x) => sum + x * x, 0) + values.slice(1).reduce((sum, x) => sum + x * x, 0),
+    )
     const long = h.tensor(values, { dtype: 'bf16' })
     const found = Number(await h.globalNorm([long, h.slice(h.tensor(values), [1])]).item())
     expect(Math.abs(found - wanted)).toBeLessThanOrEqual(1.3e-6 * wanted)

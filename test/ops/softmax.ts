@@ -36,7 +36,8 @@ export function logSoftmaxOf(row: readonly number[]): number[] {
   return row.map((x) => x - peak - Math.log(total))
 }
 
-const dot = (a: readonly number[], b: readonly number[]): number => a.reduce((sum, v, i) => sum + v * (b[i] as number), 0)
+const dot = (a: readonly number[], b: readonly number[]): number =>
+  a.reduce((sum, v, i) => sum + v * (b[i] as number), 0)
 
 function softmaxGradOf(row: readonly number[], slopes: readonly number[]): number[] {
   const y = softmaxOf(row)

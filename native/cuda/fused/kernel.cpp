@@ -14,13 +14,16 @@ constexpr size_t kMostParameterBytes = 4096;
 
 class FusedKernel : public Kernel {
  public:
-  FusedKernel(const Source& source, size_t inputs, size_t outputs)
-      : inputs_(inputs),
-        outputs_(outputs),
+  FusedKernel(const Source& source, Specs inputs, Specs outputs)
+      : inputs_(inputs.size()),
+        outputs_(outputs.size()),
         firstOutput_(source.inputs),
         workspaceBytes_(source.workspaceBytes),
         module_(moduleOf(source.text)) {
     operands_.resize(source.inputs + source.outputs + 1);
+    alignments_.resize(operands_.size(), 1);
+    for (size_t i = 0; i < inputs_; i++) alignments_[i] = static_cast<uintptr_t>(inputs[i].alignment);
+    for (size_t i = 0; i < outputs_; i++) alignments_[firstOutput_ + i] = static_cast<uintptr_t>(outputs[i].alignment);
     for (const Stage& stage : source.stages)
       launches_.push_back({stage.entry, nullptr, gridFor(stage.tiles, 1), stage.threads});
   }
@@ -35,6 +38,9 @@ class FusedKernel : public Kernel {
     std::copy_n(operands.inputs.begin(), inputs_, operands_.begin());
     std::copy_n(operands.outputs.begin(), outputs_, operands_.begin() + static_cast<std::ptrdiff_t>(firstOutput_));
     operands_.back() = operands.workspace;
+    for (size_t i = 0; i < operands_.size(); i++)
+      if (reinterpret_cast<uintptr_t>(operands_[i]) % alignments_[i] != 0)
+        throw Error(ErrorCode::internal, "fused: an operand is less aligned than its plan says");
     for (const Launch& launch : launches_)
       launchCompiled("fused", launch.kernel, launch.grid, launch.threads, operands_.data());
   }
@@ -51,6 +57,7 @@ class FusedKernel : public Kernel {
   Module& module_;
   std::vector<Launch> launches_;
   std::vector<const void*> operands_;  // the kernels' parameter, as struct Operands lies in memory
+  std::vector<uintptr_t> alignments_;
 };
 
 /// Where no coordinate is kept there is nothing to do.
@@ -70,7 +77,7 @@ std::unique_ptr<Kernel> make(WordReader& params, Specs inputs, Specs outputs) {
     throw Error(ErrorCode::unsupported, "fused: a program with " + std::to_string(inputs.size()) + " inputs and " +
                                             std::to_string(outputs.size()) +
                                             " outputs has more operands than a CUDA kernel takes; split it");
-  return std::make_unique<FusedKernel>(source, inputs.size(), outputs.size());
+  return std::make_unique<FusedKernel>(source, inputs, outputs);
 }
 
 }  // namespace

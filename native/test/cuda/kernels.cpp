@@ -46,7 +46,8 @@ bool compilesPrograms() { return true; }
 
 }  // namespace heddle::test
 
-/// Runs all tests; with `tell` and a number of columns, one product, and prints how its sums were split.
+/// Runs all tests; with `tell` and a number of columns, one product,
+/// and prints how its sums were split.
 int main(int count, char** arguments) {
   using namespace heddle::test;
   if (count == 3 && std::strcmp(arguments[1], "tell") == 0) {
