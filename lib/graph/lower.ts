@@ -10,7 +10,7 @@ import { type Node, reachable, type Value } from './node.js'
 import type { Layout } from './op.js'
 import { type Lowered, type LoweredStep, type Place, placeNumber, type Stored } from './place.js'
 import { fusedStep } from './program.js'
-import { schedule } from './schedule.js'
+import { lastChecking, schedule } from './schedule.js'
 
 /** What a plan computes: results for the caller and next values for cells. */
 export interface Graph {
@@ -44,6 +44,9 @@ class Lowering {
   private readonly owners = new Map<Place, Value>()
   /** How many kernels come before each node. */
   private readonly kernelsBefore = new Map<Node, number>()
+  /** The last node that checks indices for the first time, and its step. */
+  private lastChecking: Node | undefined
+  private lastCheck = -1
   private readonly kept: ReadonlySet<Value>
   private destinations: ReadonlyMap<Value, Destination | undefined> = new Map()
 
@@ -68,7 +71,8 @@ class Lowering {
       if (!this.outputPlaces.has(value)) this.outputPlaces.set(value, place)
     })
     this.destinations = destinationsOf(nodes, this.consumers, this.kept)
-    const scheduled = schedule(nodes, this.consumers)
+    this.lastChecking = lastChecking(nodes)
+    const scheduled = schedule(nodes, this.consumers, this.lastChecking)
     let kernels = 0
     for (const node of scheduled) this.kernelsBefore.set(node, node.op.kind === 'kernel' ? kernels++ : kernels)
     for (const node of scheduled) this.lower(node)
@@ -266,6 +270,7 @@ class Lowering {
       }
       return { ...spec(output), offset: 0, strides, place: this.arenaPlace(output) }
     })
+    if (node === this.lastChecking) this.lastCheck = this.steps.length
     const reuse = op.inPlace?.(params as never)
     const inPlace = outputs.map((_, i) => (reuse && (reuse[i] as number) >= 0 ? [reuse[i] as number] : []))
     this.steps.push({ op: op.name, label: labelOf(node), params, inputs, outputs, inPlace })
@@ -320,11 +325,15 @@ class Lowering {
     return target
   }
 
-  /** Whether the arena value `source` may be computed in the cell's memory, because nothing reads the old contents later. */
+  /**
+   * Whether the arena value `source` may be computed in the cell's memory, because nothing reads the old contents later
+   * and no index is first checked later: a run that fails by one has written no cell.
+   */
   private mayBecome(source: Stored, cell: Place): boolean {
     if (source.place.kind !== 'arena' || source.offset !== 0 || source.place.bytes !== cell.bytes) return false
     if (!isContiguous(source.shape, source.strides)) return false
     const defining = this.steps.findIndex(({ outputs }) => outputs.some(({ place }) => place === source.place))
+    if (defining < this.lastCheck) return false
     const step = this.steps[defining] as LoweredStep
     const output = step.outputs.findIndex(({ place }) => place === source.place)
     const readsInStep = step.inputs.flatMap(({ place }, i) => (place === cell ? [i] : []))

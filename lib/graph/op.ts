@@ -49,6 +49,8 @@ export interface Op<P extends ParamSchema = ParamSchema> extends OpSchema<P> {
    * tensors each (`count` is a parameter); the results are groups of `count` too.
    */
   leadingScalars?(params: Params<P>): number
+  /** For kernels that fail where an index is out of range: the operand with the indices, and what may be there, in words. */
+  checks?(inputs: readonly Spec[], params: Params<P>): readonly [operand: number, range: string]
   /** Draws at random or has identity: equal nodes are different values. */
   readonly unique?: boolean
 }

@@ -15,6 +15,10 @@ import { mean, sum } from './reduce.js'
 import { logSoftmax, softmax, withAxisLast } from './softmax.js'
 import { axisOf, unsqueeze } from './view.js'
 
+/** What targets may be. */
+const classesOf = ([logits]: readonly Spec[], { ignoreIndex }: { readonly ignoreIndex: number }) =>
+  [1, `below ${logits?.shape[1]} or ${ignoreIndex}`] as const
+
 /** logits [N,C], targets [N] -> the loss of each row and the logarithm of its sum of exponentials, [N]. */
 const CROSS_ENTROPY = defineOp('crossEntropy', {
   inputs: ['logits', 'targets'],
@@ -25,6 +29,7 @@ const CROSS_ENTROPY = defineOp('crossEntropy', {
     const row: Spec = { dtype: statisticOf(dtype), shape: [shape[0] as number] }
     return [row, row]
   },
+  checks: classesOf,
   grad: ({ logits, targets, lse }, dloss, params) => [
     CROSS_ENTROPY_GRAD([logits, targets, lse, dloss], params),
     undefined,
@@ -37,6 +42,7 @@ const CROSS_ENTROPY_GRAD = defineOp('crossEntropyGrad', {
   outputs: ['dlogits'],
   params: { ignoreIndex: 'i64', labelSmoothing: 'f64' },
   shape: ([logits]) => logits as Spec,
+  checks: classesOf,
   grad: ({ logits, targets, dloss }, cotangent, { ignoreIndex, labelSmoothing }) => {
     // `lse` is a function of the logits, which the composite computes again: nothing flows through it by itself.
     const [dlogits, ddloss] = throughComposite(

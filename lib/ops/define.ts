@@ -39,6 +39,7 @@ export interface Definition<I extends readonly string[], O extends readonly stri
   readonly order?: Op<P>['order']
   readonly inPlace?: Op<P>['inPlace']
   readonly leadingScalars?: Op<P>['leadingScalars']
+  readonly checks?: Op<P>['checks']
 }
 
 /** The value behind an operand; anything but a tensor is an error that names the op. */
@@ -72,7 +73,18 @@ function makeOp(
   kind: OpKind,
   definition: Definition<readonly string[], readonly string[], ParamSchema>,
 ): Op {
-  const { inputs, outputs = ['y'], params = {}, shape, grad, strides, order, inPlace, leadingScalars } = definition
+  const {
+    inputs,
+    outputs = ['y'],
+    params = {},
+    shape,
+    grad,
+    strides,
+    order,
+    inPlace,
+    leadingScalars,
+    checks,
+  } = definition
   return {
     name,
     kind,
@@ -86,6 +98,7 @@ function makeOp(
     ...(order && { order }),
     ...(inPlace && { inPlace }),
     ...(leadingScalars && { leadingScalars }),
+    ...(checks && { checks }),
   }
 }
 

@@ -17,6 +17,7 @@ const TAKE = defineOp('take', {
     dtype: (x as Spec).dtype,
     shape: [...(indices as Spec).shape, ...(x as Spec).shape.slice(1)],
   }),
+  checks: ([x]) => [1, `below ${x?.shape[0]}`],
   grad: ({ x, indices }, dy) => [rowsAdded(indices, dy, x.shape[0] as number), undefined],
 })
 
@@ -28,6 +29,7 @@ const INDEX_ADD = defineOp('indexAdd', {
     dtype: (dy as Spec).dtype,
     shape: [size, ...(dy as Spec).shape.slice((indices as Spec).shape.length)],
   }),
+  checks: (_, { size }) => [0, `below ${size}`],
   grad: ({ indices }, cotangent) => [undefined, rowsTaken(cotangent, indices)],
 })
 
@@ -85,6 +87,7 @@ const GATHER = defineOp('gather', {
   inputs: ['x', 'index'],
   params: { axis: 'i64' },
   shape: ([x, index]) => ({ dtype: (x as Spec).dtype, shape: (index as Spec).shape }),
+  checks: ([x], { axis }) => [1, `below ${x?.shape[axis]}`],
   grad: ({ x, index }, dy, { axis }) => [
     elementsAdded(constant(0, { dtype: x.dtype, shape: x.shape }), index, dy, axis),
     undefined,
@@ -95,6 +98,7 @@ const SCATTER_ADD = defineOp('scatterAdd', {
   inputs: ['x', 'index', 'source'],
   params: { axis: 'i64' },
   shape: ([x]) => x as Spec,
+  checks: ([x], { axis }) => [1, `below ${x?.shape[axis]}`],
   grad: ({ index }, dy, { axis }) => [dy, undefined, elementsTaken(dy, index, axis)],
 })
 

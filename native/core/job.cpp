@@ -55,9 +55,14 @@ FailurePointer RunJob::inherited() const {
   return nullptr;
 }
 
-/// A run that goes wrong on the device has gone through all its steps; on the host it ends at the one that threw.
+/// On the host a run ends at the step that threw. One that goes wrong on the device goes through all its steps, of
+/// which those behind the one that reported write cells only where they are not guarded; where no step did, all may
+/// have.
 FailurePointer RunJob::fail(const StepError& thrown, bool ranWhole) {
-  const bool stateLost = plan_->firstCellWrite() <= (ranWhole ? plan_->stepCount() - 1 : thrown.step);
+  const int64_t count = plan_->stepCount();
+  const int64_t lastWriting = ranWhole && thrown.step < 0 ? count - 1 : thrown.step;
+  const bool stateLost =
+      plan_->firstCellWrite() <= lastWriting || (ranWhole && plan_->firstUnguardedCellWrite() < count);
   const auto failure =
       std::make_shared<const Failure>(Failure{thrown.error.code, thrown.error.what(), ticket, thrown.step, stateLost});
   mark(failure, stateLost);

@@ -20,6 +20,7 @@ struct TensorSpec {
   std::vector<int64_t> shape;
   std::vector<int64_t> strides;
   int64_t alignment = 1;  // of element [0, ...]'s address, in bytes: a power of two up to 64
+  bool kept = false;      // of an output: memory that outlives the run, a cell's
 
   int64_t size() const;     // elements
   bool contiguous() const;  // row-major without gaps (axes of extent 1 do not count)
@@ -41,6 +42,9 @@ class Kernel {
   /// Called before the first run, once all kernels of the plan are made: what making them began (a compilation, say)
   /// has gone on side by side and ends here. Throws heddle::Error as making them does.
   virtual void complete() {}
+  /// Whether it writes nothing in a run in which a kernel before it has reported a wrong value. On devices that only
+  /// queue work, kernels with `kept` outputs should: what they would write is then as it was before the run.
+  virtual bool guarded() const { return false; }
   /// Computes the outputs. Throws heddle::Error (an index out of range, say) before or after partial writes.
   virtual void run(const RunOperands& operands) = 0;
 };

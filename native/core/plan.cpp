@@ -38,6 +38,7 @@ Plan::Plan(const Backend& backend, std::vector<double> words, std::string label)
   for (int64_t i = 0; i < storageCount; i++) decodeStorage(reader);
   for (int64_t i = 0; i < operandCount; i++) decodeOperand(reader);
   firstCellWrite_ = stepCount;
+  firstUnguardedCellWrite_ = stepCount;
   for (int64_t i = 0; i < stepCount; i++) decodeStep(reader, backend);
   if (!reader.done()) reject("words are left over after the last step");
   for (const Step& step : steps_) step.kernel->complete();
@@ -124,9 +125,8 @@ void Plan::decodeStep(WordReader& words, const Backend& backend) {
     const StorageSpec& storage = storages_[operands_[id].storage];
     if (storage.kind == StorageKind::input || (storage.kind == StorageKind::cell && !storage.written))
       reject(op + " writes storage " + std::to_string(operands_[id].storage) + ", which is not marked as written");
-    if (storage.kind == StorageKind::cell)
-      firstCellWrite_ = std::min(firstCellWrite_, static_cast<int64_t>(steps_.size()));
     outputs.push_back(operands_[id].tensor);
+    outputs.back().kept = storage.kind == StorageKind::cell;
   }
   const KernelFactory make = backend.kernels().find(step.op);
   if (!make)
@@ -139,6 +139,11 @@ void Plan::decodeStep(WordReader& words, const Backend& backend) {
     throw Error(ErrorCode::internal, op + ": its kernel could not be prepared: " + error.what());
   }
   if (!params.done()) reject(op + " has more parameter words than its schema says");
+  if (std::any_of(outputs.begin(), outputs.end(), [](const TensorSpec& output) { return output.kept; })) {
+    const auto position = static_cast<int64_t>(steps_.size());
+    firstCellWrite_ = std::min(firstCellWrite_, position);
+    if (!step.kernel->guarded()) firstUnguardedCellWrite_ = std::min(firstUnguardedCellWrite_, position);
+  }
   step.workspaceBytes = step.kernel->workspaceBytes();
   step.inputAddresses.resize(inputs.size());
   step.outputAddresses.resize(outputs.size());

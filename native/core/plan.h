@@ -61,6 +61,8 @@ class Plan {
   int64_t stepCount() const;
   /// The first step that writes a cell; the number of steps where none does.
   int64_t firstCellWrite() const { return firstCellWrite_; }
+  /// The first that does so whatever kernels before it have reported.
+  int64_t firstUnguardedCellWrite() const { return firstUnguardedCellWrite_; }
 
  private:
   struct Step;
@@ -76,6 +78,7 @@ class Plan {
   std::vector<Step> steps_;
   size_t callerCount_ = 0;
   int64_t firstCellWrite_ = 0;
+  int64_t firstUnguardedCellWrite_ = 0;
   std::shared_ptr<const Placement> placement_;
   std::vector<char*> bases_;  // by storage, while a run is under way
   std::unique_ptr<Replay> replay_;

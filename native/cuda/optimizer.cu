@@ -1,6 +1,7 @@
 // Ops adam and sgd: one pass over many tensors, in place. Bound by memory: Adam moves 28 bytes per f32 parameter (22
 // per 16-bit one), momentum 20 (14), plain descent 12 (6).
 #include "../core/check.h"
+#include "context.h"
 #include "device/row.h"
 #include "kernels.h"
 #include "launch.h"
@@ -128,7 +129,9 @@ using Batch = TensorBatch<3 + 2 * kStates, kStates == 2   ? 56
 /// writes them.
 template <int kStates, template <typename> typename Factors, typename T, typename Settings>
 __global__ __launch_bounds__(kThreads) void updateTensors(const __grid_constant__ Batch<kStates> batch,
-                                                          Settings settings, StepScalars scalars) {
+                                                          Settings settings, StepScalars scalars, const int* finding) {
+  // A step whose losses or gradients were computed from a wrong index changes nothing.
+  if (*finding != 0) return;
   using C = Compute<T>;
   constexpr int kWidth = kPackWidth<T>;
   // The powers in f64 are computed by one thread per block.
@@ -181,6 +184,8 @@ class Optimizer : public Kernel {
         hasGradScale_(hasGradScale),
         groups_(groupTensors(tensors)) {}
 
+  bool guarded() const override { return true; }
+
   void run(const RunOperands& operands) override {
     const StepScalars scalars(operands, hasGradScale_);
     const size_t first = hasGradScale_ ? 3 : 2;
@@ -194,7 +199,8 @@ class Optimizer : public Kernel {
         forEachBatch<3 + 2 * kStates, Batch<kStates>::capacity>(
             group, kChunk, addressOf, [&](const Batch<kStates>& batch) {
               launch(op_, updateTensors<kStates, Factors, typename decltype(tag)::type, Settings>,
-                     gridFor(batch.firstChunk[batch.count], 1, 1), kThreads, 0, batch, settings_, scalars);
+                     gridFor(batch.firstChunk[batch.count], 1, 1), kThreads, 0, batch, settings_, scalars,
+                     &Context::current().report->finding);
             });
       });
   }

@@ -49,6 +49,34 @@ describe.skipIf(!name.startsWith('cuda'))('a CUDA device', () => {
     expect(cuda().memory().replays).toBeGreaterThan(before)
   })
 
+  it.each(['AdamW', 'SGD'] as const)('changes no state in a step of %s that finds a wrong index', async (optimizer) => {
+    const model = new h.nn.Sequential(new h.nn.Embedding(5, 8), new h.nn.Linear(8, 3))
+    const parameters = model.parameters()
+    const rule = new h.optim[optimizer](parameters, { lr: 0.1 })
+    const average = new h.Cell(h.zeros([]))
+    const step = h.compile((tokens: h.Tensor, targets: h.Tensor) => {
+      const loss = h.crossEntropy(model.forward(tokens), targets)
+      rule.step(h.grad(loss, parameters))
+      average.assign(average.mul(0.9).add(loss.mul(0.1)))
+      return loss
+    })
+    const i32 = (...values: number[]): h.Tensor => h.tensor(values, { dtype: 'i32' })
+    const state = async () => [await model.stateDict(), await rule.stateDict(), await average.item()]
+    // The first run, the one that is recorded, and replays.
+    for (let run = 0; run < 4; run++) {
+      const before = await state()
+      const wrong = await (run % 2 === 0 ? step(i32(0, 5), i32(0, 1)) : step(i32(0, 4), i32(0, 3)))
+      // Queued behind it, before anybody knows.
+      const good = step(i32(1, 2), i32(2, 0))
+      await expect(wrong.item()).rejects.toThrow(run % 2 === 0 ? /index 5/ : /target 3/)
+      expect(await (await good).item()).toBeGreaterThan(0)
+      const once = await state()
+      expect(once).not.toEqual(before)
+      await expect((await step(i32(0, 5), i32(0, 1))).item()).rejects.toThrow(/index 5/)
+      expect(await state()).toEqual(once)
+    }
+  })
+
   it('fails the reads of a run that found an index out of range, and goes on', async () => {
     const table = h.tensor([
       [1, 2],

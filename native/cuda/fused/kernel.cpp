@@ -1,6 +1,7 @@
 // The fused op's kernel: its program printed, compiled and launched.
 #include <algorithm>
 
+#include "../context.h"
 #include "../kernels.h"
 #include "../launch.h"
 #include "../module_cache.h"
@@ -14,13 +15,14 @@ constexpr size_t kMostParameterBytes = 4096;
 
 class FusedKernel : public Kernel {
  public:
-  FusedKernel(const Source& source, Specs inputs, Specs outputs)
+  FusedKernel(const Source& source, Specs inputs, Specs outputs, bool guarded)
       : inputs_(inputs.size()),
         outputs_(outputs.size()),
         firstOutput_(source.inputs),
         workspaceBytes_(source.workspaceBytes),
+        guarded_(guarded),
         module_(moduleOf(source.text)) {
-    operands_.resize(source.inputs + source.outputs + 1);
+    operands_.resize(source.operands());
     alignments_.resize(operands_.size(), 1);
     for (size_t i = 0; i < inputs_; i++) alignments_[i] = static_cast<uintptr_t>(inputs[i].alignment);
     for (size_t i = 0; i < outputs_; i++) alignments_[firstOutput_ + i] = static_cast<uintptr_t>(outputs[i].alignment);
@@ -33,11 +35,13 @@ class FusedKernel : public Kernel {
   }
 
   size_t workspaceBytes() const override { return workspaceBytes_; }
+  bool guarded() const override { return guarded_; }
 
   void run(const RunOperands& operands) override {
     std::copy_n(operands.inputs.begin(), inputs_, operands_.begin());
     std::copy_n(operands.outputs.begin(), outputs_, operands_.begin() + static_cast<std::ptrdiff_t>(firstOutput_));
-    operands_.back() = operands.workspace;
+    operands_[operands_.size() - 2] = operands.workspace;
+    operands_.back() = &Context::current().report->finding;
     for (size_t i = 0; i < operands_.size(); i++)
       if (reinterpret_cast<uintptr_t>(operands_[i]) % alignments_[i] != 0)
         throw Error(ErrorCode::internal, "fused: an operand is less aligned than its plan says");
@@ -54,6 +58,7 @@ class FusedKernel : public Kernel {
   };
 
   const size_t inputs_, outputs_, firstOutput_, workspaceBytes_;
+  const bool guarded_;
   Module& module_;
   std::vector<Launch> launches_;
   std::vector<const void*> operands_;  // the kernels' parameter, as struct Operands lies in memory
@@ -72,12 +77,14 @@ std::unique_ptr<Kernel> make(WordReader& params, Specs inputs, Specs outputs) {
   checkOperands(program, inputs, outputs);
   const Schedule schedule = planSchedule(program, inputs, outputs);
   if (schedule.keptCount == 0 || program.stores.empty()) return std::make_unique<EmptyKernel>();
-  const Source source = printSource(program, schedule, inputs.size(), outputs.size());
-  if ((source.inputs + source.outputs + 1) * sizeof(void*) > kMostParameterBytes)
+  const bool guarded =
+      std::any_of(outputs.begin(), outputs.end(), [](const TensorSpec& output) { return output.kept; });
+  const Source source = printSource(program, schedule, inputs.size(), outputs.size(), guarded);
+  if (source.operands() * sizeof(void*) > kMostParameterBytes)
     throw Error(ErrorCode::unsupported, "fused: a program with " + std::to_string(inputs.size()) + " inputs and " +
                                             std::to_string(outputs.size()) +
                                             " outputs has more operands than a CUDA kernel takes; split it");
-  return std::make_unique<FusedKernel>(source, inputs, outputs);
+  return std::make_unique<FusedKernel>(source, inputs, outputs, guarded);
 }
 
 }  // namespace

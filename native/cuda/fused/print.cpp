@@ -14,8 +14,8 @@ namespace {
 
 class Printer {
  public:
-  Printer(const Program& program, const Schedule& schedule, Source& source)
-      : program_(program), schedule_(schedule), source_(source), body_(program, schedule, text_) {
+  Printer(const Program& program, const Schedule& schedule, bool guarded, Source& source)
+      : program_(program), schedule_(schedule), guarded_(guarded), source_(source), body_(program, schedule, text_) {
     if (program.reduce >= 0) {
       const Instruction& reduce = program.instructions[static_cast<size_t>(program.reduce)];
       accumulator_ = accumulatorType(reduce.dtype);
@@ -29,6 +29,7 @@ class Printer {
     text_.line("  const void* inputs[" + std::to_string(source_.inputs) + "];");
     text_.line("  void* outputs[" + std::to_string(source_.outputs) + "];");
     text_.line("  void* workspace;");
+    text_.line("  const int* finding;");
     text_.line("};");
     text_.line(std::string("using Index = ") + (schedule_.wide ? "long long" : "int") + ";");
     text_.line(std::string("using Count = ") + (schedule_.wide ? "unsigned long long" : "unsigned") + ";");
@@ -51,6 +52,7 @@ class Printer {
     text_.line("");
     text_.open("extern \"C\" __global__ void __launch_bounds__(" + std::to_string(threads) + ") " + name +
                "(const Operands operands)");
+    if (guarded_) text_.line("if (*operands.finding != 0) return;");
     source_.stages.push_back({name, tiles, threads});
   }
 
@@ -282,6 +284,7 @@ class Printer {
 
   const Program& program_;
   const Schedule& schedule_;
+  const bool guarded_;
   Source& source_;
   Text text_;
   Body body_;
@@ -292,11 +295,11 @@ class Printer {
 
 }  // namespace
 
-Source printSource(const Program& program, const Schedule& schedule, size_t inputs, size_t outputs) {
+Source printSource(const Program& program, const Schedule& schedule, size_t inputs, size_t outputs, bool guarded) {
   Source source;
   source.inputs = inputs > 0 ? inputs : 1;
   source.outputs = outputs > 0 ? outputs : 1;
-  Printer(program, schedule, source).print();
+  Printer(program, schedule, guarded, source).print();
   source.text = std::string(kScalarSource) + kPackSource + kReduceSource + kFunctionsSource +
                 (usesRandom(program) ? kPhiloxSource : "") +
                 "using namespace heddle;\nusing namespace heddle::cuda;\n" + source.text;
