@@ -27,7 +27,7 @@ def peers_of(case):
     kind = case.get("kind", "step")
     if kind == "step":
         recipes = ["torch.compile", "torch.compile max-autotune"]
-        return recipes + ([f"{recipe}, autocast" for recipe in recipes] if case["dtype"] == "bf16" else [])
+        return [f"{recipe}, autocast" for recipe in recipes] if case["autocast"] else recipes
     if kind == "copy":
         return ["torch"]
     if kind == "adamw":

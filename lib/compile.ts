@@ -1,6 +1,7 @@
 // compile: a function traced once per input signature and run as one native call ever after.
 import { dataLeaf, inputLeaf, type Value } from './graph/node.js'
 import type { Plan } from './graph/plan.js'
+import { currentPrecision, withPrecision } from './graph/precision.js'
 import { realize } from './graph/realize.js'
 import { Recording } from './graph/recording.js'
 import { currentTrace, recording, Trace } from './graph/trace.js'
@@ -8,6 +9,7 @@ import type { Buffer } from './runtime/buffer.js'
 import { type Device, defaultDevice } from './runtime/device.js'
 import { ArgumentError, TraceError } from './runtime/errors.js'
 import { describe } from './schema/describe.js'
+import type { FloatDType } from './schema/dtype.js'
 import type { Spec } from './schema/op.js'
 import { Tensor } from './tensor.js'
 
@@ -119,17 +121,18 @@ class CompiledFunction<A extends unknown[], R> {
 
   private async accept(args: A): Promise<R> {
     this.calls++
+    const precision = currentPrecision()
     const flat = flatten(args, 'an argument')
     // The call's data is pinned now, so that disposing an argument after the call changes nothing.
     const values = flat.tensors.map((tensor) => tensor.value)
     for (const value of values) value.pendingUsers++
     try {
       const device = values.find(({ node }) => node.device)?.node.device ?? defaultDevice()
-      if (!this.queue && !device.vacancy()) return this.enqueue(flat, values)
+      if (!this.queue && !device.vacancy()) return this.enqueue(flat, values, precision)
       // After waiting, the stack no longer has the caller's line, which errors of the run are to show.
       const site = new Error()
       await this.turn(device)
-      return this.enqueue(flat, values, site)
+      return this.enqueue(flat, values, precision, site)
     } finally {
       for (const value of values) {
         value.pendingUsers--
@@ -149,9 +152,9 @@ class CompiledFunction<A extends unknown[], R> {
     if (this.queue === turn) this.queue = undefined
   }
 
-  private enqueue(flat: Flat, values: readonly Value[], site?: Error): R {
+  private enqueue(flat: Flat, values: readonly Value[], precision: FloatDType | undefined, site?: Error): R {
     realize(values.filter(({ node }) => node.leaf?.kind !== 'cell'))
-    const entry = this.entryFor(flat, values)
+    const entry = withPrecision(precision, () => this.entryFor(flat, values))
     this.plan = entry.recorded.plan
     const buffers = entry.recorded.run(
       values.map(({ buffer }) => buffer as Buffer),
@@ -163,6 +166,7 @@ class CompiledFunction<A extends unknown[], R> {
   private entryFor(flat: Flat, values: readonly Value[]): Entry {
     const key = [
       flat.key,
+      currentPrecision() ?? '',
       ...values.map(({ dtype, shape, node }) => `${dtype}[${shape}]@${node.device?.name ?? ''}`),
     ].join(' ')
     const known = this.entries.get(key) ?? []

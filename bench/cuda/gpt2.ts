@@ -1,15 +1,6 @@
 // GPT-2 124M (Radford et al. 2019) as it is trained: nn.GPT, cross entropy and AdamW, on random tokens.
-import {
-  cast,
-  compile,
-  crossEntropy,
-  type FloatDType,
-  grad,
-  nn,
-  optim,
-  randomUniform,
-  type Tensor,
-} from '../../lib/index.js'
+import { cast, compile, crossEntropy, grad, nn, optim, randomUniform, type Tensor } from '../../lib/index.js'
+import { heldIn, recordedIn, type StepPrecision } from './precision.js'
 import type { StepSubject } from './steps.js'
 
 export interface Gpt2Sizes {
@@ -29,20 +20,20 @@ export const gpt2Sizes = (quick: boolean): Gpt2Sizes => (quick ? QUICK : FULL)
 const indices = (shape: readonly number[], limit: number): Tensor =>
   cast(randomUniform(shape, { high: limit }), 'i32').realize()
 
-/** Parameters of `dtype`; the optimizer's moments are f32. */
-export function gpt2(dtype: FloatDType, given: Gpt2Sizes): StepSubject {
+/** The optimizer's moments are f32. */
+export function gpt2(precision: StepPrecision, given: Gpt2Sizes): StepSubject {
   const { batch, ...sizes } = given
-  const model = new nn.GPT({ ...sizes, dtype })
+  const model = new nn.GPT({ ...sizes, dtype: heldIn(precision) })
   const parameters = model.parameters()
   const adamw = new optim.AdamW(parameters, { lr: 1e-4 })
   const { context, vocabSize, layers, width } = sizes
   const step = compile(
     (tokens: Tensor, targets: Tensor) => {
-      const loss = crossEntropy(model.forward(tokens).reshape(-1, vocabSize), targets)
+      const loss = recordedIn(precision, () => crossEntropy(model.forward(tokens).reshape(-1, vocabSize), targets))
       adamw.step(grad(loss, parameters))
       return loss
     },
-    { name: `gpt2 ${dtype}` },
+    { name: 'gpt2' },
   )
   const weights = parameters.reduce((sum, { size }) => sum + size, 0)
   const tokens = batch * context

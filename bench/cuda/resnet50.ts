@@ -14,6 +14,7 @@ import {
   relu,
   type Tensor,
 } from '../../lib/index.js'
+import { heldIn, recordedIn, type StepPrecision } from './precision.js'
 import type { StepSubject } from './steps.js'
 
 export interface ResNet50Sizes {
@@ -107,20 +108,21 @@ export class ResNet50 extends nn.Module {
 const FLOPS_PER_IMAGE = 3 * 2 * 4.09e9
 const FLOPS_EXTENT = 224
 
-/** Parameters of `dtype`; momentum and the running statistics are f32. */
-export function resnet50(dtype: FloatDType, sizes: ResNet50Sizes): StepSubject {
+/** Momentum and the running statistics are f32. */
+export function resnet50(precision: StepPrecision, sizes: ResNet50Sizes): StepSubject {
   const { batch, extent, classes } = sizes
+  const dtype = heldIn(precision)
   const model = new ResNet50(sizes, dtype)
   const parameters = model.parameters()
   const sgd = new optim.SGD(parameters, { lr: 0.01, momentum: 0.9, weightDecay: 1e-4 })
   const step = compile(
     (images: Tensor, labels: Tensor) => {
       // Images are channels-last in memory.
-      const loss = crossEntropy(model.forward(permute(images, [0, 3, 1, 2])), labels)
+      const loss = recordedIn(precision, () => crossEntropy(model.forward(permute(images, [0, 3, 1, 2])), labels))
       sgd.step(grad(loss, parameters))
       return loss
     },
-    { name: `resnet50 ${dtype}` },
+    { name: 'resnet50' },
   )
   const weights = parameters.reduce((sum, { size }) => sum + size, 0)
   return {

@@ -1,10 +1,11 @@
 // Times whole training steps: GPT-2 124M and ResNet-50, what they cost the host, and how long the GPU stands idle.
 //   node dist/bench/cuda/steps.js [--device cuda] [--results FOLDER] [--quick] [--only TEXT]
 //   node dist/bench/cuda/steps.js --list: the cases, as gpu/peers.py reads them
-import { type Compiled, defaultDevice, type FloatDType, seed, setDefaultDevice, type Tensor } from '../../lib/index.js'
+import { type Compiled, defaultDevice, seed, setDefaultDevice, type Tensor } from '../../lib/index.js'
 import type { Goals } from './cases.js'
 import { gpt2, gpt2Sizes } from './gpt2.js'
 import { type HostCost, hostCost } from './hostCost.js'
+import { PRECISIONS, type StepPrecision } from './precision.js'
 import { resnet50, resnet50Sizes } from './resnet50.js'
 import type { Row } from './results.js'
 import { runCases, type Stage, stageOf, told } from './stage.js'
@@ -23,7 +24,7 @@ export interface StepSubject {
 }
 
 export interface StepRow extends Row, Partial<Timing>, Partial<HostCost> {
-  /** What is held and computed in which dtype: there is no mixed precision, so it is the same but for what is named. */
+  /** What is held and computed in which dtype. */
   readonly precision?: string
   readonly sizes?: object
   readonly weights?: number
@@ -49,33 +50,33 @@ const SECONDS_PER_CASE = 30
 interface StepCase {
   readonly case: string
   readonly model: 'gpt2' | 'resnet50'
-  readonly dtype: FloatDType
+  readonly dtype: 'f32' | 'bf16'
+  /** Parameters f32, products in `dtype`. */
+  readonly autocast: boolean
   readonly precision: string
   readonly sizes: object
 }
 
-const PRECISION = {
-  bf16: 'parameters, activations and gradients bf16; optimizer state and statistics f32',
-  f32: 'f32 without TF32',
-} as const
-
-const MAKERS: Record<StepCase['model'], (dtype: FloatDType, quick: boolean) => StepSubject> = {
-  gpt2: (dtype, quick) => gpt2(dtype, gpt2Sizes(quick)),
-  resnet50: (dtype, quick) => resnet50(dtype, resnet50Sizes(quick)),
+const MAKERS: Record<StepCase['model'], (precision: StepPrecision, quick: boolean) => StepSubject> = {
+  gpt2: (precision, quick) => gpt2(precision, gpt2Sizes(quick)),
+  resnet50: (precision, quick) => resnet50(precision, resnet50Sizes(quick)),
 }
 
 const casesOf = (quick: boolean): StepCase[] =>
   (['gpt2', 'resnet50'] as const).flatMap((model) =>
-    (['bf16', 'f32'] as const).map((dtype) => {
+    Object.entries(PRECISIONS).map(([name, precision]) => {
       const sizes = model === 'gpt2' ? gpt2Sizes(quick) : resnet50Sizes(quick)
-      return { case: `${model} ${dtype}`, model, dtype, precision: PRECISION[dtype], sizes }
+      return { case: `${model} ${name}`, model, ...precision, sizes }
     }),
   )
 
-async function measure({ model, dtype, precision, sizes }: StepCase, { quick }: Stage): Promise<Omit<StepRow, 'case'>> {
+async function measure(
+  { model, dtype, autocast, precision, sizes }: StepCase,
+  { quick }: Stage,
+): Promise<Omit<StepRow, 'case'>> {
   seed(1)
   const device = defaultDevice()
-  const { step, inputs, weights, flops, items } = MAKERS[model](dtype, quick)
+  const { step, inputs, weights, flops, items } = MAKERS[model]({ dtype, autocast }, quick)
   await device.synchronize()
   const start = performance.now()
   const first = await step(...inputs)

@@ -1,6 +1,7 @@
 // Reverse-mode differentiation: walks the nodes backwards once, each op giving its own rule as more nodes.
 import { isFloat } from '../schema/dtype.js'
 import { Node, reachable, type Value } from './node.js'
+import { withPrecision } from './precision.js'
 
 /** A function that recomputes a node of a checkpointed region instead of keeping what it gave. */
 export type Recompute = (node: Node) => Node
@@ -74,7 +75,9 @@ export function backward(
     const given = node.outputs.map((output) => cotangents.get(output))
     for (const output of node.outputs) if (!wanted.has(output)) cotangents.delete(output)
     if (given.every((cotangent) => cotangent === undefined) || !node.op.gradient) continue
-    const parts = node.op.gradient(recompute(node), given)
+    // A rule follows the dtypes that were recorded, whatever policy holds now.
+    const { gradient } = node.op
+    const parts = withPrecision(undefined, () => gradient(recompute(node), given))
     node.inputs.forEach((input, i) => {
       const part = parts[i]
       if (!part || !isFloat(input.dtype) || !(wanted.has(input) || active.has(input.node))) return

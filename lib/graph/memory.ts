@@ -17,33 +17,46 @@ interface Placed {
   readonly offset: number
 }
 
+/** The position of the first block above an offset. */
+function firstAbove(placed: readonly Placed[], offset: number): number {
+  let low = 0
+  let high = placed.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((placed[middle] as Placed).offset <= offset) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
 /** Puts each block, in the given order, into the tightest gap between those alive at the same time. */
 function placeInOrder(blocks: readonly Block[]): Map<Block, number> {
+  /** By offset. */
   const placed: Placed[] = []
   const offsets = new Map<Block, number>()
   for (const block of blocks) {
-    const neighbours = placed.filter((other) => overlap(other.block, block)).sort((a, b) => a.offset - b.offset)
     const wanted = align(block.bytes)
     let best = -1
     let bestGap = Number.POSITIVE_INFINITY
     let end = 0
-    for (const neighbour of neighbours) {
-      const gap = neighbour.offset - end
+    for (const other of placed) {
+      if (!overlap(other.block, block)) continue
+      const gap = other.offset - end
       if (gap >= wanted && gap < bestGap) {
         best = end
         bestGap = gap
       }
-      end = Math.max(end, neighbour.offset + align(neighbour.block.bytes))
+      end = Math.max(end, other.offset + align(other.block.bytes))
     }
     const offset = best >= 0 ? best : end
-    placed.push({ block, offset })
+    placed.splice(firstAbove(placed, offset), 0, { block, offset })
     offsets.set(block, offset)
   }
   return offsets
 }
 
 const extentOf = (offsets: ReadonlyMap<Block, number>): number =>
-  Math.max(0, ...[...offsets].map(([block, offset]) => offset + align(block.bytes)))
+  [...offsets].reduce((most, [block, offset]) => Math.max(most, offset + align(block.bytes)), 0)
 
 /** The largest sum of bytes alive at one step: no arrangement needs less. */
 export function largestLiveBytes(blocks: readonly Block[]): number {
@@ -63,8 +76,9 @@ export function largestLiveBytes(blocks: readonly Block[]): number {
 
 type Arrangement = { readonly offsets: Map<Block, number>; readonly bytes: number }
 
-/** Attempts at a better order, and how close to the bound one is good enough. */
-const ATTEMPTS = 48
+/** Attempts at a better order, fewer where there are so many blocks that they would take seconds. */
+const attemptsAt = (blocks: number): number => Math.min(48, Math.ceil(4e7 / (blocks * blocks + 1)))
+/** How close to the bound an arrangement is good enough. */
 const CLOSE = 1.01
 
 /**
@@ -75,7 +89,7 @@ function improve(order: readonly Block[], start: Arrangement, bound: number): Ar
   let best = start
   let arranged = start
   let blocks = order
-  for (let attempt = 0; attempt < ATTEMPTS && best.bytes > bound * CLOSE; attempt++) {
+  for (let attempt = 0; attempt < attemptsAt(blocks.length) && best.bytes > bound * CLOSE; attempt++) {
     const { offsets, bytes } = arranged
     const top = new Set(blocks.filter((block) => (offsets.get(block) as number) + align(block.bytes) === bytes))
     blocks = [...top, ...blocks.filter((block) => !top.has(block))]

@@ -24,7 +24,7 @@ export class Plan {
   readonly layout: PlanLayout
   readonly external: readonly Place[]
   readonly memory: PlanMemory = { arena: 0, live: 0, blocks: [] }
-  private readonly blocks: { bytes: number; first: number; last: number }[] = []
+  private readonly blocks: readonly Block[]
 
   constructor(private readonly lowered: Lowered) {
     const { steps } = lowered
@@ -38,10 +38,14 @@ export class Plan {
     this.external = [...outside.filter(({ kind }) => kind !== 'output'), ...results]
     const arena = places.filter(({ kind }) => kind === 'arena')
     const numbers = new Map([...this.external, ...arena].map((place, number) => [place, number]))
-    for (const place of arena) {
-      const touched = steps.flatMap((step, i) => (touches(step, place, root) ? [i] : []))
-      this.blocks.push({ bytes: place.bytes, first: touched[0] as number, last: touched.at(-1) as number })
-    }
+    const blocks = new Map(arena.map((place) => [place, { bytes: place.bytes, first: steps.length, last: 0 }]))
+    steps.forEach(({ inputs, outputs }, i) => {
+      for (const { place } of [...inputs, ...outputs]) {
+        const block = blocks.get(root(place))
+        if (block) Object.assign(block, { first: Math.min(block.first, i), last: i })
+      }
+    })
+    this.blocks = [...blocks.values()]
     const storages = [...this.external, ...arena].map(
       (place): Storage => ({ kind: place.kind, bytes: place.bytes, written: written.has(place) }),
     )
@@ -100,9 +104,6 @@ export class Plan {
     return [...new Set(lines)].join('\n')
   }
 }
-
-const touches = (step: LoweredStep, place: Place, root: (place: Place) => Place): boolean =>
-  [...step.inputs, ...step.outputs].some((stored) => root(stored.place) === place)
 
 /**
  * In-place reuse: an output takes over the memory of an input that is read for the last time. Gives each place the one

@@ -66,13 +66,22 @@ function executableFor(values: readonly Value[], device: Device): { executable: 
 
 const bytes = (value: Value): number => sizeOf(value.shape) * bytesOf(value.dtype)
 
+/** The other results of ops that are going to run, where somebody holds them: nothing has to run twice for them. */
+function heldBeside(values: readonly Value[]): Value[] {
+  const chosen = new Set(values)
+  return reachable(values, hasData)
+    .filter(({ outputs }) => outputs.length > 1)
+    .flatMap(({ outputs }) => outputs.filter((output) => output.handles > 0 && !hasData(output) && !chosen.has(output)))
+}
+
 /**
  * Enqueues the computation of `values`; afterwards each has a buffer. Gives a promise of the run, which nobody has to
  * listen to. Throws where memory or operands do not suffice.
  */
 export function realize(values: readonly Value[]): Promise<void> {
-  const missing = [...new Set(values)].filter((value) => !hasData(value))
-  if (missing.length === 0) return Promise.resolve()
+  const wanted = [...new Set(values)].filter((value) => !hasData(value))
+  if (wanted.length === 0) return Promise.resolve()
+  const missing = [...wanted, ...heldBeside(wanted)]
   const device = missing.map(({ node }) => node.device).find((found) => found !== undefined) ?? defaultDevice()
   const { executable, given } = executableFor(missing, device)
   const { results, done } = executable.run(

@@ -1,7 +1,7 @@
 // Linear: an affine map of the last axis.
 import { Parameter } from '../cell.js'
 import { integerFrom } from '../ops/arguments.js'
-import { add } from '../ops/element.js'
+import { add, cast } from '../ops/element.js'
 import { matmul } from '../ops/matmul.js'
 import { transpose } from '../ops/view.js'
 import type { FloatDType } from '../schema/dtype.js'
@@ -43,6 +43,7 @@ export class Linear extends Module {
 
   forward(x: Tensor): Tensor {
     const y = matmul(x, transpose(this.weight))
-    return this.bias ? add(y, this.bias) : y
+    // Rounded once where the product is in 16 bits and the bias is not.
+    return this.bias ? cast(add(y, this.bias), y.dtype) : y
   }
 }

@@ -6,6 +6,7 @@ import { broadcastShapes, formatShape, type Shape, sameShape, sizeOf } from '../
 import type { Tensor } from '../tensor.js'
 import { floatOperand, numberIn, optionsOf, sameDType } from './arguments.js'
 import { type AttentionExtras, type AttentionParams, gradients, slopes } from './attentionComposite.js'
+import { narrowed } from './autocast.js'
 import { defineOp, operand } from './define.js'
 import { cast, mul } from './element.js'
 import { throughComposite } from './gradient.js'
@@ -107,7 +108,8 @@ export function scaledDotProductAttention<D extends DType>(
   options: AttentionOptions = {},
 ): Tensor<D> {
   const op = 'scaledDotProductAttention'
-  const values = [q, k, v].map((tensor) => floatOperand(op, tensor))
+  const given = [q, k, v].map((tensor) => narrowed(op, tensor))
+  const values = given.map((tensor) => floatOperand(op, tensor))
   const shapes = values.map(({ shape }) => shape) as [Shape, Shape, Shape]
   sameDType(op, ['q', 'k', 'v'], values)
   checkShapes(op, ...shapes)
@@ -118,11 +120,11 @@ export function scaledDotProductAttention<D extends DType>(
   const plain = { scale, causal, hasMask: mask !== undefined, dropout: 0, offset: 0 }
   // Where everything is dropped nothing has to be drawn.
   if (dropout === 0 || dropout === 1) {
-    const [out] = ATTENTION([q, k, v, mask], plain)
+    const [out] = ATTENTION([...given, mask], plain)
     return (dropout === 0 ? out : mul(out, 0)) as Tensor<D>
   }
   const { state, offset } = generatorOf(op, options, q.device).reserve(sizeOf(scoresShape(shapes)), 'f32')
-  const [out] = ATTENTION([q, k, v, mask, state], { ...plain, dropout, offset })
+  const [out] = ATTENTION([...given, mask, state], { ...plain, dropout, offset })
   return out as Tensor<D>
 }
 

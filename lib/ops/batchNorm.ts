@@ -5,6 +5,7 @@ import type { Spec } from '../schema/op.js'
 import { formatShape, type Shape, sizeOf } from '../schema/shape.js'
 import type { Tensor } from '../tensor.js'
 import { expectShape, floatOperand, numberIn, optionsOf, sameDType } from './arguments.js'
+import { following } from './autocast.js'
 import { defineOp } from './define.js'
 import { add, cast, constant, mul, rsqrt, sub } from './element.js'
 import { throughComposite } from './gradient.js'
@@ -104,7 +105,8 @@ export function batchNormTraining<D extends DType, S extends Shape>(
   options: BatchNormOptions = {},
 ): { y: Tensor<D, S>; mean: Tensor; variance: Tensor } {
   const op = 'batchNormTraining'
-  const { weight, bias, eps = 1e-5 } = optionsOf(op, options)
+  const { eps = 1e-5, ...given } = optionsOf(op, options)
+  const [weight, bias] = [following(op, given.weight, x), following(op, given.bias, x)]
   const shape = [channelsOf(op, x, { weight, bias })]
   numberIn(op, 'eps', eps, 0)
   if (countOf(x) <= 1) {
@@ -127,7 +129,12 @@ export function batchNorm<D extends DType, S extends Shape>(
   options: BatchNormOptions = {},
 ): Tensor<D, S> {
   const { weight, bias, eps = 1e-5 } = optionsOf('batchNorm', options)
-  channelsOf('batchNorm', x, { mean, variance, weight, bias })
+  channelsOf('batchNorm', x, {
+    mean,
+    variance,
+    weight: following('batchNorm', weight, x),
+    bias: following('batchNorm', bias, x),
+  })
   numberIn('batchNorm', 'eps', eps, 0)
   const wide = statisticOf(x.dtype)
   const rstd = rsqrt(add(cast(variance, wide), eps))

@@ -1,10 +1,12 @@
 // Convolution over one and two spatial axes, and its gradients: each of the three is the derivative of another.
+import type { Value } from '../graph/node.js'
 import { ShapeError } from '../runtime/errors.js'
 import type { DType } from '../schema/dtype.js'
 import type { Spec } from '../schema/op.js'
 import { formatShape, type Shape } from '../schema/shape.js'
 import type { Tensor } from '../tensor.js'
 import { expectShape, floatOperand, integerFrom, optionsOf, sameDType } from './arguments.js'
+import { narrowed } from './autocast.js'
 import { defineOp } from './define.js'
 import { ACTIVATIONS } from './matmul.js'
 import { sum } from './reduce.js'
@@ -90,7 +92,8 @@ function convolution<D extends DType>(
   w: Tensor,
   options: ConvOptions,
 ): Tensor<D> {
-  const [input, weight] = [floatOperand(op, x), floatOperand(op, w)]
+  const given = [narrowed(op, x), narrowed(op, w)]
+  const [input, weight] = given.map((tensor) => floatOperand(op, tensor)) as [Value, Value]
   sameDType(op, ['x', 'the weight'], [input, weight])
   const text = `x ${formatShape(input.shape)}, weight ${formatShape(weight.shape)}`
   if (input.shape.length !== spatial + 2 || weight.shape.length !== spatial + 2) {
@@ -111,12 +114,13 @@ function convolution<D extends DType>(
   const window = slidingOver(op, input.shape, kernel, options)
   slidExtents(op, input.shape.slice(2), window)
   if (bias) {
-    const given = floatOperand(op, bias)
-    expectShape(op, 'the bias', given, [outputs])
-    sameDType(op, ['x', 'the bias'], [input, given])
+    given.push(narrowed(op, bias))
+    const offset = floatOperand(op, given.at(-1) as Tensor)
+    expectShape(op, 'the bias', offset, [outputs])
+    sameDType(op, ['x', 'the bias'], [input, offset])
   }
   const params = { ...geometry({ ...window, groups }), hasBias: bias !== undefined, activation: 'none' } as const
-  return CONV([x, w, bias], params) as Tensor<D>
+  return CONV(given, params) as Tensor<D>
 }
 
 /**

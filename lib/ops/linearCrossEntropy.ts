@@ -1,8 +1,10 @@
 // The cross entropy of a linear layer's outputs, a part of the rows at a time: the logits are never there all at once.
+import type { Value } from '../graph/node.js'
 import { ArgumentError, ShapeError } from '../runtime/errors.js'
 import { formatShape, sameShape, sizeOf } from '../schema/shape.js'
 import { Tensor } from '../tensor.js'
 import { floatOperand, indexOperand, integerFrom, oneOf, optionsOf, sameDType } from './arguments.js'
+import { narrowed } from './autocast.js'
 import { concat } from './concat.js'
 import { ones } from './create.js'
 import { type CrossEntropyOptions, crossEntropy } from './crossEntropy.js'
@@ -42,13 +44,10 @@ export function linearCrossEntropy(
   const op = 'linearCrossEntropy'
   const { bias, reduction = 'mean', ignoreIndex = -100, labelSmoothing = 0, rows: asked } = optionsOf(op, options)
   oneOf(op, 'reduction', reduction, ['mean', 'sum'])
-  const values = [floatOperand(op, x), floatOperand(op, weight), ...(bias ? [floatOperand(op, bias)] : [])]
+  const operands = [x, weight, ...(bias ? [bias] : [])].map((tensor) => narrowed(op, tensor))
+  const values = operands.map((tensor) => floatOperand(op, tensor))
   sameDType(op, ['x', 'weight', 'bias'], values)
-  const [{ shape }, { shape: matrix }, offset] = values as [
-    { shape: number[] },
-    { shape: number[] },
-    (typeof values)[2],
-  ]
+  const [{ dtype, shape }, { shape: matrix }, offset] = values as [Value, Value, Value | undefined]
   const [classes, width] = matrix as [number, number]
   if (shape.length === 0 || matrix.length !== 2 || shape.at(-1) !== width)
     throw new ShapeError(
@@ -68,10 +67,10 @@ export function linearCrossEntropy(
   const part = Math.min(count, asked ?? Math.max(1, Math.floor(LOGITS_AT_ONCE / classes)))
 
   const flat = reshaped(targets, [count])
-  const wide = statisticOf(x.dtype)
+  const wide = statisticOf(dtype)
   const kept = reduction === 'mean' ? cast(sum(ne(flat, ignoreIndex)), wide) : undefined
   const share = kept ? div(1, kept) : undefined
-  const given = [reshaped(x, [count, width]), weight, ...(bias ? [bias] : [])]
+  const given = [reshaped(operands[0] as Tensor, [count, width]), ...operands.slice(1)]
 
   let slopes: readonly Tensor[] = []
   const total = customGradient(

@@ -4,7 +4,8 @@ import { type DType, promote } from '../schema/dtype.js'
 import type { Spec } from '../schema/op.js'
 import { broadcastShapes, formatShape, type Shape } from '../schema/shape.js'
 import type { Tensor } from '../tensor.js'
-import { defineOp, operand } from './define.js'
+import { narrowed } from './autocast.js'
+import { defineOp } from './define.js'
 import { cast } from './element.js'
 import { permuted, reshaped, sumTo } from './linear.js'
 
@@ -71,7 +72,7 @@ export function matmul<D extends DType, A extends Shape, B extends Shape>(
   a: Tensor<D, A>,
   b: Tensor<DType, B>,
 ): Tensor<D, MatmulShape<A, B>> {
-  const [left, right] = [operand('matmul', a), operand('matmul', b)]
+  const [left, right] = [narrowed('matmul', a), narrowed('matmul', b)]
   if (left.shape.length === 0 || right.shape.length === 0) {
     throw new ShapeError(
       `matmul: scalars can not be multiplied as matrices: ${formatShape(left.shape)} x ${formatShape(right.shape)}`,
@@ -79,8 +80,8 @@ export function matmul<D extends DType, A extends Shape, B extends Shape>(
   }
   const dtype = promote(left.dtype, right.dtype)
   if (dtype === 'bool') throw new DTypeError('matmul: it takes numbers, not bool; cast first')
-  const x = left.shape.length === 1 ? reshaped(cast(a, dtype), [1, left.shape[0] as number]) : cast(a, dtype)
-  const y = right.shape.length === 1 ? reshaped(cast(b, dtype), [right.shape[0] as number, 1]) : cast(b, dtype)
+  const x = left.shape.length === 1 ? reshaped(cast(left, dtype), [1, left.shape[0] as number]) : cast(left, dtype)
+  const y = right.shape.length === 1 ? reshaped(cast(right, dtype), [right.shape[0] as number, 1]) : cast(right, dtype)
   const inner = [left.shape.at(-1), right.shape.length === 1 ? right.shape[0] : right.shape.at(-2)]
   if (inner[0] !== inner[1]) {
     throw new ShapeError(`matmul: inner dimensions differ: ${formatShape(left.shape)} x ${formatShape(right.shape)}`)

@@ -5,6 +5,7 @@ import type { Spec } from '../schema/op.js'
 import { formatShape, type Shape, sizeOf } from '../schema/shape.js'
 import { checkShape, type Tensor } from '../tensor.js'
 import { expectShape, floatOperand, numberIn, optionsOf, sameDType } from './arguments.js'
+import { following } from './autocast.js'
 import { defineOp } from './define.js'
 import { add, cast, constant, mul, sub } from './element.js'
 import { throughComposite } from './gradient.js'
@@ -149,7 +150,8 @@ export function layerNorm<D extends DType, S extends Shape>(
   shape: Shape,
   options: LayerNormOptions = {},
 ): Tensor<D, S> {
-  const { weight, bias, eps = 1e-5 } = optionsOf('layerNorm', options)
+  const { eps = 1e-5, ...given } = optionsOf('layerNorm', options)
+  const [weight, bias] = [following('layerNorm', given.weight, x), following('layerNorm', given.bias, x)]
   const axes = normalisedAxes('layerNorm', x, shape, { weight, bias })
   numberIn('layerNorm', 'eps', eps, 0)
   const [y] = LAYER_NORM([x, weight ?? filled(1, x, shape), bias ?? filled(0, x, shape)], { axes, eps })
@@ -165,7 +167,8 @@ export function rmsNorm<D extends DType, S extends Shape>(
   shape: Shape,
   options: NormOptions & { readonly weight?: Tensor | undefined } = {},
 ): Tensor<D, S> {
-  const { weight, eps = 1e-6 } = optionsOf('rmsNorm', options)
+  const { eps = 1e-6, ...given } = optionsOf('rmsNorm', options)
+  const weight = following('rmsNorm', given.weight, x)
   const axes = normalisedAxes('rmsNorm', x, shape, { weight })
   numberIn('rmsNorm', 'eps', eps, 0)
   const [y] = RMS_NORM([x, weight ?? filled(1, x, shape)], { axes, eps })

@@ -5,6 +5,7 @@ import { type DType, isFloat, isInteger } from '../schema/dtype.js'
 import { formatShape, type Shape, sizeOf } from '../schema/shape.js'
 import type { Tensor } from '../tensor.js'
 import { listOf, optionsOf } from './arguments.js'
+import { widened } from './autocast.js'
 import { operand } from './define.js'
 import { add, cast, div, eq, exp, isFinite, log, mul, ne, sqrt, sub, where } from './element.js'
 import { reduced, reductionOp, spread, summed, unitShape } from './linear.js'
@@ -61,7 +62,7 @@ function reducer(
 ) {
   return <D extends DType>(x: Tensor<D>, options: ReduceOptions = {}): Tensor => {
     const axes = axesOf(name, x, options)
-    return finish(combine(cast(x, accumulate(x.dtype)), axes), x.shape, axes, options)
+    return finish(combine(widened(name, cast(x, accumulate(x.dtype))), axes), x.shape, axes, options)
   }
 }
 
@@ -109,13 +110,14 @@ const countOf = (x: Tensor, axes: readonly number[]): number => sizeOf(axes.map(
 /** The mean over `axes`; integers give f32. */
 export function mean<D extends DType>(x: Tensor<D>, options: ReduceOptions = {}): Tensor {
   const axes = axesOf('mean', x, options)
-  const float = isFloat(x.dtype) ? x : cast(x, 'f32')
+  const float = widened('mean', isFloat(x.dtype) ? x : cast(x, 'f32'))
   return finish(mul(summed(float, axes), 1 / countOf(x, axes)), x.shape, axes, options)
 }
 
 /** f16 and bf16 compute what takes several steps in f32, and round once. */
 const statistic = (x: Tensor): Tensor => (x.dtype === 'f64' ? x : cast(x, 'f32'))
-const narrow = (result: Tensor, x: Tensor): Tensor => (isFloat(x.dtype) ? cast(result, x.dtype) : result)
+const narrow = (result: Tensor, x: Tensor): Tensor =>
+  isFloat(x.dtype) ? cast(result, widened('reduce', x).dtype) : result
 
 /** The variance over `axes`; `correction` is subtracted from the count (1: Bessel's, the default; 0: of the population). */
 export function variance<D extends DType>(

@@ -6,6 +6,7 @@ import type { Spec } from '../schema/op.js'
 import type { Shape } from '../schema/shape.js'
 import type { Tensor } from '../tensor.js'
 import { floatOperand, optionsOf } from './arguments.js'
+import { widened } from './autocast.js'
 import { defineOp } from './define.js'
 import { exp, mul, sub } from './element.js'
 import { throughComposite } from './gradient.js'
@@ -76,7 +77,7 @@ function overAxis(name: string, kernel: (operands: readonly Tensor[], params: Re
     const { shape } = floatOperand(name, x)
     if (shape.length === 0) throw new ShapeError(`${name}: a scalar has no axis to run along; reshape it to [1]`)
     const { last, back } = withAxisLast(x, axisOf(name, optionsOf(name, options).axis ?? -1, shape.length))
-    return back(kernel([last], {})) as Tensor<D, S>
+    return back(kernel([widened(name, last)], {})) as Tensor<D, S>
   }
 }
 

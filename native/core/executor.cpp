@@ -15,7 +15,7 @@ namespace {
 // Below the event loop, whose thread must stay responsive while every core computes. On Linux a thread hands its
 // niceness and policy to the threads it makes, so OpenMP's team inherits them. A batch thread that wakes takes the core
 // from nobody: without that, the call that queues a run was now and then put aside for a slice of the team it woke.
-constexpr int kNiceness = 19;
+constexpr int kNiceness = 10;
 
 /// What a job threw other than by its own rules: of the device as a whole, or a defect.
 FailurePointer failureOf(const std::exception& error, uint64_t ticket) {

@@ -254,3 +254,13 @@ describe('a loop', () => {
     for (let i = 1; i < 100; i++) expect(await run()).toBe(first)
   })
 })
+
+describe('an op of several results', () => {
+  it('runs once for all that are held', async () => {
+    const { y, mean, variance } = h.batchNormTraining(h.tensor([1, 2, 3, 4], { shape: [2, 2] }))
+    variance.dispose()
+    await y.data()
+    expect(mean.value.buffer).toBeDefined()
+    expect(Array.from((await mean.data()) as Float32Array)).toEqual([2, 3])
+  })
+})
