@@ -5,10 +5,10 @@ import { availableParallelism } from 'node:os'
 import { dirname } from 'node:path'
 import { cmake, discardStale, provideNinja } from './cmake.mjs'
 import { built, headers, library, out, wanted, writeBuilt } from './cuda-build-state.mjs'
-import { architectures, cudaToolkit, ptxArchitecture } from './cuda-toolkit.mjs'
+import { architectures, codeTargets, cudaToolkit, ptxArchitecture } from './cuda-toolkit.mjs'
 import { root } from './wheels.mjs'
 
-function build(names, toolkit) {
+function build(names, toolkit, lines) {
   const command = cmake()
   // Two compilations at a time; more cores than that go to the architectures within each.
   const jobs = Math.min(availableParallelism(), 2)
@@ -22,8 +22,8 @@ function build(names, toolkit) {
     `-DCUDA_NVCC=${toolkit.nvcc}`,
     `-DCUDA_INCLUDE=${toolkit.include}`,
     `-DCUDA_LIBRARY=${toolkit.library}`,
-    `-DCUDA_ARCHITECTURES=${names.join(';')}`,
-    `-DCUDA_PTX=${ptxArchitecture(names) ?? ''}`,
+    `-DCUDA_TARGETS=${codeTargets(names).join(';')}`,
+    `-DCUDA_LINES=${lines ? 'ON' : 'OFF'}`,
     `-DCUDA_THREADS=${threads}`,
     `-DCUDA_HEADERS=${headers}`,
   ])
@@ -35,11 +35,14 @@ function build(names, toolkit) {
 try {
   const names = architectures()
   const toolkit = cudaToolkit()
-  const fingerprint = wanted(names, toolkit)
+  // Machine code that knows its source lines, as profilers and the sanitizer like, is three times as large.
+  const lines = process.env.HEDDLE_CUDA_LINES === '1'
+  const fingerprint = wanted(names, toolkit, lines)
   if (process.argv.includes('--force') || built()?.fingerprint !== fingerprint) {
     console.log(`CUDA ${toolkit.version} (${toolkit.source}) for ${names.map((name) => `sm_${name}`).join(', ')}`)
-    build(names, toolkit)
-    writeBuilt({ fingerprint, architectures: names, ptx: ptxArchitecture(names) ?? null, toolkit: toolkit.version })
+    build(names, toolkit, lines)
+    const ptx = ptxArchitecture(names) ?? null
+    writeBuilt({ fingerprint, architectures: names, ptx, lines, toolkit: toolkit.version })
   }
 } catch (error) {
   console.error(`The CUDA backend could not be built: ${error.message}`)

@@ -95,7 +95,7 @@ function report() {
   const made = built()
   if (!made) throw new Error('there is no CUDA build to check: run npm run build:cuda')
   const toolkit = cudaToolkit()
-  const stale = made.fingerprint !== wanted(made.architectures, toolkit)
+  const stale = made.fingerprint !== wanted(made.architectures, toolkit, made.lines)
   const found = contents(toolkit.cuobjdump)
   const files = libraries()
   const kernels = kernelFigures()

@@ -11,14 +11,14 @@ export const library = join(root, 'build/Release/libheddle-cuda.so')
 export const headers = join(deps, 'cuda-headers')
 const stamp = join(out, 'built.json')
 
-/** `{ fingerprint, architectures, ptx, toolkit }` of the library that is there; undefined where none is. */
+/** `{ fingerprint, architectures, ptx, lines, toolkit }` of the library that is there; undefined where none is. */
 export const built = () =>
   existsSync(library) && existsSync(stamp) ? JSON.parse(readFileSync(stamp, 'utf8')) : undefined
 
 export const writeBuilt = (facts) => writeFileSync(stamp, `${JSON.stringify(facts, null, 2)}\n`)
 
-/** The hash of all that a build for the architectures depends on. */
-export function wanted(architectures, toolkit) {
+/** The hash of all that a build for the architectures, with source lines or without, depends on. */
+export function wanted(architectures, toolkit, lines) {
   const files = [
     ...filesBelow(join(root, 'native/cuda')).filter((file) => !file.endsWith('.json')),
     ...filesBelow(join(root, 'native/core')),
@@ -27,5 +27,5 @@ export function wanted(architectures, toolkit) {
     join(root, 'CMakeLists.txt'),
     join(root, 'scripts/build-cuda.mjs'),
   ]
-  return fingerprint(files, [root, process.env.CXX ?? '', toolkit.root, toolkit.version, ...architectures])
+  return fingerprint(files, [root, process.env.CXX ?? '', toolkit.root, toolkit.version, lines, ...architectures])
 }

@@ -20,9 +20,33 @@ export function architectures(text = process.env.HEDDLE_CUDA_ARCHITECTURES) {
   return [...new Set(names)]
 }
 
-/** The newest whose PTX a later GPU can compile, if any: what is for one generation alone does not count. */
-export const ptxArchitecture = (names) =>
-  names.filter((name) => /^\d+$/.test(name)).sort((a, b) => Number(b) - Number(a))[0]
+// The kernels use nothing that the others of a family have and the first lacks.
+const FAMILIES = [
+  ['80', '86', '89'],
+  ['100', '120'],
+]
+
+/** From the PTX of which architecture the code for `name` is made: a family's first that is there serves all of it. */
+function sourceOf(name, names) {
+  const family = FAMILIES.find((family) => family.includes(name)) ?? [name]
+  return family.find((member) => names.includes(member))
+}
+
+/** The newest PTX that a later GPU can compile, if any: what is for one generation alone does not count. */
+export function ptxArchitecture(names) {
+  const newest = names.filter((name) => /^\d+$/.test(name)).sort((a, b) => Number(b) - Number(a))[0]
+  return newest && sourceOf(newest, names)
+}
+
+/** What nvcc's --generate-code is given for the architectures, once for each whose PTX is made. */
+export function codeTargets(names) {
+  const ptx = ptxArchitecture(names)
+  const sources = [...new Set(names.map((name) => sourceOf(name, names)))]
+  return sources.map((source) => {
+    const code = names.filter((name) => sourceOf(name, names) === source).map((name) => `sm_${name}`)
+    return `arch=compute_${source},code=[${[...code, ...(source === ptx ? [`compute_${ptx}`] : [])].join(',')}]`
+  })
+}
 
 const firstOf = (root, folders, file) =>
   folders.map((folder) => join(root, folder)).find((f) => existsSync(join(f, file)))

@@ -33,7 +33,8 @@ export const WHEELS = {
   'nvidia-cuda-runtime': ['13.0.96', '7f82250d7782aa23b6cfe765ecc7db554bd3c2870c43f3d1821f1d18aebf0548'],
   'nvidia-cuda-cccl': ['13.0.85', 'e0da7ad981f3a8aff08241b5bfc1af868742a63e2762f53a5171c492ef242649'],
   'nvidia-cuda-cuobjdump': ['13.2.86', 'd332c2ffe78e703ca0a3894be927f83124244e2acf0d792b8c12b4362d44d837'],
-  // Of these only headers are fetched, to compare our declarations with (scripts/cuda-headers.mjs).
+  // No build needs these. scripts/cuda-headers.mjs fetches their headers alone, check-fused.mjs and check-cudnn.mjs run
+  // what is inside.
   'nvidia-cublas': ['13.1.0.3', 'ee8722c1f0145ab246bccb9e452153b5e0515fd094c3678df50b2a0888b8b171'],
   'nvidia-cudnn-cu13': ['9.19.0.56', 'd20e1734305e9d68889a96e3f35094d733ff1f83932ebe462753973e53a572bf'],
   'nvidia-cuda-nvrtc': ['13.0.88', 'ad9b6d2ead2435f11cbb6868809d2adeeee302e9bb94bcf0539c7a40d80e8575'],

@@ -83,6 +83,17 @@ bool hasTensorCores() {
   return context.major >= 8 || (std::is_same_v<T, Float16> && context.major == 7 && context.minor == 5);
 }
 
+/// The code for devices whose tensor cores take both 16-bit floats has no scalar kernels of these.
+template <typename T>
+void expectScalarKernels(const char* op) {
+  const Context& context = Context::current();
+  if (kHalf<T> && context.major >= 8)
+    throw Error(ErrorCode::unsupported, std::string(op) + ": " + context.name + " gives a block " +
+                                            std::to_string(context.sharedBytesPerBlock) +
+                                            " bytes of shared memory, expected " + std::to_string(kTensorSharedBytes) +
+                                            " or more; cast the operands to f32");
+}
+
 template <typename T>
 class Attention : public Kernel {
  public:
@@ -90,7 +101,9 @@ class Attention : public Kernel {
     const int64_t width = std::max(p_.width, p_.valueWidth);
     if constexpr (kHalf<T>)
       if (hasTensorCores<T>()) launch_ = tensorAttention<T>(width);
-    if (!launch_) launch_ = scalarAttention<T>(width);
+    if (launch_) return;
+    expectScalarKernels<T>("attention");
+    launch_ = scalarAttention<T>(width);
   }
 
   void run(const RunOperands& operands) override {
@@ -112,7 +125,9 @@ class AttentionGrad : public Kernel {
     const int64_t width = std::max(p_.width, p_.valueWidth);
     if constexpr (kHalf<T>)
       if (hasTensorCores<T>()) launch_ = tensorAttentionGrad<T>(width);
-    if (!launch_) launch_ = scalarAttentionGrad<T>(width);
+    if (launch_) return;
+    expectScalarKernels<T>("attentionGrad");
+    launch_ = scalarAttentionGrad<T>(width);
   }
 
   size_t workspaceBytes() const override {

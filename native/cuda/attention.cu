@@ -162,6 +162,7 @@ void launchTiles(const AttentionCall<T>& call) {
 /// `Small` has masks and dropout, and serves too where blocks of `Large` would leave multiprocessors without one.
 template <typename T, typename Large, typename Small>
 AttentionLaunch<T> prepared() {
+  static_assert(std::max(Large::sharedBytes, Small::sharedBytes) <= kTensorSharedBytes);
   if (std::max(Large::sharedBytes, Small::sharedBytes) > Context::current().sharedBytesPerBlock) return nullptr;
   allowShared(attendTiles<T, Large>, Large::sharedBytes);
   allowShared(attendTiles<T, Small>, Small::sharedBytes);

@@ -66,6 +66,11 @@ struct AttentionCall {
 /// The widest heads there are kernels for.
 inline constexpr int64_t kWidestHead = 256;
 
+/// Shared memory of a block on every device whose tensor cores take both 16-bit floats: 99 KiB from compute capability
+/// 8.6 on, 8.0 and 9.0 have more. The kernels on tensor cores keep below it, so that none of these devices needs
+/// others.
+inline constexpr size_t kTensorSharedBytes = size_t{99} << 10;
+
 /// Queues the kernels of a call.
 template <typename T>
 using AttentionLaunch = void (*)(const AttentionCall<T>& call);
@@ -76,7 +81,8 @@ AttentionLaunch<T> scalarAttention(int64_t width);
 template <typename T>
 AttentionLaunch<T> scalarAttentionGrad(int64_t width);
 
-/// The same on tensor cores, for the 16-bit floats: null where a block's tiles do not fit the device's shared memory.
+/// The same on tensor cores, for the 16-bit floats, on devices that have them: null where a block's tiles do not fit
+/// the device's shared memory.
 template <typename T>
 AttentionLaunch<T> tensorAttention(int64_t width);
 template <typename T>

@@ -198,6 +198,7 @@ void launchSums(const AttentionCall<T>& call) {
 /// Kernels of these shapes one after the other; null where one of them does not fit the device.
 template <typename T, typename... S>
 AttentionLaunch<T> prepared() {
+  static_assert(std::max({S::sharedBytes...}) <= kTensorSharedBytes);
   if (std::max({S::sharedBytes...}) > Context::current().sharedBytesPerBlock) return nullptr;
   (allowShared(sumGradients<T, S>, S::sharedBytes), ...);
   return [](const AttentionCall<T>& call) {

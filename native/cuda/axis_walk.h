@@ -22,6 +22,7 @@ struct AxisWalk {
   __device__ Offset base(Offset element, Offset& position) const {
     Offset at = 0;
     position = 0;
+#pragma unroll 1
     for (int axis = rank - 1; axis >= 0; axis--) {
       const Offset coordinate = split(element, extents[axis]);
       if (axis == along) position = coordinate;

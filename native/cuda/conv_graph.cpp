@@ -158,11 +158,9 @@ bool keepsPromises(const std::vector<int>& notes, DType dtype) {
 /// "3 2=1 14=4": the engine's number and its settings.
 std::string nameOf(const dnn::Descriptor& engine, const dnn::Descriptor& config) {
   std::string name = std::to_string(engine.integer(dnn::kEngineIndex));
-  for (const dnn::Descriptor& choice : config.descriptors(dnn::kConfigKnobChoices, dnn::kKnobChoice, kMostKnobs)) {
-    const std::vector<int> knob = choice.enumerators(dnn::kKnobType, dnn::kTypeKnob);
-    name +=
-        " " + std::to_string(knob.empty() ? -1 : knob.front()) + "=" + std::to_string(choice.integer(dnn::kKnobValue));
-  }
+  for (const dnn::Descriptor& choice : config.descriptors(dnn::kConfigKnobChoices, dnn::kKnobChoice, kMostKnobs))
+    name += " " + std::to_string(choice.enumerator(dnn::kKnobType, dnn::kTypeKnob)) + "=" +
+            std::to_string(choice.integer(dnn::kKnobValue));
   return name;
 }
 

@@ -95,6 +95,13 @@ int64_t Descriptor::integer(int name) const {
   return value;
 }
 
+int Descriptor::enumerator(int name, int type) const {
+  int value = 0;
+  int64_t count = 0;
+  check(functions().getAttribute(raw_, name, type, 1, &count, &value), "cudnnBackendGetAttribute");
+  return value;
+}
+
 std::vector<int> Descriptor::enumerators(int name, int type) const {
   std::vector<int> values(64);
   int64_t count = 0;

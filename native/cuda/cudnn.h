@@ -189,7 +189,8 @@ class Descriptor {
   void finalize();
 
   int64_t integer(int name) const;
-  /// Up to 64 enumerators.
+  int enumerator(int name, int type) const;
+  /// Up to 64 enumerators, of attributes that hold a list: where there is one value cuDNN must be asked for one.
   std::vector<int> enumerators(int name, int type) const;
   /// Fills in a descriptor this one holds.
   void get(int name, Descriptor& value) const;

@@ -11,32 +11,35 @@ namespace heddle::cuda {
 namespace {
 
 /// Rows of `units` each.
-template <typename Unit, typename Index, typename Offset>
-__global__ void takeRows(const Unit* x, const Index* indices, Unit* out, int64_t rows, Divider<Offset> units,
+template <typename Unit, typename Offset>
+__global__ void takeRows(const Unit* x, const Indices indices, Unit* out, int64_t rows, Divider<Offset> units,
                          Offset count, Reporter reporter) {
   eachItem(
       count,
       [&](Offset item) {
         Offset row = item;
         const Offset column = split(row, units);
-        const Index index = indices[row];
+        const int64_t index = indices[row];
         if (!inRange(index, rows, row, reporter)) return Unit{};
-        return x[static_cast<int64_t>(index) * units.divisor + column];
+        return x[index * static_cast<int64_t>(units.divisor) + column];
       },
       [&](Offset item, const Unit& unit) { out[item] = unit; });
 }
 
-template <typename Index>
 class Take : public Kernel {
  public:
-  Take(const RowsProblem& problem, int64_t bytes)
-      : rows_(problem.rows), count_(problem.count), rowBytes_(problem.width * bytes), bytes_(bytes) {}
+  Take(const RowsProblem& problem, int64_t bytes, DType index)
+      : rows_(problem.rows),
+        count_(problem.count),
+        rowBytes_(problem.width * bytes),
+        bytes_(bytes),
+        index_(indexType("take", index)) {}
 
   void run(const RunOperands& operands) override {
-    const auto* indices = static_cast<const Index*>(operands.inputs[1]);
+    const Indices indices(operands.inputs[1], index_);
     const Reporter reporter = Context::current().reporter(OpId::take);
     if (rowBytes_ == 0) {
-      launch("take", checkIndices<Index>, gridFor(count_, 256), 256, 0, indices, rows_, count_, reporter);
+      launch("take", checkIndices, gridFor(count_, 256), 256, 0, indices, rows_, count_, reporter);
       return;
     }
     int64_t unit = 16;
@@ -48,7 +51,7 @@ class Take : public Kernel {
       using Unit = typename decltype(tag)::type;
       dispatchOffset(std::max(total, units) > INT32_MAX, [&](auto width) {
         using Offset = typename decltype(width)::type;
-        launch("take", takeRows<Unit, Index, Offset>, gridFor(total, 256 * kItemsAtOnce), 256, 0,
+        launch("take", takeRows<Unit, Offset>, gridFor(total, 256 * kItemsAtOnce), 256, 0,
                static_cast<const Unit*>(operands.inputs[0]), indices, static_cast<Unit*>(operands.outputs[0]), rows_,
                Divider<Offset>(units), static_cast<Offset>(total), reporter);
       });
@@ -57,36 +60,37 @@ class Take : public Kernel {
 
  private:
   const int64_t rows_, count_, rowBytes_, bytes_;
+  const DType index_;
 };
 
-template <typename Unit, typename Index, typename Offset>
-__global__ void gatherElements(const Unit* x, const Index* indices, Unit* out,
+template <typename Unit, typename Offset>
+__global__ void gatherElements(const Unit* x, const Indices indices, Unit* out,
                                const __grid_constant__ AxisWalk<Offset> walk, int64_t limit, int64_t stride,
                                Offset count, Reporter reporter) {
   eachItem(
       count,
       [&](Offset item) {
-        const Index index = indices[item];
+        const int64_t index = indices[item];
         Offset position;
         const Offset base = walk.base(item, position);
         if (!inRange(index, limit, item, reporter)) return Unit{};
-        return x[base + static_cast<int64_t>(index) * stride];
+        return x[static_cast<int64_t>(base) + index * stride];
       },
       [&](Offset item, const Unit& unit) { out[item] = unit; });
 }
 
-template <typename Index>
 class Gather : public Kernel {
  public:
-  Gather(const AxisProblem& problem, int64_t bytes) : p_(problem), bytes_(bytes) {}
+  Gather(const AxisProblem& problem, int64_t bytes, DType index)
+      : p_(problem), bytes_(bytes), index_(indexType("gather", index)) {}
 
   void run(const RunOperands& operands) override {
     dispatchElement(bytes_, [&](auto tag) {
       using Unit = typename decltype(tag)::type;
       dispatchOffset(p_.wide, [&](auto width) {
         using Offset = typename decltype(width)::type;
-        launch("gather", gatherElements<Unit, Index, Offset>, gridFor(p_.count, 256 * kItemsAtOnce), 256, 0,
-               static_cast<const Unit*>(operands.inputs[0]), static_cast<const Index*>(operands.inputs[1]),
+        launch("gather", gatherElements<Unit, Offset>, gridFor(p_.count, 256 * kItemsAtOnce), 256, 0,
+               static_cast<const Unit*>(operands.inputs[0]), Indices(operands.inputs[1], index_),
                static_cast<Unit*>(operands.outputs[0]), p_.walk<Offset>(), p_.limit, p_.stride,
                static_cast<Offset>(p_.count), Context::current().reporter(OpId::gather));
       });
@@ -96,20 +100,16 @@ class Gather : public Kernel {
  private:
   const AxisProblem p_;
   const int64_t bytes_;
+  const DType index_;
 };
 
 std::unique_ptr<Kernel> makeTake(WordReader&, Specs in, Specs out) {
-  const RowsProblem problem = readTake(in, out);
-  return dispatchIndex("take", in[1].dtype, [&](auto index) -> std::unique_ptr<Kernel> {
-    return std::make_unique<Take<typename decltype(index)::type>>(problem, bytesOf(in[0].dtype));
-  });
+  return std::make_unique<Take>(readTake(in, out), bytesOf(in[0].dtype), in[1].dtype);
 }
 
 std::unique_ptr<Kernel> makeGather(WordReader& words, Specs in, Specs out) {
   const AxisProblem problem(readGather(GatherParams::read(words), in, out));
-  return dispatchIndex("gather", in[1].dtype, [&](auto index) -> std::unique_ptr<Kernel> {
-    return std::make_unique<Gather<typename decltype(index)::type>>(problem, bytesOf(in[0].dtype));
-  });
+  return std::make_unique<Gather>(problem, bytesOf(in[0].dtype), in[1].dtype);
 }
 
 }  // namespace

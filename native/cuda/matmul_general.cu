@@ -22,12 +22,20 @@ struct TileProblem {
   Activation activation;
 };
 
+/// Out of line: each thread ends with it up to 16 times, whichever of them all it is.
+template <typename C>
+__device__ __noinline__ C activateOutOfLine(Activation activation, C x) {
+  return activate(activation, x);
+}
+
 /// What sums are kept in. Integers as unsigned numbers: an overflow wraps, and narrowing keeps the low bits.
 template <typename T>
 struct SumOf {
   using type = Compute<T>;
   __device__ static type from(T x) { return widen(x); }
-  __device__ static T finish(type sum, Activation activation) { return narrow<T>(activate(activation, sum)); }
+  __device__ static T finish(type sum, Activation activation) {
+    return narrow<T>(activation == Activation::none ? sum : activateOutOfLine(activation, sum));
+  }
 };
 template <typename T, typename S>
 struct IntegerSum {
@@ -81,6 +89,7 @@ __global__ void __launch_bounds__(kThreads)
     const T* tileA = a + firstRow * p.aRow;
     const T* tileB = b + firstColumn * p.bColumn;
     int64_t rest = batch;
+#pragma unroll 1
     for (int axis = p.batchAxes - 1; axis >= 0; axis--) {
       const int64_t index = rest % p.batch[axis];
       rest /= p.batch[axis];

@@ -17,43 +17,42 @@ namespace {
 constexpr int64_t kFew = 64;
 
 /// `shared`: one line of indices serves all of them, as in indexAdd.
-template <typename T, typename Index, typename Offset>
-__global__ void addFew(const Index* indices, const T* source, T* out, const __grid_constant__ AxisWalk<Offset> walk,
+template <typename T, typename Offset>
+__global__ void addFew(const Indices indices, const T* source, T* out, const __grid_constant__ AxisWalk<Offset> walk,
                        int64_t limit, int64_t stride, Offset length, Offset step, bool shared, Offset count,
                        Reporter reporter) {
   using C = Compute<T>;
   for (Offset i = blockIdx.x * static_cast<Offset>(blockDim.x) + threadIdx.x; i < count;
        i += gridDim.x * static_cast<Offset>(blockDim.x)) {
     Offset position;
-    const Offset base = walk.base(i, position), hop = shared ? 1 : step;
-    const Index* line = indices + (shared ? 0 : i - position * step);
-    const Index index = line[position * hop];
+    const Offset base = walk.base(i, position), hop = shared ? 1 : step, line = shared ? 0 : i - position * step;
+    const int64_t index = indices[line + position * hop];
     if (!inRange(index, limit, shared ? position : i, reporter)) continue;
     // The first of equal indices adds up the terms of all.
     bool first = true;
-    for (Offset j = 0; first && j < position; j++) first = line[j * hop] != index;
+#pragma unroll 1
+    for (Offset j = 0; first && j < position; j++) first = indices[line + j * hop] != index;
     if (!first) continue;
-    T& target = out[base + static_cast<int64_t>(index) * stride];
+    T& target = out[static_cast<int64_t>(base) + index * stride];
     C sum = widen(target);
+#pragma unroll 1
     for (Offset j = position; j < length; j++)
-      if (line[j * hop] == index) sum = static_cast<C>(sum + widen(source[i + (j - position) * step]));
+      if (indices[line + j * hop] == index) sum = static_cast<C>(sum + widen(source[i + (j - position) * step]));
     target = narrow<T>(sum);
   }
 }
 
-template <typename Index>
-__global__ void rowKeys(const Index* indices, uint32_t* keys, int64_t limit, uint32_t count, Reporter reporter) {
+__global__ void rowKeys(const Indices indices, uint32_t* keys, int64_t limit, uint32_t count, Reporter reporter) {
   for (uint32_t i = blockIdx.x * blockDim.x + threadIdx.x; i < count; i += gridDim.x * blockDim.x) {
-    const Index index = indices[i];
+    const int64_t index = indices[i];
     keys[i] = inRange(index, limit, i, reporter) ? static_cast<uint32_t>(index) : 0;
   }
 }
 
-template <typename Index>
-__global__ void elementKeys(const Index* indices, uint32_t* keys, const __grid_constant__ AxisWalk<uint32_t> walk,
+__global__ void elementKeys(const Indices indices, uint32_t* keys, const __grid_constant__ AxisWalk<uint32_t> walk,
                             int64_t limit, int64_t stride, uint32_t count, Reporter reporter) {
   for (uint32_t i = blockIdx.x * blockDim.x + threadIdx.x; i < count; i += gridDim.x * blockDim.x) {
-    const Index index = indices[i];
+    const int64_t index = indices[i];
     uint32_t position;
     const uint32_t base = walk.base(i, position);
     keys[i] = inRange(index, limit, i, reporter) ? base + static_cast<uint32_t>(index * stride) : base;
@@ -61,23 +60,23 @@ __global__ void elementKeys(const Index* indices, uint32_t* keys, const __grid_c
 }
 
 /// Adds the source's elements to what `out` holds where the few indices of each line say.
-template <typename T, typename Index>
-void queueFew(const char* op, const AxisProblem& p, const Index* indices, const T* source, T* out, bool shared,
+template <typename T>
+void queueFew(const char* op, const AxisProblem& p, const Indices& indices, const T* source, T* out, bool shared,
               Reporter reporter) {
   dispatchOffset(p.wide, [&](auto width) {
     using Offset = typename decltype(width)::type;
-    launch(op, addFew<T, Index, Offset>, gridFor(p.count, 256), 256, 0, indices, source, out, p.walk<Offset>(), p.limit,
+    launch(op, addFew<T, Offset>, gridFor(p.count, 256), 256, 0, indices, source, out, p.walk<Offset>(), p.limit,
            p.stride, static_cast<Offset>(p.length), static_cast<Offset>(p.indexStride), shared,
            static_cast<Offset>(p.count), reporter);
   });
 }
 
-template <typename T, typename Index>
+template <typename T>
 class IndexAdd : public Kernel {
  public:
   /// As a scatterAdd of rows, whose index is the same in every column.
-  explicit IndexAdd(const RowsProblem& problem)
-      : p_({{problem.rows, problem.width}, {problem.count, problem.width}, 0}) {
+  IndexAdd(const RowsProblem& problem, DType index)
+      : p_({{problem.rows, problem.width}, {problem.count, problem.width}, 0}), index_(indexType("indexAdd", index)) {
     if (p_.length > kFew && p_.size > 0) sums_.emplace("indexAdd", p_.length, problem.width, p_.limit);
   }
 
@@ -87,29 +86,30 @@ class IndexAdd : public Kernel {
     constexpr const char* op = "indexAdd";
     const Context& context = Context::current();
     const Reporter reporter = context.reporter(OpId::indexAdd);
-    const auto* indices = static_cast<const Index*>(operands.inputs[0]);
+    const Indices indices(operands.inputs[0], index_);
     const auto* dy = static_cast<const T*>(operands.inputs[1]);
     auto* out = static_cast<T*>(operands.outputs[0]);
     if (p_.size == 0) {
-      launch(op, checkIndices<Index>, gridFor(p_.length, 256), 256, 0, indices, p_.limit, p_.length, reporter);
+      launch(op, checkIndices, gridFor(p_.length, 256), 256, 0, indices, p_.limit, p_.length, reporter);
       return;
     }
     check(cudaMemsetAsync(out, 0, static_cast<size_t>(p_.size) * sizeof(T), context.stream), op);
     if (!sums_) return queueFew(op, p_, indices, dy, out, true, reporter);
-    launch(op, rowKeys<Index>, gridFor(p_.length, 256), 256, 0, indices, sums_->keys(operands.workspace), p_.limit,
+    launch(op, rowKeys, gridFor(p_.length, 256), 256, 0, indices, sums_->keys(operands.workspace), p_.limit,
            static_cast<uint32_t>(p_.length), reporter);
     sums_->run(operands.workspace, dy, out);
   }
 
  private:
   const AxisProblem p_;
+  const DType index_;
   std::optional<SegmentSum<T>> sums_;
 };
 
-template <typename T, typename Index>
+template <typename T>
 class ScatterAdd : public Kernel {
  public:
-  explicit ScatterAdd(const AxisProblem& problem) : p_(problem) {
+  ScatterAdd(const AxisProblem& problem, DType index) : p_(problem), index_(indexType("scatterAdd", index)) {
     if (p_.length > kFew && p_.count > 0 && p_.size > 0) sums_.emplace("scatterAdd", p_.count, 1, p_.size);
   }
 
@@ -119,42 +119,52 @@ class ScatterAdd : public Kernel {
     constexpr const char* op = "scatterAdd";
     const Context& context = Context::current();
     const Reporter reporter = context.reporter(OpId::scatterAdd);
-    const auto* indices = static_cast<const Index*>(operands.inputs[1]);
+    const Indices indices(operands.inputs[1], index_);
     const auto* source = static_cast<const T*>(operands.inputs[2]);
     auto* out = static_cast<T*>(operands.outputs[0]);
     if (p_.size == 0) {
-      launch(op, checkIndices<Index>, gridFor(p_.count, 256), 256, 0, indices, p_.limit, p_.count, reporter);
+      launch(op, checkIndices, gridFor(p_.count, 256), 256, 0, indices, p_.limit, p_.count, reporter);
       return;
     }
     check(cudaMemcpyAsync(out, operands.inputs[0], static_cast<size_t>(p_.size) * sizeof(T), cudaMemcpyDeviceToDevice,
                           context.stream),
           op);
     if (!sums_) return queueFew(op, p_, indices, source, out, false, reporter);
-    launch(op, elementKeys<Index>, gridFor(p_.count, 256), 256, 0, indices, sums_->keys(operands.workspace),
+    launch(op, elementKeys, gridFor(p_.count, 256), 256, 0, indices, sums_->keys(operands.workspace),
            p_.walk<uint32_t>(), p_.limit, p_.stride, static_cast<uint32_t>(p_.count), reporter);
     sums_->run(operands.workspace, source, out);
   }
 
  private:
   const AxisProblem p_;
+  const DType index_;
   std::optional<SegmentSum<T>> sums_;
 };
 
+/// Calls `function(TypeTag<T>{})` with a type whose sums are those of the dtype. Bytes of either sign wrap to the same.
+template <typename Function>
+auto dispatchSum(const char* op, DType dtype, Function&& function) {
+  switch (dtype) {
+    case DType::i8:
+    case DType::u8:
+    case DType::bool_: return function(TypeTag<uint8_t>{});
+    case DType::i32: return function(TypeTag<int32_t>{});
+    case DType::i64: return function(TypeTag<int64_t>{});
+    default: return dispatchFloat(op, dtype, std::forward<Function>(function));
+  }
+}
+
 std::unique_ptr<Kernel> makeIndexAdd(WordReader& words, Specs in, Specs out) {
   const RowsProblem problem = readIndexAdd(IndexAddParams::read(words), in, out);
-  return dispatchAny("indexAdd", in[1].dtype, [&](auto tag) {
-    return dispatchIndex("indexAdd", in[0].dtype, [&](auto index) -> std::unique_ptr<Kernel> {
-      return std::make_unique<IndexAdd<typename decltype(tag)::type, typename decltype(index)::type>>(problem);
-    });
+  return dispatchSum("indexAdd", in[1].dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
+    return std::make_unique<IndexAdd<typename decltype(tag)::type>>(problem, in[0].dtype);
   });
 }
 
 std::unique_ptr<Kernel> makeScatterAdd(WordReader& words, Specs in, Specs out) {
   const AxisProblem problem(readScatterAdd(ScatterAddParams::read(words), in, out));
-  return dispatchAny("scatterAdd", in[0].dtype, [&](auto tag) {
-    return dispatchIndex("scatterAdd", in[1].dtype, [&](auto index) -> std::unique_ptr<Kernel> {
-      return std::make_unique<ScatterAdd<typename decltype(tag)::type, typename decltype(index)::type>>(problem);
-    });
+  return dispatchSum("scatterAdd", in[0].dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
+    return std::make_unique<ScatterAdd<typename decltype(tag)::type>>(problem, in[1].dtype);
   });
 }
 

@@ -106,7 +106,7 @@ class SegmentSum {
   uint32_t* keys(void* workspace) const { return sort_.keys(workspace); }
 
   void run(void* workspace, const T* values, T* out) const {
-    constexpr int wide = kPackWidth<T>;
+    constexpr int wide = sizeof(T) == 1 ? 4 : kPackWidth<T>;
     if (size_ % wide == 0 && packAligned(values) && packAligned(out))
       queue<wide>(workspace, values, out);
     else

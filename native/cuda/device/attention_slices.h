@@ -8,6 +8,17 @@
 
 namespace heddle::cuda {
 
+/// Whether the architecture that is compiled for needs these kernels for T: they are empty where tensor cores serve
+/// every call on 16-bit floats. The emulation has them all.
+template <typename T>
+constexpr bool needsScalarAttention() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  return sizeof(T) == sizeof(Compute<T>);
+#else
+  return true;
+#endif
+}
+
 /// A slice is `rows` queries or keys by as many features; scores, `rows` by `rows`, lie in a slice too. Rows are 16
 /// bytes longer than they need, so that 8 of them start in different banks.
 template <typename C>

@@ -8,8 +8,8 @@ namespace heddle::cuda {
 template <typename Offset>
 struct Divider;
 
-/// For dividends below 2^31: a multiplication and a shift (Granlund and Montgomery 1994, "Division by Invariant
-/// Integers using Multiplication", section 4).
+/// For dividends below 2^31, or 2^63: a multiplication and a shift (Granlund and Montgomery 1994, "Division by
+/// Invariant Integers using Multiplication", section 4).
 template <>
 struct Divider<uint32_t> {
   uint32_t divisor = 1, factor = 1, shift = 0;
@@ -25,11 +25,17 @@ struct Divider<uint32_t> {
 
 template <>
 struct Divider<uint64_t> {
-  uint64_t divisor = 1;
+  uint64_t divisor = 1, factor = 1;
+  uint32_t shift = 0;
 
   Divider() = default;
-  explicit Divider(int64_t number) : divisor(static_cast<uint64_t>(number)) {}
-  __device__ uint64_t quotient(uint64_t dividend) const { return dividend / divisor; }
+  /// Of 1 to 2^63 - 1.
+  explicit Divider(int64_t number) : divisor(static_cast<uint64_t>(number)) {
+    while ((uint64_t{1} << shift) < divisor) shift++;
+    using Wide = unsigned __int128;
+    factor = static_cast<uint64_t>((Wide{(uint64_t{1} << shift) - divisor} << 64) / divisor + 1);
+  }
+  __device__ uint64_t quotient(uint64_t dividend) const { return (__umul64hi(dividend, factor) + dividend) >> shift; }
 };
 
 /// Splits off the innermost coordinate: gives it and leaves the others in `position`.

@@ -6,6 +6,7 @@
 #include "../../core/backend.h"
 #include "../cpu/families.h"
 #include "../cpu/kernel_test.h"
+#include "divide_test.h"
 #include "mma_test.h"
 #include "products_test.h"
 
@@ -55,6 +56,7 @@ int main(int count, char** arguments) {
     return 0;
   }
   testTensorCores();
+  testDivision();
   testMatmul();
   testAttention(true);
   testConv();

@@ -308,20 +308,23 @@ HEDDLE_EXPORT Status cudnnBackendGetAttribute(RawDescriptor raw, int name, int t
     std::memcpy(numbers, impl.attributes.at(attribute).bytes.data(), 8);
     return heddle::emulation::engineOf(numbers[0], numbers[1]);
   };
-  if (impl.type == kKnobChoice && name == kKnobType && type == kTypeKnob)
-    return give(std::vector<int>{2}, capacity, count, elements);
+  // Of attributes that hold one value cuDNN gives neither more nor less.
+  const auto giveOne = [&](auto value) {
+    if (capacity != 1) return fail(kBadParameter, "1 != requestedElemCount");
+    return give(std::vector{value}, capacity, count, elements);
+  };
+  if (impl.type == kKnobChoice && name == kKnobType && type == kTypeKnob) return giveOne(2);
   if (impl.type == kKnobChoice && name == kKnobValue && type == kTypeInt64)
-    return give(std::vector<int64_t>{engineAt(kKnobValue).knob}, capacity, count, elements);
+    return giveOne(int64_t{engineAt(kKnobValue).knob});
   if (impl.type == kEngine && name == kEngineIndex && type == kTypeInt64)
-    return give(std::vector<int64_t>{engineAt(kEngineIndex).index}, capacity, count, elements);
+    return giveOne(int64_t{engineAt(kEngineIndex).index});
   if (impl.type == kEngine && name == kEngineNumericalNotes && type == kTypeNumericalNote)
     return give(engineAt(kEngineIndex).numericalNotes, capacity, count, elements);
   if (impl.type == kEngine && name == kEngineBehaviourNotes && type == kTypeBehaviourNote)
     return give(engineAt(kEngineIndex).behaviourNotes, capacity, count, elements);
   if (impl.type == kExecutionPlan && name == kPlanWorkspaceBytes && type == kTypeInt64) {
     const PlanParts parts = partsOf(impl.part(kPlanConfig));
-    return give(std::vector<int64_t>{heddle::emulation::workspaceBytes(parts.convolution, parts.engine)}, capacity,
-                count, elements);
+    return giveOne(int64_t{heddle::emulation::workspaceBytes(parts.convolution, parts.engine)});
   }
   return fail(kBadParameter, "the descriptor does not give this attribute");
 }

@@ -189,6 +189,9 @@ inline long long __double_as_longlong(double x) {
 inline double __longlong_as_double(long long bits) {
   return heddle::emulation::fromBits<double>(static_cast<uint64_t>(bits));
 }
+inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
+  return static_cast<unsigned long long>(static_cast<unsigned __int128>(a) * b >> 64);
+}
 inline unsigned __umulhi(unsigned a, unsigned b) {
   return static_cast<unsigned>((static_cast<unsigned long long>(a) * b) >> 32);
 }

@@ -1,0 +1,8 @@
+// Tests of device/divide.h.
+#pragma once
+
+namespace heddle::test {
+
+void testDivision();
+
+}  // namespace heddle::test

@@ -1,0 +1,45 @@
+// Asks the real cuDNN for engines and plans of the graphs that convolutions are, for devices that need not be here:
+// proves that it takes our descriptors. Needs the whole wheels of cuDNN, cuBLAS and NVRTC (1 GB), so it runs by hand.
+// `--tell` lists the graphs that got no plan.
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { deps, root, wheels } from './wheels.mjs'
+
+/** cuDNN's parts and what they open by name, each in its wheel's folder. */
+const LIBRARIES = [
+  ['cudnn', 'nvidia-cudnn-cu13', 'nvidia/cudnn/lib'],
+  ['cublas', 'nvidia-cublas', 'nvidia/cu13/lib'],
+  ['nvrtc', 'nvidia-cuda-nvrtc', 'nvidia/cu13/lib'],
+]
+
+function build(folder) {
+  const own = readdirSync(join(root, 'native/test/cudnn')).filter((name) => name.endsWith('.cpp'))
+  const sources = [
+    ...own.map((name) => `native/test/cudnn/${name}`),
+    'native/cuda/conv_graph.cpp',
+    'native/cuda/cudnn.cpp',
+  ]
+  // The emulation's header stands for the CUDA runtime's: none of it is called.
+  const flags = ['-std=c++20', '-O1', '-Wall', '-Wextra', '-Werror', '-pthread', '-Inative/test/emulation']
+  const program = join(folder, 'plan-convolutions')
+  execFileSync(process.env.CXX ?? 'c++', [...flags, ...sources, '-o', program, '-ldl'], { cwd: root, stdio: 'inherit' })
+  return program
+}
+
+try {
+  const folders = LIBRARIES.map(([folder, name, path]) => join(wheels(folder, [name]), path))
+  const work = mkdtempSync(join(deps, 'check-cudnn-'))
+  try {
+    const { status } = spawnSync(build(work), process.argv.slice(2), {
+      stdio: 'inherit',
+      env: { ...process.env, LD_LIBRARY_PATH: folders.join(delimiter) },
+    })
+    process.exitCode = status ?? 1
+  } finally {
+    rmSync(work, { recursive: true, force: true })
+  }
+} catch (error) {
+  console.error(`cuDNN could not be asked: ${error.message}`)
+  process.exitCode = 1
+}
