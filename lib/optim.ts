@@ -1,7 +1,12 @@
-// Optimizers, and what goes with them: clipping and penalties.
+// Optimizers, and what goes with them: clipping, averages and penalties.
+export { Adagrad, type AdagradOptions } from './optim/adagrad.js'
 export { Adam, type AdamOptions, AdamW } from './optim/adam.js'
+export { type AverageOptions, ExponentialMovingAverage } from './optim/average.js'
 export { ClippedGradients, clipGradients, ScaledGradients } from './optim/clip.js'
+export { LAMB, type LAMBOptions } from './optim/lamb.js'
+export { Lion, type LionOptions } from './optim/lion.js'
 export { Optimizer, type OptimizerOptions, type ParameterGroup } from './optim/optimizer.js'
 export { l1Penalty, l2Penalty } from './optim/penalty.js'
+export { RMSprop, type RMSpropOptions } from './optim/rmsprop.js'
 export type { Schedule } from './optim/schedule.js'
 export { SGD, type SGDOptions } from './optim/sgd.js'

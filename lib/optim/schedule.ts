@@ -7,7 +7,7 @@ import { ArgumentError } from '../runtime/errors.js'
 import type { Tensor } from '../tensor.js'
 
 /**
- * The learning rate f32[] at a step: `step`, f32[], counts from 0; `total` is how many steps there will be, where the
+ * The learning rate f64[] at a step: `step`, f64[], counts from 0; `total` is how many steps there will be, where the
  * optimizer knows.
  */
 export type Schedule = (step: Tensor, total?: number) => Tensor
@@ -35,7 +35,7 @@ const annealed = (from: number, to: number, done: Tensor): Tensor =>
 /** Always `lr`. */
 export function constant(lr: number): Schedule {
   rate('constant', 'lr', lr)
-  return () => full([], lr)
+  return () => full([], lr, { dtype: 'f64' })
 }
 
 export interface LinearOptions {
@@ -94,7 +94,7 @@ function decay(name: string, { initial, factor = 0.1, every = 1 }: DecayOptions,
     const times = mul(step, 1 / every)
     // Half a step keeps a quotient that was rounded down from falling under its integer.
     const exponent = stairs ? floor(mul(add(step, 0.5), 1 / every)) : times
-    return mul(pow(full([], factor), exponent), initial)
+    return mul(pow(full([], factor, { dtype: 'f64' }), exponent), initial)
   }
 }
 
