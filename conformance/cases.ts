@@ -1,0 +1,16 @@
+// Every case of conformance.
+import { averages } from './averages.js'
+import type { Case } from './case.js'
+import { initialisers } from './initialisers.js'
+import { losses } from './losses.js'
+import { optimizers } from './optimizers.js'
+import { schedules } from './schedules.js'
+
+/** By family; each family's reference is test/optim/reference/<family>.json. */
+export const families: Readonly<Record<string, readonly Case[]>> = {
+  optimizers,
+  schedules,
+  averages,
+  initialisers,
+  losses,
+}
