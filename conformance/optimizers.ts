@@ -129,4 +129,35 @@ export const optimizers: readonly Case[] = [
     { optax: 'optax.lamb(1e-2, b1=0.8, b2=0.95, weight_decay=0.1)' },
     (p) => new optim.LAMB(p, { lr: 1e-2, betas: [0.8, 0.95], weightDecay: 0.1 }),
   ),
+  optimizer(
+    'Adafactor, of a given rate',
+    { optax: 'adafactor(lr=0.05)' },
+    (p) => new optim.Adafactor(p, { lr: 0.05, minSizeToFactor: 2 }),
+  ),
+  optimizer(
+    'Adafactor, by relative steps',
+    { optax: 'adafactor(lr=lambda i: jnp.minimum(1e-2, (i.astype(jnp.float64) + 1) ** -0.5))' },
+    (p) => new optim.Adafactor(p, { minSizeToFactor: 2 }),
+  ),
+  optimizer(
+    'Adafactor, momentum, weight decay, nothing factored or scaled',
+    { optax: 'adafactor(lr=0.01, momentum=0.9, weight_decay=0.01, threshold=1.5, scale=False, smallest=128)' },
+    (p) =>
+      new optim.Adafactor(p, {
+        lr: 0.01,
+        momentum: 0.9,
+        weightDecay: 0.01,
+        clippingThreshold: 1.5,
+        scaleByParameter: false,
+      }),
+  ),
+  optimizer('Muon', { optax: 'muon(0.02)' }, (p) => new optim.Muon(p)),
+  optimizer(
+    'Muon, not looking ahead, weight decay',
+    {
+      optax:
+        'optax.contrib.muon(0.01, beta=0.9, nesterov=False, weight_decay=0.1, adam_weight_decay=0.1, muon_weight_dimension_numbers=rows)',
+    },
+    (p) => new optim.Muon(p, { lr: 0.01, momentum: 0.9, nesterov: false, weightDecay: 0.1 }),
+  ),
 ]

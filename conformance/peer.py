@@ -68,7 +68,16 @@ def adafactor(lr=None, momentum=None, weight_decay=None, threshold=1.0, scale=Tr
 def rows(parameters):
     """Matrices [out, in], as PyTorch's and ours; None where a tensor is no matrix."""
     numbers = optax.contrib.MuonDimensionNumbers(reduction_axis=1, output_axis=0)
-    return [numbers if x.ndim == 2 else None for x in parameters]
+    return [numbers if getattr(x, "ndim", 0) == 2 else None for x in parameters]
+
+
+def muon(lr):
+    """optax.contrib.muon for matrices, looking ahead, and AdamW for the rest, which there would look ahead too."""
+    parts = {
+        "muon": optax.contrib.muon(lr, muon_weight_dimension_numbers=rows),
+        "adam": optax.adamw(lr, weight_decay=0),
+    }
+    return optax.partition(parts, lambda p: ["muon" if x.ndim == 2 else "adam" for x in p])
 
 
 def optax_optimizer(request):
@@ -78,7 +87,7 @@ def optax_optimizer(request):
         return jnp.asarray(values, jnp.float64).reshape(shape)
 
     p = [tensor(v, s) for v, s in zip(request["start"], shapes)]
-    scope = {"optax": optax, "jnp": jnp, "adafactor": adafactor, "rows": rows}
+    scope = {"optax": optax, "jnp": jnp, "adafactor": adafactor, "rows": rows, "muon": muon}
     o = eval(request["call"], scope)
     if request["clip"] is not None:
         o = optax.chain(optax.clip_by_global_norm(request["clip"]), o)

@@ -2,8 +2,9 @@
 import type { Parameter } from '../cell.js'
 import { numberIn } from '../ops/arguments.js'
 import { full } from '../ops/create.js'
-import { add, cast, div, mul, sqrt, sub } from '../ops/element.js'
+import { add, div, mul, sqrt, sub } from '../ops/element.js'
 import { statisticOf } from '../ops/norm.js'
+import type { Tensor } from '../tensor.js'
 import { ComposedOptimizer, type Move } from './composed.js'
 import { decayed } from './moment.js'
 import type { NextSlot, OptimizerOptions, ParameterGroup } from './optimizer.js'
@@ -37,11 +38,14 @@ export class Adagrad extends ComposedOptimizer {
     this.eps = numberIn('Adagrad', 'eps', eps, 0)
   }
 
-  protected override move({ parameter, gradient, state, lr, step, weightDecay }: Move): NextSlot {
+  protected override factors(step: Tensor): readonly Tensor[] {
+    return this.lrDecay === 0 ? [] : [add(mul(sub(step, 1), this.lrDecay), 1)]
+  }
+
+  protected override move({ parameter, gradient, state, lr, factors: [slowdown], weightDecay }: Move): NextSlot {
     const g = decayed(gradient, parameter, weightDecay)
-    const sum = add(state['sum'] as typeof g, mul(g, g))
-    const slowed = cast(add(mul(sub(step, 1), this.lrDecay), 1), lr.dtype)
-    const rate = this.lrDecay === 0 ? lr : div(lr, slowed)
+    const sum = add(state['sum'] as Tensor, mul(g, g))
+    const rate = slowdown ? div(lr, slowdown) : lr
     return { parameter: sub(parameter, mul(div(g, add(sqrt(sum), this.eps)), rate)), state: { sum } }
   }
 }

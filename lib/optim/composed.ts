@@ -5,7 +5,7 @@ import type { StepScalars } from '../ops/optimizer.js'
 import type { Tensor } from '../tensor.js'
 import { type NextSlot, Optimizer, type Slot, type State } from './optimizer.js'
 
-/** One parameter in one step; all but `step` in the dtype of its state, f32 (f64 for f64). */
+/** One parameter in one step, all in the dtype of its state: f32 (f64 for f64). */
 export interface Move {
   readonly parameter: Tensor
   /** Scaled, without weight decay. */
@@ -13,8 +13,8 @@ export interface Move {
   readonly state: State
   /** [] */
   readonly lr: Tensor
-  /** From 1, f64[]. */
-  readonly step: Tensor
+  /** What `factors` gave. */
+  readonly factors: readonly Tensor[]
   readonly weightDecay: number
 }
 
@@ -22,9 +22,14 @@ export abstract class ComposedOptimizer extends Optimizer {
   /** The parameter, in the dtype it came in, and its state after the step. */
   protected abstract move(given: Move): NextSlot
 
+  /** Scalars f64[] that are the same for every parameter; `step` is f64[] and counts from 1. */
+  protected factors(_step: Tensor): readonly Tensor[] {
+    return []
+  }
+
   protected override update(scalars: StepScalars, slots: readonly Slot[], weightDecay: number): readonly NextSlot[] {
     const { lr, gradScale } = scalars
-    const step = cast(scalars.step, 'f64')
+    const factors = this.factors(cast(scalars.step, 'f64'))
     return slots.map(({ parameter, gradient, state }) => {
       const dtype = statisticOf(parameter.dtype)
       const wide = cast(gradient, dtype)
@@ -33,7 +38,7 @@ export abstract class ComposedOptimizer extends Optimizer {
         gradient: gradScale === undefined ? wide : mul(wide, cast(gradScale, dtype)),
         state,
         lr: cast(lr, dtype),
-        step,
+        factors: factors.map((factor) => cast(factor, dtype)),
         weightDecay,
       })
       return { parameter: cast(next.parameter, parameter.dtype), state: next.state }

@@ -36,11 +36,15 @@ export class LAMB extends ComposedOptimizer {
     this.eps = numberIn('LAMB', 'eps', eps, 0)
   }
 
-  protected override move({ parameter, gradient, state, lr, step, weightDecay }: Move): NextSlot {
+  protected override factors(step: Tensor): readonly Tensor[] {
+    return this.betas.map((beta) => correction(beta, step))
+  }
+
+  protected override move({ parameter, gradient, state, lr, factors, weightDecay }: Move): NextSlot {
     const [beta1, beta2] = this.betas
     const moment1 = moving(state['moment1'], gradient, beta1)
     const moment2 = moving(state['moment2'], mul(gradient, gradient), beta2)
-    const [first, second] = [correction(beta1, step, lr), correction(beta2, step, lr)]
+    const [first, second] = factors as readonly [Tensor, Tensor]
     const adam = div(div(moment1, first), add(sqrt(div(moment2, second)), this.eps))
     const direction = decayed(adam, parameter, weightDecay)
     const [size, length] = [norm(parameter), norm(direction)]

@@ -1,7 +1,7 @@
 // Moving averages, their bias and decay: the terms that rules of optimizers are made of.
 import { numberIn } from '../ops/arguments.js'
 import { full } from '../ops/create.js'
-import { add, cast, mul, pow, sub } from '../ops/element.js'
+import { add, mul, pow, sub } from '../ops/element.js'
 import { ArgumentError } from '../runtime/errors.js'
 import type { Tensor } from '../tensor.js'
 
@@ -13,9 +13,8 @@ export const moving = (average: Tensor | undefined, value: Tensor, beta: number)
 export const decayed = (gradient: Tensor, parameter: Tensor, weightDecay: number): Tensor =>
   weightDecay === 0 ? gradient : add(gradient, mul(parameter, weightDecay))
 
-/** 1 - beta^step, what an average that started with 0 is to be divided by; computed in f64. */
-export const correction = (beta: number, step: Tensor, like: Tensor): Tensor =>
-  cast(sub(1, pow(full([], beta, { dtype: 'f64' }), step)), like.dtype)
+/** 1 - beta^step, what an average that started with 0 is to be divided by; f64[] as the step. */
+export const correction = (beta: number, step: Tensor): Tensor => sub(1, pow(full([], beta, { dtype: 'f64' }), step))
 
 /** Throws `ArgumentError` unless each beta is from 0 to below 1. */
 export function checkBetas(name: string, betas: readonly number[]): void {
