@@ -2,6 +2,7 @@
 import { averages } from './averages.js'
 import type { Case } from './case.js'
 import { initialisers } from './initialisers.js'
+import { lbfgsCases } from './lbfgs.js'
 import { losses } from './losses.js'
 import { optimizers } from './optimizers.js'
 import { schedules } from './schedules.js'
@@ -9,6 +10,7 @@ import { schedules } from './schedules.js'
 /** By family; each family's reference is test/optim/reference/<family>.json. */
 export const families: Readonly<Record<string, readonly Case[]>> = {
   optimizers,
+  lbfgs: lbfgsCases,
   schedules,
   averages,
   initialisers,
