@@ -1,4 +1,4 @@
-// L-BFGS beside PyTorch's: a function with a curved valley, and a logistic regression.
+// L-BFGS beside PyTorch's: a function with a curved valley and a logistic regression.
 import { compile, grad, log1p, optim, Parameter, slice, type Tensor, tensor } from '../lib/index.js'
 import { type Case, drawer, numbers } from './case.js'
 

@@ -176,6 +176,22 @@ def torch_lbfgs(request):
     return path
 
 
+def torch_search(request):
+    """PyTorch's line search along one variable, from each of the first trials."""
+
+    def objective(x, t, d):
+        scope = {"math": math, "t": float(t)}
+        return eval(request["call"], scope), torch.tensor([eval(request["slope"], scope)], dtype=torch.float64)
+
+    path = []
+    for trial in request["trials"]:
+        d = torch.ones(1, dtype=torch.float64)
+        f, g = objective(None, 0, d)
+        loss, _, t, evaluations = sys.modules["torch.optim.lbfgs"]._strong_wolfe(objective, None, trial, d, f, g, g.dot(d))
+        path.append([float(t), float(loss), evaluations])
+    return path
+
+
 def torch_average(request):
     """torch.optim.swa_utils.AveragedModel over a walk of one parameter."""
     walk = request["walk"]
@@ -202,6 +218,7 @@ ANSWERS = {
         ("torch", "initialiser"),
         ("torch", "loss"),
         ("torch", "lbfgs"),
+        ("torch", "search"),
         ("torch", "average"),
     ]
 }

@@ -11,10 +11,12 @@ import { families } from './cases.js'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const OPTAX = ['jax==0.10.2', 'optax==0.2.8', 'numpy']
 
-/** A Python of the system that has PyTorch, if there is one. */
-function torchPython(): string | undefined {
+/** A Python of the system that has PyTorch. */
+function torchPython(): string {
   // Debian's package is seen by Debian's own Python alone.
-  return ['python3', '/usr/bin/python3'].find((python) => spawnSync(python, ['-c', 'import torch']).status === 0)
+  const found = ['python3', '/usr/bin/python3'].find((python) => spawnSync(python, ['-c', 'import torch']).status === 0)
+  if (found) return found
+  throw new Error('no Python here has PyTorch; apt-get install python3-torch')
 }
 
 /** A Python with optax, installed once into an ignored folder. */
@@ -79,18 +81,28 @@ const { values } = parseArgs({
   options: {
     json: { type: 'string' },
     only: { type: 'string' },
+    /** Asks this peer alone. */
+    peer: { type: 'string' },
     /** Writes the peers' numbers to test/optim/reference, for tests without a peer. */
     record: { type: 'boolean', default: false },
   },
 })
 
-const python = torchPython()
-if (!python) console.error('there is no PyTorch (apt-get install python3-torch): what only it can tell is left out')
-const started = [
-  ...(python ? [await Peer.start('torch', python)] : []),
-  await Peer.start('optax', optaxPython()),
-] as const
+/** The peers that are there, PyTorch first: where both can tell, it does. */
+async function startPeers(): Promise<(readonly [Peer, string])[]> {
+  const started: (readonly [Peer, string])[] = []
+  for (const [name, find] of [['torch', torchPython] as const, ['optax', optaxPython] as const]) {
+    if (values.peer && values.peer !== name) continue
+    try {
+      started.push(await Peer.start(name, find()))
+    } catch (error) {
+      console.error(`without the peer ${name}: ${(error as Error).message}`)
+    }
+  }
+  return started
+}
 
+const started = await startPeers()
 const rows: Row[] = []
 const left: string[] = []
 for (const [family, cases] of Object.entries(families)) {
@@ -117,7 +129,7 @@ for (const [family, cases] of Object.entries(families)) {
       path: subject.kept ? subject.kept.map((step) => theirs[step - 1]) : theirs,
     }
   }
-  if (values.record && !values.only) {
+  if (values.record && !values.only && !values.peer) {
     const file = join(root, 'test', 'optim', 'reference', `${family}.json`)
     writeFileSync(file, `${JSON.stringify({ source: 'npm run conformance:torch -- --record', cases: recorded })}\n`)
   }

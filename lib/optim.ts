@@ -4,11 +4,20 @@ export { Adagrad, type AdagradOptions } from './optim/adagrad.js'
 export { Adam, type AdamOptions, AdamW } from './optim/adam.js'
 export { type AverageOptions, ExponentialMovingAverage } from './optim/average.js'
 export { ClippedGradients, clipGradients, ScaledGradients } from './optim/clip.js'
+export { ComposedOptimizer, type Move } from './optim/composed.js'
 export { LAMB, type LAMBOptions } from './optim/lamb.js'
 export { type Evaluation, LBFGS, type LBFGSOptions } from './optim/lbfgs.js'
 export { Lion, type LionOptions } from './optim/lion.js'
 export { Muon, type MuonOptions } from './optim/muon.js'
-export { Optimizer, type OptimizerOptions, type ParameterGroup } from './optim/optimizer.js'
+export {
+  type NextSlot,
+  Optimizer,
+  type OptimizerOptions,
+  type ParameterGroup,
+  type Slot,
+  type State,
+  zeroState,
+} from './optim/optimizer.js'
 export { l1Penalty, l2Penalty } from './optim/penalty.js'
 export { type PlateauOptions, ReduceOnPlateau } from './optim/plateau.js'
 export { RMSprop, type RMSpropOptions } from './optim/rmsprop.js'

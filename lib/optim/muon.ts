@@ -59,8 +59,9 @@ function orthogonal(x: Tensor, iterations: number, eps: number): Tensor {
 
 /**
  * Muon (Jordan et al. 2024), as optax.contrib.muon: p -= lr (sqrt(max(1, rows / columns)) O + weightDecay p), O the average
- * of gradients made orthogonal, with bias correction; weights are [out, in]. AdamW is plain, where optax lets it look ahead. `weightDecay` (default 0) is decoupled for all
- * parameters. Throws `ArgumentError` for options out of range.
+ * of gradients made orthogonal, with bias correction; weights are [out, in]. All other parameters move by plain AdamW,
+ * where optax lets that look ahead too. `weightDecay` (default 0) is decoupled for all. Throws `ArgumentError` for options
+ * out of range.
  */
 export class Muon extends Optimizer {
   private readonly settings: Required<Omit<MuonOptions, keyof OptimizerOptions | 'matrices'>>
