@@ -50,6 +50,9 @@ export class ExponentialMovingAverage {
 
   /** Takes the parameters' present values in; inside a compiled function those assigned so far. Throws while swapped. */
   update(): void {
+    // So that a step compiled before is traced again, and refused, while the averages are in the parameters.
+    const swapped = (): boolean => this.kept !== undefined
+    currentTrace()?.relyOn(this, 'swapped', swapped(), swapped)
     if (this.kept) throw new ArgumentError('update: the averages are in the parameters; call restore first')
     const count = cast(this.updates, 'f64')
     const decay = minimum(div(add(count, 1), add(count, 10)), this.decay)

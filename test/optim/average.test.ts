@@ -75,6 +75,18 @@ describe('ExponentialMovingAverage', () => {
     expect(() => new optim.ExponentialMovingAverage([tensor([1]) as Parameter])).toThrow(/parameters/)
   })
 
+  it('refuses a compiled update while it is swapped', async () => {
+    const p = new Parameter(tensor([1]))
+    const average = new optim.ExponentialMovingAverage([p])
+    const step = compile(() => average.update())
+    await step()
+    average.swap()
+    await expect(step()).rejects.toThrow(/restore first/)
+    average.restore()
+    await step()
+    expect(step.traces).toHaveLength(1)
+  })
+
   it('is not swapped inside a compiled function', async () => {
     const average = new optim.ExponentialMovingAverage([new Parameter(tensor([1]))])
     await expect(compile(() => average.swap())()).rejects.toThrow(TraceError)
