@@ -63,11 +63,11 @@ const SGD = defineOp('sgd', {
 
 const GLOBAL_NORM = defineOp('globalNorm', {
   inputs: ['x'],
-  shape: () => ({ dtype: 'f32', shape: [] }),
+  shape: (inputs) => ({ dtype: inputs.some(({ dtype }) => dtype === 'f64') ? 'f64' : 'f32', shape: [] }),
   grad: 'none',
 })
 
-/** The scalars of one optimizer step: the learning rate f32[], the step's number from 1 i64[], a factor of all gradients f32[]. */
+/** The scalars of one optimizer step: the learning rate f64[], the step's number from 1 i64[], a factor of all gradients f64[]. */
 export interface StepScalars {
   readonly lr: Tensor
   readonly step: Tensor
@@ -130,6 +130,6 @@ export const sgdStep = (
     tensors,
   )
 
-/** The Euclidean norm of all elements of all tensors together, f32[]. It has no gradient. */
+/** The Euclidean norm of all elements of all tensors together, f32[], or f64[] where one of them is f64. It has no gradient. */
 export const globalNorm = (tensors: readonly Tensor[]): Tensor =>
   GLOBAL_NORM(listOf('globalNorm', 'the tensors', tensors), {})

@@ -1,9 +1,17 @@
 // Adam and AdamW.
 import type { Parameter } from '../cell.js'
 import { numberIn } from '../ops/arguments.js'
-import { adamStep, type StepScalars, type StepTensors, type Updated } from '../ops/optimizer.js'
-import { ArgumentError } from '../runtime/errors.js'
-import { Optimizer, type OptimizerOptions, type ParameterGroup } from './optimizer.js'
+import { adamStep, type StepScalars } from '../ops/optimizer.js'
+import { checkBetas } from './moment.js'
+import {
+  type NextSlot,
+  Optimizer,
+  type OptimizerOptions,
+  type ParameterGroup,
+  type Slot,
+  together,
+  zeroState,
+} from './optimizer.js'
 
 export interface AdamOptions extends Omit<OptimizerOptions, 'lr'> {
   /** Default 1e-3. */
@@ -13,6 +21,9 @@ export interface AdamOptions extends Omit<OptimizerOptions, 'lr'> {
   /** Added to the root of the second moment. Default 1e-8. */
   readonly eps?: number
 }
+
+/** The kernel's order. */
+const MOMENTS = ['moment1', 'moment2']
 
 abstract class AdamFamily extends Optimizer {
   private readonly betas: readonly [number, number]
@@ -24,19 +35,17 @@ abstract class AdamFamily extends Optimizer {
     private readonly decoupled: boolean,
     options: AdamOptions,
   ) {
-    super(name, parameters, { lr: 1e-3, ...options }, ['moment1', 'moment2'])
+    super(name, parameters, { lr: 1e-3, ...options }, zeroState(...MOMENTS))
     const { betas = [0.9, 0.999], eps = 1e-8 } = options
-    for (const beta of betas) {
-      numberIn(name, 'beta', beta, 0, 1)
-      if (beta === 1) throw new ArgumentError(`${name}: a beta must be below 1`)
-    }
+    checkBetas(name, betas)
     this.betas = [...betas]
     this.eps = numberIn(name, 'eps', eps, 0)
   }
 
-  protected override update(scalars: StepScalars, tensors: StepTensors, weightDecay: number): Updated {
+  protected override update(scalars: StepScalars, slots: readonly Slot[], weightDecay: number): readonly NextSlot[] {
     const [beta1, beta2] = this.betas
-    return adamStep(scalars, tensors, { beta1, beta2, eps: this.eps, weightDecay, decoupled: this.decoupled })
+    const settings = { beta1, beta2, eps: this.eps, weightDecay, decoupled: this.decoupled }
+    return together(slots, MOMENTS, (tensors) => adamStep(scalars, tensors, settings))
   }
 }
 

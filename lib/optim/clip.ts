@@ -12,7 +12,7 @@ import type { Tensor } from '../tensor.js'
 export class ScaledGradients extends Gradients {
   constructor(
     readonly unscaled: Gradients,
-    /** f32[] */
+    /** f32[] or f64[] */
     readonly scale: Tensor,
   ) {
     super([])
@@ -45,7 +45,7 @@ export class ClippedGradients extends ScaledGradients {
   constructor(
     unscaled: Gradients,
     scale: Tensor,
-    /** The Euclidean norm of all gradients together before clipping, f32[]. */
+    /** The Euclidean norm of all gradients together before clipping, f32[], or f64[] where one of them is f64. */
     readonly norm: Tensor,
   ) {
     super(unscaled, scale)
@@ -62,6 +62,6 @@ export function clipGradients(gradients: Gradients, options: { readonly maxNorm:
   const maxNorm = numberIn('clipGradients', 'maxNorm', options.maxNorm, Number.MIN_VALUE)
   if (gradients.size === 0) throw new ArgumentError('clipGradients: there are no gradients to clip')
   const norm = globalNorm([...gradients].map(([, gradient]) => gradient))
-  const scale = minimum(div(full([], maxNorm), add(norm, 1e-6)), 1)
+  const scale = minimum(div(full([], maxNorm, { dtype: norm.dtype }), add(norm, 1e-6)), 1)
   return new ClippedGradients(gradients, scale, norm)
 }

@@ -30,19 +30,53 @@ export interface OptimizerOptions {
   readonly totalSteps?: number
 }
 
+/** What an optimizer keeps for one parameter, by name. */
+export type State = Readonly<Record<string, Tensor>>
+
+/** One parameter in one step, with its gradient as it came and its state; or the two values after the step. */
+export interface Slot {
+  readonly parameter: Tensor
+  readonly gradient: Tensor
+  readonly state: State
+}
+export type NextSlot = Omit<Slot, 'gradient'>
+
 interface Group {
   readonly parameters: readonly Parameter[]
   readonly lrFactor: number
   readonly weightDecay: number
-  /** One list of cells per kind of state, side by side with the parameters. */
-  readonly states: readonly (readonly Cell[])[]
+  /** What is kept for each of the parameters, by name. */
+  readonly states: readonly Readonly<Record<string, Cell>>[]
+}
+
+/** State that starts with zeros: f32 (f64 for f64) of the parameter's shape. */
+export const zeroState =
+  (...names: readonly string[]) =>
+  ({ shape, dtype }: Parameter): State =>
+    Object.fromEntries(names.map((name) => [name, zeros(shape, { dtype: statisticOf(dtype) })]))
+
+/** Slots that a kernel takes all at once, their state in the order of `names`. */
+export function together(
+  slots: readonly Slot[],
+  names: readonly string[],
+  run: (tensors: StepTensors) => Updated,
+): readonly NextSlot[] {
+  const { parameters, states } = run({
+    parameters: slots.map((slot) => slot.parameter),
+    gradients: slots.map((slot) => slot.gradient),
+    states: names.map((name) => slots.map((slot) => slot.state[name] as Tensor)),
+  })
+  return slots.map((_, i) => ({
+    parameter: parameters[i] as Tensor,
+    state: Object.fromEntries(names.map((name, kind) => [name, states[kind]?.[i] as Tensor])),
+  }))
 }
 
 export abstract class Optimizer {
   private readonly groups: readonly Group[]
   /** Steps done so far. */
   private readonly done: Cell<'i64'>
-  private readonly rate: Cell<'f32'>
+  private readonly rate: Cell<'f64'>
   private schedule: number | Schedule
   /** How many steps there will be, for schedules that need to know; setting it traces compiled steps again. */
   totalSteps: number | undefined
@@ -51,19 +85,20 @@ export abstract class Optimizer {
     private readonly name: string,
     parameters: Iterable<Parameter> | Iterable<ParameterGroup>,
     options: OptimizerOptions,
-    private readonly stateNames: readonly string[],
+    /** What it starts with for a parameter. */
+    stateOf: (parameter: Parameter) => State,
   ) {
     const { lr, weightDecay = 0, totalSteps } = options
     numberIn(name, 'weightDecay', weightDecay, 0)
     this.schedule = this.checkRate(lr)
     this.totalSteps = totalSteps
-    this.groups = groupsOf(name, parameters, weightDecay, stateNames)
+    this.groups = groupsOf(name, parameters, weightDecay, stateOf)
     this.done = new Cell(zeros([], { dtype: 'i64' }), { name: `${name} step` })
-    this.rate = new Cell(full([], typeof lr === 'number' ? lr : 0), { name: `${name} learning rate` })
+    this.rate = new Cell(full([], typeof lr === 'number' ? lr : 0, { dtype: 'f64' }), { name: `${name} learning rate` })
   }
 
-  /** One update of a group's tensors. */
-  protected abstract update(scalars: StepScalars, tensors: StepTensors, weightDecay: number): Updated
+  /** The parameters and the state of a group after a step; what is missing from a state stays as it is. */
+  protected abstract update(scalars: StepScalars, slots: readonly Slot[], weightDecay: number): readonly NextSlot[]
 
   private checkRate(lr: number | Schedule): number | Schedule {
     return typeof lr === 'function' ? lr : numberIn(this.name, 'lr', lr, 0)
@@ -77,7 +112,7 @@ export abstract class Optimizer {
   /** A number takes effect with the next step and no new trace; a schedule, or a number after one, traces again. */
   set lr(lr: number | Schedule) {
     this.checkRate(lr)
-    if (typeof lr === 'number') this.rate.write(Float32Array.of(lr))
+    if (typeof lr === 'number') this.rate.write(Float64Array.of(lr))
     this.schedule = lr
   }
 
@@ -99,24 +134,24 @@ export abstract class Optimizer {
     if (!(gradients instanceof Gradients))
       throw new ArgumentError(`${this.name}: step takes what grad gives, not ${String(gradients)}`)
     const [source, gradScale] =
-      gradients instanceof ScaledGradients ? [gradients.unscaled, gradients.scale] : [gradients, undefined]
+      gradients instanceof ScaledGradients ? [gradients.unscaled, cast(gradients.scale, 'f64')] : [gradients, undefined]
     this.checkKnown(source)
     const lr = this.presentRate()
     const step = add(this.done, 1)
     const pairs: (readonly [Cell, Tensor])[] = [[this.done, step]]
     for (const group of this.groups) {
-      const active = group.parameters.flatMap((parameter, i) => (parameter.trainable ? [i] : []))
-      if (active.length === 0) continue
-      const pick = <T>(list: readonly T[]): T[] => active.map((i) => list[i] as T)
-      const parameters = pick(group.parameters)
-      const states = group.states.map(pick)
-      const scalars = { lr: group.lrFactor === 1 ? lr : mul(lr, group.lrFactor), step, gradScale }
-      const tensors = { parameters, gradients: parameters.map((parameter) => source.get(parameter)), states }
-      const updated = this.update(scalars, tensors, group.weightDecay)
-      parameters.forEach((parameter, i) => pairs.push([parameter, updated.parameters[i] as Tensor]))
-      states.forEach((cells, kind) =>
-        cells.forEach((cell, i) => pairs.push([cell, updated.states[kind]?.[i] as Tensor])),
+      const active = group.parameters.flatMap((parameter, i) =>
+        parameter.trainable ? [[parameter, group.states[i] as Readonly<Record<string, Cell>>] as const] : [],
       )
+      if (active.length === 0) continue
+      const scalars = { lr: group.lrFactor === 1 ? lr : mul(lr, group.lrFactor), step, gradScale }
+      const slots = active.map(([parameter, state]) => ({ parameter, gradient: source.get(parameter), state }))
+      const next = this.update(scalars, slots, group.weightDecay)
+      active.forEach(([parameter, state], i) => {
+        const after = next[i] as NextSlot
+        pairs.push([parameter, after.parameter])
+        for (const [kind, value] of Object.entries(after.state)) pairs.push([state[kind] as Cell, value])
+      })
     }
     assign(pairs)
   }
@@ -127,7 +162,7 @@ export abstract class Optimizer {
     trace?.relyOn(this, 'lr', kind(), kind)
     if (typeof this.schedule !== 'function') return this.rate
     trace?.relyOn(this, 'totalSteps', this.totalSteps, () => this.totalSteps)
-    return cast(this.schedule(cast(this.done, 'f32'), this.totalSteps), 'f32')
+    return cast(this.schedule(cast(this.done, 'f64'), this.totalSteps), 'f64')
   }
 
   private checkKnown(gradients: Gradients): void {
@@ -142,10 +177,10 @@ export abstract class Optimizer {
   }
 
   private cells(): (readonly [string, Cell])[] {
-    const states = this.stateNames.flatMap((name, kind) =>
-      this.groups
-        .flatMap((group) => group.states[kind] as readonly Cell[])
-        .map((cell, i) => [`${name}.${i}`, cell] as const),
+    const all = this.groups.flatMap((group) => group.states)
+    const names = [...new Set(all.flatMap((state) => Object.keys(state)))]
+    const states = names.flatMap((name) =>
+      all.flatMap((state, i) => (name in state ? [[`${name}.${i}`, state[name] as Cell] as const] : [])),
     )
     return [['step', this.done], ['lr', this.rate], ...states]
   }
@@ -166,7 +201,7 @@ function groupsOf(
   name: string,
   given: Iterable<Parameter> | Iterable<ParameterGroup>,
   weightDecay: number,
-  stateNames: readonly string[],
+  stateOf: (parameter: Parameter) => State,
 ): readonly Group[] {
   const list: readonly (Parameter | ParameterGroup)[] = [...(given as Iterable<Parameter | ParameterGroup>)]
   const single = list.every((entry): entry is Parameter => entry instanceof Parameter)
@@ -184,12 +219,12 @@ function groupsOf(
       parameters,
       lrFactor: numberIn(name, 'lrFactor', group.lrFactor ?? 1, 0),
       weightDecay: numberIn(name, 'weightDecay', group.weightDecay ?? weightDecay, 0),
-      states: stateNames.map((kind) =>
-        parameters.map(
-          ({ shape, dtype, state }) =>
-            new Cell(zeros(shape, { dtype: statisticOf(dtype) }), { name: `${kind} of ${state.label}` }),
-        ),
-      ),
+      states: parameters.map((parameter) => {
+        const cells = Object.entries(stateOf(parameter)).map(
+          ([kind, start]) => [kind, new Cell(start, { name: `${kind} of ${parameter.state.label}` })] as const,
+        )
+        return Object.fromEntries(cells)
+      }),
     }
   })
   if (seen.size === 0) throw new ArgumentError(`${name}: there are no parameters to optimize`)

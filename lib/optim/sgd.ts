@@ -1,9 +1,17 @@
 // Stochastic gradient descent, with momentum if wanted.
 import type { Parameter } from '../cell.js'
 import { numberIn } from '../ops/arguments.js'
-import { type StepScalars, type StepTensors, sgdStep, type Updated } from '../ops/optimizer.js'
+import { type StepScalars, sgdStep } from '../ops/optimizer.js'
 import { ArgumentError } from '../runtime/errors.js'
-import { Optimizer, type OptimizerOptions, type ParameterGroup } from './optimizer.js'
+import {
+  type NextSlot,
+  Optimizer,
+  type OptimizerOptions,
+  type ParameterGroup,
+  type Slot,
+  together,
+  zeroState,
+} from './optimizer.js'
 
 export interface SGDOptions extends OptimizerOptions {
   /** Share of the velocity that stays from step to step (Polyak 1964). Default 0. */
@@ -25,11 +33,12 @@ export class SGD extends Optimizer {
     if (nesterov && (momentum === 0 || dampening !== 0)) {
       throw new ArgumentError('SGD: nesterov takes a momentum above 0 and no dampening')
     }
-    super('SGD', parameters, options, momentum === 0 ? [] : ['velocity'])
+    super('SGD', parameters, options, momentum === 0 ? zeroState() : zeroState('velocity'))
     this.settings = { momentum, dampening, nesterov }
   }
 
-  protected override update(scalars: StepScalars, tensors: StepTensors, weightDecay: number): Updated {
-    return sgdStep(scalars, tensors, { ...this.settings, weightDecay })
+  protected override update(scalars: StepScalars, slots: readonly Slot[], weightDecay: number): readonly NextSlot[] {
+    const states = this.settings.momentum === 0 ? [] : ['velocity']
+    return together(slots, states, (tensors) => sgdStep(scalars, tensors, { ...this.settings, weightDecay }))
   }
 }

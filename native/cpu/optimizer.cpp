@@ -54,8 +54,8 @@ struct StepScalars {
   size_t next;  // the first input behind them
 
   StepScalars(const RunOperands& operands, bool hasGradScale)
-      : rate(*static_cast<const float*>(operands.inputs[0])),
-        gradScale(hasGradScale ? *static_cast<const float*>(operands.inputs[2]) : 1),
+      : rate(*static_cast<const double*>(operands.inputs[0])),
+        gradScale(hasGradScale ? *static_cast<const double*>(operands.inputs[2]) : 1),
         step(*static_cast<const int64_t*>(operands.inputs[1])),
         next(hasGradScale ? 3 : 2) {}
 };
@@ -148,7 +148,7 @@ class OptimizerStep : public Kernel {
 
 class GlobalNorm : public Kernel {
  public:
-  explicit GlobalNorm(Specs tensors) : chunks_(chunksOf(tensors)) {}
+  GlobalNorm(Specs tensors, bool wide) : chunks_(chunksOf(tensors)), wide_(wide) {}
 
   size_t workspaceBytes() const override { return chunks_.size() * sizeof(double); }
 
@@ -162,11 +162,16 @@ class GlobalNorm : public Kernel {
     });
     double total = 0;
     for (size_t i = 0; i < chunks_.size(); i++) total += sums[i];
-    *static_cast<float*>(operands.outputs[0]) = static_cast<float>(std::sqrt(total));
+    const double norm = std::sqrt(total);
+    if (wide_)
+      *static_cast<double*>(operands.outputs[0]) = norm;
+    else
+      *static_cast<float*>(operands.outputs[0]) = static_cast<float>(norm);
   }
 
  private:
   std::vector<Chunk> chunks_;
+  bool wide_;  // the result is f64
 };
 
 /// `states` tensors per parameter, in the compute type, behind parameters and gradients.
@@ -176,9 +181,9 @@ Specs checkOptimizer(const char* op, int64_t count, size_t states, bool hasGradS
   const auto tensors = static_cast<size_t>(count);
   expectCount(op, in, scalars + tensors * (2 + states), out, tensors * (1 + states));
   expectContiguous(op, in, out);
-  expect(in[0].dtype == DType::f32 && in[0].size() == 1 && in[1].dtype == DType::i64 && in[1].size() == 1 &&
-             (!hasGradScale || (in[2].dtype == DType::f32 && in[2].size() == 1)),
-         op, "scalars lr (f32), step (i64) and, where it is used, gradScale (f32)", in, out);
+  expect(in[0].dtype == DType::f64 && in[0].size() == 1 && in[1].dtype == DType::i64 && in[1].size() == 1 &&
+             (!hasGradScale || (in[2].dtype == DType::f64 && in[2].size() == 1)),
+         op, "scalars lr (f64), step (i64) and, where it is used, gradScale (f64)", in, out);
   const Specs params = in.subspan(scalars, tensors);
   for (size_t i = 0; i < tensors; i++) {
     const TensorSpec& param = params[i];
@@ -214,8 +219,9 @@ std::unique_ptr<Kernel> makeGlobalNorm(WordReader&, Specs in, Specs out) {
   expectCount(op, in, in.size(), out, 1);
   expectContiguous(op, in, out);
   for (const TensorSpec& spec : in) expect(isFloat(spec.dtype), op, "float tensors", in, out);
-  expect(out[0].dtype == DType::f32 && out[0].size() == 1, op, "one f32 scalar as output", in, out);
-  return std::make_unique<GlobalNorm>(in);
+  const bool wide = out[0].dtype == DType::f64;
+  expect((wide || out[0].dtype == DType::f32) && out[0].size() == 1, op, "one f32 or f64 scalar as output", in, out);
+  return std::make_unique<GlobalNorm>(in, wide);
 }
 
 }  // namespace

@@ -63,17 +63,18 @@ __global__ __launch_bounds__(kThreads) void sumChunks(const __grid_constant__ Ba
   if (threadIdx.x == 0) sums[blockIdx.x] = sum;
 }
 
-__global__ __launch_bounds__(1024) void addChunks(const double* sums, int count, float* norm) {
+template <typename T>
+__global__ __launch_bounds__(1024) void addChunks(const double* sums, int count, T* norm) {
   __shared__ double scratch[32];
   double sum = 0;
   for (int i = threadIdx.x; i < count; i += blockDim.x) sum += sums[i];
   sum = blockReduce<Sum>(sum, 0.0, scratch);
-  if (threadIdx.x == 0) *norm = static_cast<float>(sqrt(sum));
+  if (threadIdx.x == 0) *norm = static_cast<T>(sqrt(sum));
 }
 
 class GlobalNorm : public Kernel {
  public:
-  explicit GlobalNorm(Specs tensors) : groups_(groupTensors(tensors)) {
+  GlobalNorm(Specs tensors, bool wide) : groups_(groupTensors(tensors)), wide_(wide) {
     for (const TensorGroup& group : groups_)
       for (int64_t size : group.sizes) chunks_ += (size + kChunk - 1) / kChunk;
   }
@@ -93,12 +94,21 @@ class GlobalNorm : public Kernel {
               sums += chunks;
             });
       });
-    launch("globalNorm", addChunks, 1, 1024, 0, static_cast<const double*>(operands.workspace),
-           static_cast<int>(chunks_), static_cast<float*>(operands.outputs[0]));
+    if (wide_)
+      addAll<double>(operands);
+    else
+      addAll<float>(operands);
   }
 
  private:
+  template <typename T>
+  void addAll(const RunOperands& operands) const {
+    launch("globalNorm", addChunks<T>, 1, 1024, 0, static_cast<const double*>(operands.workspace),
+           static_cast<int>(chunks_), static_cast<T*>(operands.outputs[0]));
+  }
+
   const std::vector<TensorGroup> groups_;
+  const bool wide_;  // the result is f64
   int64_t chunks_ = 0;
 };
 
@@ -107,8 +117,9 @@ std::unique_ptr<Kernel> makeGlobalNorm(WordReader&, Specs in, Specs out) {
   expectCount(op, in, in.size(), out, 1);
   expectContiguous(op, in, out);
   for (const TensorSpec& spec : in) expect(isFloat(spec.dtype), op, "float tensors", in, out);
-  expect(out[0].dtype == DType::f32 && out[0].size() == 1, op, "one f32 scalar as output", in, out);
-  return std::make_unique<GlobalNorm>(in);
+  const bool wide = out[0].dtype == DType::f64;
+  expect((wide || out[0].dtype == DType::f32) && out[0].size() == 1, op, "one f32 or f64 scalar as output", in, out);
+  return std::make_unique<GlobalNorm>(in, wide);
 }
 
 }  // namespace

@@ -15,14 +15,14 @@ constexpr int kThreads = 256;
 
 /// The scalars an optimizer's inputs begin with, in device memory.
 struct StepScalars {
-  const float* rate;
+  const double* rate;
   const int64_t* step;
-  const float* gradScale;  // null where gradients are not scaled
+  const double* gradScale;  // null where gradients are not scaled
 
   StepScalars(const RunOperands& operands, bool hasGradScale)
-      : rate(static_cast<const float*>(operands.inputs[0])),
+      : rate(static_cast<const double*>(operands.inputs[0])),
         step(static_cast<const int64_t*>(operands.inputs[1])),
-        gradScale(hasGradScale ? static_cast<const float*>(operands.inputs[2]) : nullptr) {}
+        gradScale(hasGradScale ? static_cast<const double*>(operands.inputs[2]) : nullptr) {}
 
   __device__ double scale() const { return gradScale ? *gradScale : 1; }
 };
@@ -220,9 +220,9 @@ Specs checkOptimizer(const char* op, int64_t count, size_t states, bool hasGradS
   const auto tensors = static_cast<size_t>(count);
   expectCount(op, in, scalars + tensors * (2 + states), out, tensors * (1 + states));
   expectContiguous(op, in, out);
-  expect(in[0].dtype == DType::f32 && in[0].size() == 1 && in[1].dtype == DType::i64 && in[1].size() == 1 &&
-             (!hasGradScale || (in[2].dtype == DType::f32 && in[2].size() == 1)),
-         op, "scalars lr (f32), step (i64) and, where it is used, gradScale (f32)", in, out);
+  expect(in[0].dtype == DType::f64 && in[0].size() == 1 && in[1].dtype == DType::i64 && in[1].size() == 1 &&
+             (!hasGradScale || (in[2].dtype == DType::f64 && in[2].size() == 1)),
+         op, "scalars lr (f64), step (i64) and, where it is used, gradScale (f64)", in, out);
   const Specs params = in.subspan(scalars, tensors);
   for (size_t i = 0; i < tensors; i++) {
     const TensorSpec& param = params[i];

@@ -152,9 +152,9 @@ const zeros = (optimizer: Optimizer, dtype: Dtype): h.Tensor[][] =>
   Array.from({ length: optimizer.states }, () => SHAPES.map((shape) => h.zeros(shape, { dtype: stateDtype(dtype) })))
 
 const scalars = (step: h.Tensor, scaled: boolean): StepScalars => ({
-  lr: h.full([], LR),
+  lr: h.full([], LR, { dtype: 'f64' }),
   step,
-  ...(scaled ? { gradScale: h.full([], SCALE) } : {}),
+  ...(scaled ? { gradScale: h.full([], SCALE, { dtype: 'f64' }) } : {}),
 })
 
 async function uncompiled(optimizer: Optimizer, dtype: Dtype, scaled: boolean): Promise<h.Tensor[]> {

@@ -35,9 +35,9 @@ std::vector<Tensor*> pointers(std::initializer_list<std::vector<Tensor>*> lists)
 }
 
 void checkAdam(DType dtype, bool decoupled, bool scaled, bool inPlace) {
-  const double b1 = 0.9, b2 = 0.99, eps = 1e-8, decay = 0.1, rate = 0.01f, scale = scaled ? 0.5 : 1;
+  const double b1 = 0.9, b2 = 0.99, eps = 1e-8, decay = 0.1, rate = 0.01, scale = scaled ? 0.5 : 1;
   State s = makeState(dtype);
-  Tensor lr(DType::f32, {}), step(DType::i64, {}), factor(DType::f32, {});
+  Tensor lr(DType::f64, {}), step(DType::i64, {}), factor(DType::f64, {});
   lr.fill(0.01);
   factor.fill(0.5);
   const size_t count = s.params.size();
@@ -83,9 +83,9 @@ void checkAdam(DType dtype, bool decoupled, bool scaled, bool inPlace) {
 }
 
 void checkSgd(DType dtype, double momentum, bool nesterov) {
-  const double rate = 0.1f, decay = 0.01, dampening = nesterov ? 0 : 0.1;
+  const double rate = 0.1, decay = 0.01, dampening = nesterov ? 0 : 0.1;
   State s = makeState(dtype);
-  Tensor lr(DType::f32, {}), step(DType::i64, {});
+  Tensor lr(DType::f64, {}), step(DType::i64, {});
   lr.fill(0.1);
   const size_t count = s.params.size();
   for (int t = 1; t <= 3; t++) {
@@ -136,7 +136,7 @@ void testOptimizers() {
     double sum = 0;
     for (Tensor& tensor : s.params)
       for (double value : tensor.values()) sum += value * value;
-    Tensor norm(DType::f32, {});
+    Tensor norm(dtype == DType::f64 ? DType::f64 : DType::f32, {});
     runOp(OpId::globalNorm, {}, pointers({&s.params}), {&norm});
     expectNear("globalNorm", norm, {std::sqrt(sum)});
   }
@@ -150,7 +150,7 @@ void testOptimizers() {
 void timeOptimizers() {
   const Shape shape = {4096, 1024};
   Tensor p(DType::f32, shape), g(DType::f32, shape), m(DType::f32, shape), v(DType::f32, shape);
-  Tensor lr(DType::f32, {}), step(DType::i64, {}), norm(DType::f32, {});
+  Tensor lr(DType::f64, {}), step(DType::i64, {}), norm(DType::f32, {});
   p.random(1);
   g.random(2);
   m.fill(0);
