@@ -1,0 +1,82 @@
+// Reading parts of files straight into the memory they are kept in, several reads in flight.
+import type { FileHandle } from 'node:fs/promises'
+import { FormatError, OutOfMemoryError } from '../runtime/errors.js'
+import { concurrently } from './concurrently.js'
+
+/** Bytes of one read, and how many reads are in flight. */
+const READ_BYTES = 4 << 20
+const IN_FLIGHT = 4
+/** Fewer than the system's limit of buffers in one call. */
+const MOST_BUFFERS = 256
+
+/** Bytes of a file that belong into `memory`. */
+export interface Part {
+  readonly position: number
+  readonly memory: Uint8Array
+}
+
+interface Read {
+  readonly position: number
+  readonly buffers: Uint8Array[]
+  bytes: number
+}
+
+/** Big parts are cut, neighbours are joined. `parts` are in the order of their positions. */
+function* reads(parts: Iterable<Part>): Generator<Read> {
+  let pending: Read | undefined
+  for (const { position, memory } of parts) {
+    for (let at = 0; at < memory.length; ) {
+      const joins =
+        pending !== undefined &&
+        pending.position + pending.bytes === position + at &&
+        pending.buffers.length < MOST_BUFFERS &&
+        pending.bytes < READ_BYTES
+      if (!joins) {
+        if (pending) yield pending
+        pending = { position: position + at, buffers: [], bytes: 0 }
+      }
+      const read = pending as Read
+      const buffer = memory.subarray(at, at + READ_BYTES - read.bytes)
+      read.buffers.push(buffer)
+      read.bytes += buffer.length
+      at += buffer.length
+    }
+  }
+  if (pending) yield pending
+}
+
+/** Fills the memory of all parts. Throws `FormatError` where the file ends before. */
+export async function readParts(handle: FileHandle, file: string, parts: readonly Part[]): Promise<void> {
+  const ordered = parts.toSorted((a, b) => a.position - b.position)
+  await concurrently(IN_FLIGHT, reads(ordered), async ({ position, buffers }) => {
+    let at = position
+    let left = buffers
+    while (left.length > 0) {
+      const { bytesRead } = await handle.readv(left, at)
+      if (bytesRead === 0)
+        throw new FormatError(`${file}: the file ends at byte ${at}, in the middle of what it should hold`, file, at)
+      at += bytesRead
+      left = after(left, bytesRead)
+    }
+  })
+}
+
+/** What is left of the buffers behind their first `bytes`. */
+function after(buffers: readonly Uint8Array[], bytes: number): Uint8Array[] {
+  let skip = bytes
+  const left: Uint8Array[] = []
+  for (const buffer of buffers) {
+    if (skip < buffer.length) left.push(buffer.subarray(skip))
+    skip = Math.max(0, skip - buffer.length)
+  }
+  return left
+}
+
+/** Memory for what a file holds. Throws `OutOfMemoryError` where there is none. */
+export function memoryFor(file: string, what: string, bytes: number): ArrayBuffer {
+  try {
+    return new ArrayBuffer(bytes)
+  } catch (error) {
+    throw new OutOfMemoryError(`${file}: there is no memory for the ${bytes} bytes of ${what}`, { cause: error })
+  }
+}
