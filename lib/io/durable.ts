@@ -3,6 +3,7 @@ import { randomBytes, webcrypto } from 'node:crypto'
 import { type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { concurrently } from './concurrently.js'
+import { readParts } from './positioned.js'
 
 /** Bytes that are written, and hashed, at a time. */
 export const PIECE_BYTES = 4 << 20
@@ -49,7 +50,7 @@ const sha256 = async (bytes: Uint8Array): Promise<Uint8Array> =>
   new Uint8Array(await webcrypto.subtle.digest('SHA-256', bytes))
 
 /** The digest of a file whose pieces have these hashes. */
-export async function combine(hashes: readonly Uint8Array[], bytes: number): Promise<Digest> {
+async function combine(hashes: readonly Uint8Array[], bytes: number): Promise<Digest> {
   return { bytes, sha256: Buffer.from(await sha256(Buffer.concat(hashes))).toString('hex') }
 }
 
@@ -58,6 +59,18 @@ export async function digestOf(bytes: Uint8Array): Promise<Digest> {
   const hashes: Uint8Array[] = []
   for await (const piece of pieces([bytes])) hashes.push(await sha256(piece))
   return combine(hashes, bytes.length)
+}
+
+/** The SHA-256 (see `Digest`) of the first `bytes` of a file. Throws `FormatError` where it has fewer. */
+export async function digestOfFile(handle: FileHandle, file: string, bytes: number): Promise<Digest> {
+  const hashes: Uint8Array[] = []
+  const starts = Array.from({ length: Math.ceil(bytes / PIECE_BYTES) }, (_, i) => i * PIECE_BYTES)
+  await concurrently(IN_FLIGHT, starts, async (position) => {
+    const memory = new Uint8Array(Math.min(PIECE_BYTES, bytes - position))
+    await readParts(handle, file, [{ position, memory }])
+    hashes[position / PIECE_BYTES] = await sha256(memory)
+  })
+  return combine(hashes, bytes)
 }
 
 async function writePiece(handle: FileHandle, piece: Uint8Array, position: number): Promise<void> {

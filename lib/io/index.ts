@@ -1,4 +1,15 @@
-// The public face of heddle/io: safetensors.
+// The public face of heddle/io: safetensors and checkpoints.
+export {
+  type Checkpoint,
+  type CheckpointContent,
+  type CheckpointInfo,
+  type LoadOptions,
+  loadCheckpoint,
+  type SaveOptions,
+  saveCheckpoint,
+} from './checkpoint.js'
+export type { Json, Metrics } from './checkpointManifest.js'
+export { type BestBy, CheckpointStore, type StoreOptions } from './checkpointStore.js'
 export {
   openSafetensors,
   type ReadOptions,
