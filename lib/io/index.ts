@@ -1,4 +1,4 @@
-// The public face of heddle/io: safetensors and checkpoints.
+// The public face of heddle/io: safetensors, checkpoints, NumPy's files.
 export {
   type Checkpoint,
   type CheckpointContent,
@@ -10,6 +10,8 @@ export {
 } from './checkpoint.js'
 export type { Json, Metrics } from './checkpointManifest.js'
 export { type BestBy, CheckpointStore, type StoreOptions } from './checkpointStore.js'
+export { readNpy, writeNpy } from './npy.js'
+export { type ReadNpzOptions, readNpz, type WriteNpzOptions, writeNpz } from './npz.js'
 export {
   openSafetensors,
   type ReadOptions,
