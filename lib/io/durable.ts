@@ -3,7 +3,7 @@ import { randomBytes, webcrypto } from 'node:crypto'
 import { type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { concurrently } from './concurrently.js'
-import { readParts } from './positioned.js'
+import { readBytes } from './positioned.js'
 
 /** Bytes that are written, and hashed, at a time. */
 export const PIECE_BYTES = 4 << 20
@@ -66,9 +66,9 @@ export async function digestOfFile(handle: FileHandle, file: string, bytes: numb
   const hashes: Uint8Array[] = []
   const starts = Array.from({ length: Math.ceil(bytes / PIECE_BYTES) }, (_, i) => i * PIECE_BYTES)
   await concurrently(IN_FLIGHT, starts, async (position) => {
-    const memory = new Uint8Array(Math.min(PIECE_BYTES, bytes - position))
-    await readParts(handle, file, [{ position, memory }])
-    hashes[position / PIECE_BYTES] = await sha256(memory)
+    hashes[position / PIECE_BYTES] = await sha256(
+      await readBytes(handle, file, position, Math.min(PIECE_BYTES, bytes - position)),
+    )
   })
   return combine(hashes, bytes)
 }

@@ -9,7 +9,7 @@ import type { TensorState } from '../state.js'
 import { type Contents, contentsOf } from './contents.js'
 import { replaceFile } from './durable.js'
 import { MOST_PREFIX_BYTES, type NpyHeader, npyHeaderBytes, parseNpyHeader, renderNpyHeader } from './npyHeader.js'
-import { memoryFor, readParts } from './positioned.js'
+import { arrayFor, readBytes, readParts } from './positioned.js'
 import type { StoredTensor } from './safetensors.js'
 
 /** Elements that are moved before others get their turn. */
@@ -85,21 +85,18 @@ export async function readNpy(path: string): Promise<StoredTensor> {
   const handle = await open(path, 'r')
   try {
     const { size } = await handle.stat()
-    const prefix = new Uint8Array(Math.min(MOST_PREFIX_BYTES, size))
-    await readParts(handle, path, [{ position: 0, memory: prefix }])
+    const prefix = await readBytes(handle, path, 0, Math.min(MOST_PREFIX_BYTES, size))
     const { start, end } = npyHeaderBytes(prefix, path, path)
     if (end > size) throw new FormatError(`${path}: it ends in its header`, path, size)
-    const text = new Uint8Array(end - start)
-    await readParts(handle, path, [{ position: start, memory: text }])
-    const header = parseNpyHeader(text, path, path)
+    const header = parseNpyHeader(await readBytes(handle, path, start, end - start), path, path)
     if (end + header.bytes !== size)
       throw new FormatError(
         `${path}: its header says ${header.bytes} bytes of elements, and ${size - end} follow`,
         path,
         end,
       )
-    const memory = memoryFor(path, 'its elements', header.bytes)
-    await readParts(handle, path, [{ position: end, memory: new Uint8Array(memory) }])
+    const memory = arrayFor(path, 'its elements', header.dtype, header.bytes).buffer as ArrayBuffer
+    await readParts(handle, path, [{ position: end, memory }])
     return await tensorOfNpy(header, memory)
   } finally {
     await handle.close()

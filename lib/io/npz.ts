@@ -12,7 +12,7 @@ import { replaceFile } from './durable.js'
 import { clip, isRecord } from './json.js'
 import { npyChunks, tensorOfNpy } from './npy.js'
 import { MOST_PREFIX_BYTES, type NpyHeader, npyHeaderBytes, parseNpyHeader } from './npyHeader.js'
-import { memoryFor } from './positioned.js'
+import { arrayFor } from './positioned.js'
 import type { StoredTensor } from './safetensors.js'
 
 const SUFFIX = '.npy'
@@ -83,8 +83,11 @@ async function readEntry(zip: ZipFile, entry: Entry, file: string): Promise<Stor
     const header: NpyHeader = parseNpyHeader(whole.subarray(start, end), file, where)
     if (whole.length > end || end + header.bytes !== entry.uncompressedSize)
       throw new Error(`its header says ${header.bytes} bytes of elements, and ${entry.uncompressedSize - end} follow`)
-    const memory = memoryFor(file, where, header.bytes)
-    if ((await chunks.fill(new Uint8Array(memory))) < header.bytes) throw new Error('it ends in its elements')
+    const memory = arrayFor(file, where, header.dtype, header.bytes).buffer as ArrayBuffer
+    for (let at = 0; at < header.bytes; at += CHUNK_BYTES) {
+      const part = new Uint8Array(memory, at, Math.min(CHUNK_BYTES, header.bytes - at))
+      if ((await chunks.fill(part)) < part.length) throw new Error('it ends in its elements')
+    }
     await chunks.end()
     if (chunks.sum !== entry.crc32) throw new Error('its checksum is another one: it is damaged')
     return await tensorOfNpy(header, memory)

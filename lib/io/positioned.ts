@@ -1,6 +1,8 @@
 // Reading parts of files straight into the memory they are kept in, several reads in flight.
 import type { FileHandle } from 'node:fs/promises'
 import { FormatError, OutOfMemoryError } from '../runtime/errors.js'
+import type { DType } from '../schema/dtype.js'
+import { type Stored, stored } from '../schema/elements.js'
 import { concurrently } from './concurrently.js'
 
 /** Bytes of one read, and how many reads are in flight. */
@@ -9,10 +11,10 @@ const IN_FLIGHT = 4
 /** Fewer than the system's limit of buffers in one call. */
 const MOST_BUFFERS = 256
 
-/** Bytes of a file that belong into `memory`. */
+/** Bytes of a file that fill `memory`. */
 export interface Part {
   readonly position: number
-  readonly memory: Uint8Array
+  readonly memory: ArrayBuffer
 }
 
 interface Read {
@@ -25,7 +27,7 @@ interface Read {
 function* reads(parts: Iterable<Part>): Generator<Read> {
   let pending: Read | undefined
   for (const { position, memory } of parts) {
-    for (let at = 0; at < memory.length; ) {
+    for (let at = 0; at < memory.byteLength; ) {
       const joins =
         pending !== undefined &&
         pending.position + pending.bytes === position + at &&
@@ -36,7 +38,8 @@ function* reads(parts: Iterable<Part>): Generator<Read> {
         pending = { position: position + at, buffers: [], bytes: 0 }
       }
       const read = pending as Read
-      const buffer = memory.subarray(at, at + READ_BYTES - read.bytes)
+      // Views of all of it would end at 4 GiB where Node 20 runs.
+      const buffer = new Uint8Array(memory, at, Math.min(READ_BYTES - read.bytes, memory.byteLength - at))
       read.buffers.push(buffer)
       read.bytes += buffer.length
       at += buffer.length
@@ -72,10 +75,22 @@ function after(buffers: readonly Uint8Array[], bytes: number): Uint8Array[] {
   return left
 }
 
-/** Memory for what a file holds. Throws `OutOfMemoryError` where there is none. */
-export function memoryFor(file: string, what: string, bytes: number): ArrayBuffer {
+/** Reads `bytes` bytes at `position`. */
+export async function readBytes(
+  handle: FileHandle,
+  file: string,
+  position: number,
+  bytes: number,
+): Promise<Uint8Array> {
+  const memory = new ArrayBuffer(bytes)
+  await readParts(handle, file, [{ position, memory }])
+  return new Uint8Array(memory)
+}
+
+/** An array for `bytes` bytes of elements. Throws `OutOfMemoryError` where there is no memory, or no array is that long. */
+export function arrayFor(file: string, what: string, dtype: DType, bytes: number): Stored<DType> {
   try {
-    return new ArrayBuffer(bytes)
+    return stored(dtype, new ArrayBuffer(bytes))
   } catch (error) {
     throw new OutOfMemoryError(`${file}: there is no memory for the ${bytes} bytes of ${what}`, { cause: error })
   }

@@ -5,10 +5,10 @@ import { matcher, type Pattern } from '../pattern.js'
 import { ArgumentError, DTypeError, FormatError } from '../runtime/errors.js'
 import { describe } from '../schema/describe.js'
 import type { DType } from '../schema/dtype.js'
-import { type Stored, stored } from '../schema/elements.js'
+import type { Stored } from '../schema/elements.js'
 import type { Shape } from '../schema/shape.js'
 import { clip } from './json.js'
-import { memoryFor, type Part, readParts } from './positioned.js'
+import { arrayFor, type Part, readBytes, readParts } from './positioned.js'
 import { type Entry, type Header, headerLength, parseHeader } from './safetensorsHeader.js'
 import { INDEX_SUFFIX, readIndex } from './shardIndex.js'
 
@@ -42,10 +42,8 @@ async function openFile(path: string): Promise<OpenFile> {
   const handle = await open(path, 'r')
   try {
     const { size } = await handle.stat()
-    const prefix = new Uint8Array(Math.min(8, size))
-    await readParts(handle, path, [{ position: 0, memory: prefix }])
-    const header = new Uint8Array(headerLength(path, prefix, size))
-    await readParts(handle, path, [{ position: 8, memory: header }])
+    const prefix = await readBytes(handle, path, 0, Math.min(8, size))
+    const header = await readBytes(handle, path, 8, headerLength(path, prefix, size))
     return { path, handle, header: parseHeader(path, header, size) }
   } catch (error) {
     await handle.close()
@@ -64,8 +62,8 @@ async function openShards(index: string): Promise<[Map<string, Place>, OpenFile[
   try {
     for (const [shard, names] of await readIndex(index)) {
       const file = await openFile(join(dirname(index), shard)).catch((error: unknown) => {
-        if (!isMissing(error)) throw error
-        throw new FormatError(`${index}: its shard '${clip(shard)}' is not there`, index, shard, { cause: error })
+        if (!isNoFile(error)) throw error
+        throw new FormatError(`${index}: its shard '${clip(shard)}' is not there`, index, clip(shard), { cause: error })
       })
       files.push(file)
       for (const name of names) {
@@ -86,13 +84,15 @@ async function openShards(index: string): Promise<[Map<string, Place>, OpenFile[
   }
 }
 
-const isMissing = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT'
+/** Whether a name leads to no file. */
+const isNoFile = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && ['ENOENT', 'EISDIR', 'ENAMETOOLONG'].includes(error.code as string)
 
 const exists = (path: string): Promise<boolean> =>
   stat(path).then(
     () => true,
     (error: unknown) => {
-      if (isMissing(error)) return false
+      if (isNoFile(error)) return false
       throw error
     },
   )
@@ -159,9 +159,9 @@ export class SafetensorsFile implements AsyncDisposable {
     const tensors = [...new Set(names)]
       .map((name) => ({ name, ...this.place('read', name) }))
       .map(({ name, file, entry, dtype }) => {
-        const memory = memoryFor(file.path, `'${clip(name)}'`, entry.bytes)
-        parts.get(file)?.push({ position: entry.position, memory: new Uint8Array(memory) })
-        return [name, { data: stored(dtype, memory), shape: entry.shape, dtype }] as const
+        const data = arrayFor(file.path, `'${clip(name)}'`, dtype, entry.bytes)
+        parts.get(file)?.push({ position: entry.position, memory: data.buffer as ArrayBuffer })
+        return [name, { data, shape: entry.shape, dtype }] as const
       })
     for (const [file, list] of parts) await readParts(file.handle, file.path, list)
     return Object.fromEntries(tensors)

@@ -1,5 +1,5 @@
 // Safetensors files: what is written is read back bit for bit, whole, in parts and in shards.
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { nn, type StateDict } from '../../lib/index.js'
@@ -125,12 +125,15 @@ describe('shards', () => {
     const folder = await folderOf()
     const path = join(folder, 'model.safetensors')
     await writeSafetensors(path, oneOfEach())
+    await mkdir(join(folder, 'folder'))
     const index = join(folder, 'x.safetensors.index.json')
     const cases: [unknown, RegExp][] = [
       [{ weight_map: { a: '../model.safetensors' } }, /no name of a file beside it/],
       [{ weight_map: { a: '/etc/passwd' } }, /no name of a file beside it/],
       [{ weight_map: { a: 3 } }, /no name of a file beside it/],
       [{ weight_map: { a: 'missing.safetensors' } }, /is not there/],
+      [{ weight_map: { a: 'a'.repeat(10_000) } }, /is not there/],
+      [{ weight_map: { a: 'folder' } }, /is not there/],
       [{ weight_map: { a: 'model.safetensors' } }, /'a' should be in/],
       [{ weight_map: [] }, /no weight_map/],
       [[], /no weight_map/],
