@@ -3,13 +3,16 @@ import { randomBytes, webcrypto } from 'node:crypto'
 import { type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { concurrently } from './concurrently.js'
-import { readBytes } from './positioned.js'
+import { readParts, remaining } from './positioned.js'
 
 /** Bytes that are written, and hashed, at a time. */
 export const PIECE_BYTES = 4 << 20
 
 /** Writes and hashes in flight: as many as libuv has threads. */
 const IN_FLIGHT = 4
+
+/** Bytes after which the disk is told to begin, so that it works while more is written, and not only at the end. */
+const SYNC_BYTES = 64 << 20
 
 /** Size and hash of a file. */
 export interface Digest {
@@ -20,38 +23,38 @@ export interface Digest {
 
 type Chunks = Iterable<Uint8Array> | AsyncIterable<Uint8Array>
 
-/** What is written or read, as pieces of 4 MiB but the last, views where a chunk holds a whole piece. */
-export async function* pieces(chunks: Chunks): AsyncGenerator<Uint8Array> {
-  let staged: Uint8Array | undefined
-  let filled = 0
-  for await (const chunk of chunks) {
-    let rest = chunk
-    while (rest.length > 0) {
-      if (filled === 0 && rest.length >= PIECE_BYTES) {
-        yield rest.subarray(0, PIECE_BYTES)
-        rest = rest.subarray(PIECE_BYTES)
-        continue
-      }
-      staged ??= new Uint8Array(PIECE_BYTES)
-      const part = rest.subarray(0, PIECE_BYTES - filled)
-      staged.set(part, filled)
-      filled += part.length
-      rest = rest.subarray(part.length)
-      if (filled < PIECE_BYTES) continue
-      yield staged
-      staged = undefined
-      filled = 0
+/** Buffers of one write; pieces of more are small things, and made one. */
+const MOST_BUFFERS = 64
+
+/** Bytes that one after the other make a piece, where they lie. */
+type Piece = readonly Uint8Array[]
+
+/** The chunks as pieces of 4 MiB, the last less, without copying what is big. */
+export async function* pieces(chunks: Chunks): AsyncGenerator<Piece> {
+  let piece: Uint8Array[] = []
+  let room = PIECE_BYTES
+  for await (const chunk of chunks)
+    for (let at = 0; at < chunk.length; ) {
+      const part = chunk.subarray(at, at + room)
+      piece.push(part)
+      at += part.length
+      room -= part.length
+      if (room > 0) continue
+      yield piece.length > MOST_BUFFERS ? [Buffer.concat(piece)] : piece
+      piece = []
+      room = PIECE_BYTES
     }
-  }
-  if (staged && filled > 0) yield staged.subarray(0, filled)
+  if (piece.length > 0) yield piece.length > MOST_BUFFERS ? [Buffer.concat(piece)] : piece
 }
 
-const sha256 = async (bytes: Uint8Array): Promise<Uint8Array> =>
-  new Uint8Array(await webcrypto.subtle.digest('SHA-256', bytes))
+const sha256 = async (piece: Piece): Promise<Uint8Array> =>
+  new Uint8Array(
+    await webcrypto.subtle.digest('SHA-256', piece.length === 1 ? (piece[0] as Uint8Array) : Buffer.concat(piece)),
+  )
 
 /** The digest of a file whose pieces have these hashes. */
 async function combine(hashes: readonly Uint8Array[], bytes: number): Promise<Digest> {
-  return { bytes, sha256: Buffer.from(await sha256(Buffer.concat(hashes))).toString('hex') }
+  return { bytes, sha256: Buffer.from(await sha256(hashes)).toString('hex') }
 }
 
 /** The digest of bytes in memory. */
@@ -64,19 +67,26 @@ export async function digestOf(bytes: Uint8Array): Promise<Digest> {
 /** The SHA-256 (see `Digest`) of the first `bytes` of a file. Throws `FormatError` where it has fewer. */
 export async function digestOfFile(handle: FileHandle, file: string, bytes: number): Promise<Digest> {
   const hashes: Uint8Array[] = []
+  const idle: ArrayBuffer[] = []
   const starts = Array.from({ length: Math.ceil(bytes / PIECE_BYTES) }, (_, i) => i * PIECE_BYTES)
   await concurrently(IN_FLIGHT, starts, async (position) => {
-    hashes[position / PIECE_BYTES] = await sha256(
-      await readBytes(handle, file, position, Math.min(PIECE_BYTES, bytes - position)),
-    )
+    // Used again by the next piece: memory that is new to the process costs more than reading into it.
+    const memory = idle.pop() ?? new ArrayBuffer(PIECE_BYTES)
+    const piece = new Uint8Array(memory, 0, Math.min(PIECE_BYTES, bytes - position))
+    await readParts(handle, file, [{ position, memory: piece }])
+    hashes[position / PIECE_BYTES] = await sha256([piece])
+    idle.push(memory)
   })
   return combine(hashes, bytes)
 }
 
-async function writePiece(handle: FileHandle, piece: Uint8Array, position: number): Promise<void> {
-  for (let done = 0; done < piece.length; ) {
-    const { bytesWritten } = await handle.write(piece, done, piece.length - done, position + done)
-    done += bytesWritten
+async function writePiece(handle: FileHandle, piece: Piece, position: number): Promise<void> {
+  let at = position
+  let left = piece
+  while (left.length > 0) {
+    const { bytesWritten } = await handle.writev(left, at)
+    at += bytesWritten
+    left = remaining(left, bytesWritten)
   }
 }
 
@@ -85,11 +95,12 @@ export async function writeDurably(path: string, chunks: Chunks, hash: boolean):
   const handle = await open(path, 'wx')
   const hashes: Uint8Array[] = []
   let bytes = 0
+  let unsynced = 0
   try {
-    async function* numbered(): AsyncGenerator<{ piece: Uint8Array; index: number }> {
+    async function* numbered(): AsyncGenerator<{ piece: Piece; index: number }> {
       let index = 0
       for await (const piece of pieces(chunks)) {
-        bytes += piece.length
+        bytes += piece.reduce((sum, { length }) => sum + length, 0)
         yield { piece, index: index++ }
       }
     }
@@ -100,6 +111,10 @@ export async function writeDurably(path: string, chunks: Chunks, hash: boolean):
         if (digest.status === 'fulfilled') hashes[index] = digest.value
       }
       await written
+      unsynced += PIECE_BYTES
+      if (unsynced < SYNC_BYTES) return
+      unsynced = 0
+      await handle.datasync()
     })
     await handle.sync()
   } finally {

@@ -95,9 +95,9 @@ export async function readNpy(path: string): Promise<StoredTensor> {
         path,
         end,
       )
-    const memory = arrayFor(path, 'its elements', header.dtype, header.bytes).buffer as ArrayBuffer
+    const memory = arrayFor(path, 'its elements', header.dtype, header.bytes)
     await readParts(handle, path, [{ position: end, memory }])
-    return await tensorOfNpy(header, memory)
+    return await tensorOfNpy(header, memory.buffer as ArrayBuffer)
   } finally {
     await handle.close()
   }

@@ -11,10 +11,10 @@ const IN_FLIGHT = 4
 /** Fewer than the system's limit of buffers in one call. */
 const MOST_BUFFERS = 256
 
-/** Bytes of a file that fill `memory`. */
+/** Bytes of a file that fill `memory`: an array or a view of it; views of bytes end at 4 GiB where Node 20 runs. */
 export interface Part {
   readonly position: number
-  readonly memory: ArrayBuffer
+  readonly memory: ArrayBufferView
 }
 
 interface Read {
@@ -38,8 +38,11 @@ function* reads(parts: Iterable<Part>): Generator<Read> {
         pending = { position: position + at, buffers: [], bytes: 0 }
       }
       const read = pending as Read
-      // Views of all of it would end at 4 GiB where Node 20 runs.
-      const buffer = new Uint8Array(memory, at, Math.min(READ_BYTES - read.bytes, memory.byteLength - at))
+      const buffer = new Uint8Array(
+        memory.buffer,
+        memory.byteOffset + at,
+        Math.min(READ_BYTES - read.bytes, memory.byteLength - at),
+      )
       read.buffers.push(buffer)
       read.bytes += buffer.length
       at += buffer.length
@@ -59,13 +62,13 @@ export async function readParts(handle: FileHandle, file: string, parts: readonl
       if (bytesRead === 0)
         throw new FormatError(`${file}: the file ends at byte ${at}, in the middle of what it should hold`, file, at)
       at += bytesRead
-      left = after(left, bytesRead)
+      left = remaining(left, bytesRead)
     }
   })
 }
 
 /** What is left of the buffers behind their first `bytes`. */
-function after(buffers: readonly Uint8Array[], bytes: number): Uint8Array[] {
+export function remaining(buffers: readonly Uint8Array[], bytes: number): Uint8Array[] {
   let skip = bytes
   const left: Uint8Array[] = []
   for (const buffer of buffers) {
@@ -82,9 +85,9 @@ export async function readBytes(
   position: number,
   bytes: number,
 ): Promise<Uint8Array> {
-  const memory = new ArrayBuffer(bytes)
+  const memory = new Uint8Array(bytes)
   await readParts(handle, file, [{ position, memory }])
-  return new Uint8Array(memory)
+  return memory
 }
 
 /** An array for `bytes` bytes of elements. Throws `OutOfMemoryError` where there is no memory, or no array is that long. */

@@ -160,7 +160,7 @@ export class SafetensorsFile implements AsyncDisposable {
       .map((name) => ({ name, ...this.place('read', name) }))
       .map(({ name, file, entry, dtype }) => {
         const data = arrayFor(file.path, `'${clip(name)}'`, dtype, entry.bytes)
-        parts.get(file)?.push({ position: entry.position, memory: data.buffer as ArrayBuffer })
+        parts.get(file)?.push({ position: entry.position, memory: data })
         return [name, { data, shape: entry.shape, dtype }] as const
       })
     for (const [file, list] of parts) await readParts(file.handle, file.path, list)

@@ -38,7 +38,7 @@ await intercept({
     if (ending !== 'clock' && count >= last) end(operation)
   },
   after({ name, path, target }) {
-    if (name === 'handle.write') unsynced.add(path)
+    if (name === 'handle.writev') unsynced.add(path)
     if (name === 'rename') {
       renames.push({ from: path, to: target as string })
       for (const file of [...unsynced].filter((one) => one.startsWith(`${path}/`))) {

@@ -23,7 +23,7 @@ export interface Watcher {
 type Method = (...args: unknown[]) => Promise<unknown>
 
 const ON_PATHS = ['open', 'mkdir', 'rename', 'rm', 'readdir', 'stat', 'access', 'readFile'] as const
-const ON_HANDLES = ['write', 'read', 'readv', 'readFile', 'sync', 'close', 'stat'] as const
+const ON_HANDLES = ['writev', 'readv', 'readFile', 'sync', 'datasync', 'close', 'stat'] as const
 
 /** Shows all operations of `node:fs/promises` from now on to `watcher`; gives what ends it. */
 export async function intercept(watcher: Watcher): Promise<() => void> {
@@ -61,16 +61,13 @@ export async function intercept(watcher: Watcher): Promise<() => void> {
       position: undefined,
     }))
   for (const name of ON_HANDLES)
-    wrap(prototype, name, (self, [buffer, offset, length, position]) => ({
+    wrap(prototype, name, (self, [buffers, position]) => ({
       name: `handle.${name}`,
       path: names.get(self as FileHandle) ?? '',
       target: undefined,
       fd: (self as FileHandle).fd,
-      bytes:
-        name === 'write'
-          ? (buffer as Uint8Array).subarray(offset as number, (offset as number) + (length as number))
-          : undefined,
-      position: name === 'write' ? (position as number) : undefined,
+      bytes: name === 'writev' ? Buffer.concat(buffers as Uint8Array[]) : undefined,
+      position: name === 'writev' ? (position as number) : undefined,
     }))
   syncBuiltinESMExports()
   return () => {
