@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { access, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { ArgumentError } from '../runtime/errors.js'
+import { ArgumentError, FormatError } from '../runtime/errors.js'
 import { describe } from '../schema/describe.js'
 import { bytesOf } from '../schema/dtype.js'
 import type { StateDict } from '../state.js'
@@ -82,18 +82,15 @@ function shardsOf(contents: readonly Contents[], most: number): Contents[][] {
   return shards
 }
 
-const isThere = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  )
-
-/** Files of the index at `path` that `kept` does not need any more. */
-async function oldShards(path: string, kept: ReadonlySet<string>): Promise<string[]> {
-  const index = await readIndex(path).catch(() => new Map<string, readonly string[]>())
-  return [...index.keys()]
-    .filter((shard) => shard.endsWith(SUFFIX) && !kept.has(shard))
-    .map((shard) => join(dirname(path), shard))
+/** The files that the index at `path` needs: none where there is no index. */
+async function shardsInUse(path: string): Promise<ReadonlySet<string>> {
+  try {
+    await access(path)
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return new Set()
+    throw error
+  }
+  return new Set((await readIndex(path)).keys())
 }
 
 /**
@@ -115,33 +112,41 @@ export async function writeSafetensors(path: string, tensors: StateDict, options
   const contents = contentsOfAll(op, tensors)
   const shards = shardsOf(contents, maxShardBytes)
   const index = path + INDEX_SUFFIX
+  // What an index that can not be read needs is not known, and left alone.
+  const inUse = await shardsInUse(index).catch((error: unknown) => {
+    if (error instanceof FormatError) return undefined
+    throw error
+  })
+  const ours = [...(inUse ?? [])].filter((shard) => shard.endsWith(SUFFIX))
   if (shards.length <= 1) {
     await replaceFile(path, fileChunks(op, contents, metadata))
-    if (await isThere(index)) await remove([index, ...(await oldShards(index, new Set([basename(path)])))], path)
+    const old = ours.filter((shard) => shard !== basename(path)).map((shard) => join(dirname(path), shard))
+    if (inUse?.size !== 0) await remove([index, ...old], path)
     return
   }
   // Shards that an index needs are never overwritten: the new ones then have a name of their own.
-  const mark = (await isThere(index)) ? `-${randomBytes(4).toString('hex')}` : ''
+  const mark = inUse?.size === 0 ? '' : `-${randomBytes(4).toString('hex')}`
   const stem = basename(path, SUFFIX)
   const number = (n: number): string => String(n).padStart(5, '0')
   const names = shards.map((_, i) => `${stem}-${number(i + 1)}-of-${number(shards.length)}${mark}${SUFFIX}`)
-  const written: string[] = []
+  const paths = names.map((name) => join(dirname(path), name))
+  let begun = 0
   try {
-    for (const [i, shard] of shards.entries()) {
-      const target = join(dirname(path), names[i] as string)
-      await replaceFile(target, fileChunks(op, shard, metadata))
-      written.push(target)
-    }
-    const old = [path, ...(await oldShards(index, new Set(names)))]
+    for (const shard of shards) await replaceFile(paths[begun++] as string, fileChunks(op, shard, metadata))
     const map = new Map(shards.map((shard, i) => [names[i] as string, shard.map(({ name }) => name)]))
     const total = contents.reduce((sum, { bytes }) => sum + bytes, 0)
     await replaceFile(index, [renderIndex(map, total)])
-    written.length = 0
-    await remove(old, path)
   } catch (error) {
-    for (const target of written) await rm(target, { force: true }).catch(() => undefined)
+    await removeUnused(index, paths.slice(0, begun)).catch(() => undefined)
     throw error
   }
+  await remove([path, ...ours.map((shard) => join(dirname(path), shard))], path)
+}
+
+/** Removes new shards after a failure, which may have come when their index was already in place. */
+async function removeUnused(index: string, paths: readonly string[]): Promise<void> {
+  const inUse = await shardsInUse(index)
+  for (const path of paths) if (!inUse.has(basename(path))) await rm(path, { force: true })
 }
 
 /** Removes files that nothing leads to any more. */

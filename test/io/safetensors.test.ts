@@ -1,10 +1,11 @@
 // Safetensors files: what is written is read back bit for bit, whole, in parts and in shards.
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { nn, type StateDict } from '../../lib/index.js'
 import { openSafetensors, readSafetensors, writeSafetensors } from '../../lib/io/index.js'
 import { temporaryFolder } from './folder.js'
+import { intercept } from './intercept.js'
 import { bytesOfAll, generator, oneOfEach, randomTensor } from './tensors.js'
 
 describe('one file', () => {
@@ -119,6 +120,36 @@ describe('shards', () => {
         : ['model.safetensors']
       expect((await readdir(folder)).sort()).toEqual(needed.sort())
     }
+  })
+
+  test('an error of the disk at any operation leaves the old or the new, and nothing else', async () => {
+    const root = await folderOf()
+    const [old, next] = [oneOfEach(1), oneOfEach(2)]
+    for (const [before, after] of [
+      [120, 200],
+      [120, Number.POSITIVE_INFINITY],
+      [Number.POSITIVE_INFINITY, 120],
+    ] as const)
+      for (let point = 1; ; point++) {
+        const folder = join(root, `${before}-${after}-${point}`)
+        await mkdir(folder)
+        const path = join(folder, 'model.safetensors')
+        await writeSafetensors(path, old, { maxShardBytes: before })
+        let count = 0
+        const end = await intercept({
+          before: ({ name }) => {
+            if (name !== 'handle.close' && ++count === point) throw Object.assign(new Error('EIO'), { code: 'EIO' })
+          },
+        })
+        const failure = await writeSafetensors(path, next, { maxShardBytes: after }).catch((error: unknown) => error)
+        end()
+        if (count < point) break
+        const read = bytesOfAll(await readSafetensors(folder))
+        expect([bytesOfAll(old), bytesOfAll(next)], `operation ${point}`).toContainEqual(read)
+        if (failure === undefined) expect(read, `operation ${point}`).toEqual(bytesOfAll(next))
+        expect((await readdir(folder)).filter((name) => name.startsWith('.tmp-'))).toEqual([])
+        await rm(folder, { recursive: true })
+      }
   })
 
   test('an index that leads elsewhere, to nothing, or to a file without the tensor', async () => {
