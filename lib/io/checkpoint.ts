@@ -1,5 +1,5 @@
 // A checkpoint: one folder with a safetensors file per group and checkpoint.json, put in place by one rename.
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { basename, dirname, join, resolve } from 'node:path'
 import { ArgumentError, CheckpointError, FormatError, HeddleError } from '../runtime/errors.js'
@@ -18,6 +18,7 @@ import {
 import { type Digest, digestOfFile, syncFolder, writeDurably } from './durable.js'
 import { isRecord } from './json.js'
 import { leftoverName } from './leftovers.js'
+import { openToRead } from './positioned.js'
 import { openSafetensors, type StoredTensor } from './safetensors.js'
 import { contentsOfAll, fileChunks } from './safetensorsWrite.js'
 import { readText } from './shardIndex.js'
@@ -176,7 +177,7 @@ export async function readManifest(folder: string): Promise<Manifest> {
 
 /** Compares a file with what it was when it was saved. */
 async function checkFile(path: string, expected: Digest, verify: boolean): Promise<void> {
-  const handle = await open(path, 'r')
+  const handle = await openToRead(path)
   try {
     const { size } = await handle.stat()
     if (size !== expected.bytes)

@@ -1,8 +1,9 @@
 // Files that are on the disk when their call returns: written in pieces, hashed on the way, fsynced, put in place by rename.
-import { randomBytes, webcrypto } from 'node:crypto'
+import { webcrypto } from 'node:crypto'
 import { type FileHandle, open, rename, rm } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname } from 'node:path'
 import { concurrently } from './concurrently.js'
+import { leftoverName, removeLeftovers } from './leftovers.js'
 import { readParts, remaining } from './positioned.js'
 
 /** Bytes that are written, and hashed, at a time. */
@@ -133,16 +134,15 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
-/** A name in the same folder that nobody else uses and readers pass over. */
-export const temporaryName = (path: string): string =>
-  join(dirname(path), `.tmp-${basename(path)}-${process.pid}-${randomBytes(6).toString('hex')}`)
-
 /**
  * Writes a file so that `path` is what it was, or all of the new, whatever happens: under another name, fsynced, renamed.
  * System errors (no space, no permission) are thrown as Node gives them, the other file is removed.
  */
 export async function replaceFile(path: string, chunks: Chunks): Promise<void> {
-  const temporary = temporaryName(path)
+  const [folder, name] = [dirname(path), basename(path)]
+  // What can not be removed is no reason not to write.
+  await removeLeftovers(folder, `${name}-`).catch(() => undefined)
+  const temporary = await leftoverName(folder, name)
   try {
     await writeDurably(temporary, chunks, false)
     await rename(temporary, path)
@@ -150,5 +150,5 @@ export async function replaceFile(path: string, chunks: Chunks): Promise<void> {
     await rm(temporary, { force: true }).catch(() => undefined)
     throw error
   }
-  await syncFolder(dirname(path))
+  await syncFolder(folder)
 }

@@ -1,4 +1,4 @@
-// Folders of saves that did not end: their names say whose they are, and they go once that process is gone.
+// What saves that did not end leave behind: their names say whose they are, and they go once that process is gone.
 import { randomBytes } from 'node:crypto'
 import { readdir, readFile, rm, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
@@ -23,14 +23,25 @@ export async function leftoverName(root: string, name: string): Promise<string> 
   return join(root, `${PREFIX}${name}-${hostName()}-${process.pid}-${start}-${randomBytes(4).toString('hex')}`)
 }
 
-/** Removes what saves of processes that are gone have left in `root`. */
-export async function removeLeftovers(root: string): Promise<void> {
+/** Whether the process is still there that has this id and began then; where the kernel does not say when, by its id. */
+async function isAlive(pid: number, start: string): Promise<boolean> {
+  if (start !== '0') return (await startOf(pid)) === start
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+  }
+}
+
+/** Removes what saves of processes that are gone have left in `root`: of everything, or of what becomes `target`. */
+export async function removeLeftovers(root: string, target = ''): Promise<void> {
   for (const name of await readdir(root)) {
+    if (!name.startsWith(PREFIX + target)) continue
     const match = /^\.tmp-.*-([A-Za-z0-9_]+)-(\d+)-(\d+)-[0-9a-f]{8}$/.exec(name)
     if (!match) continue
     const [, host, pid, start] = match
     const path = join(root, name)
-    if (host === hostName() ? (await startOf(Number(pid))) === start : !(await isOld(path))) continue
+    if (host === hostName() ? await isAlive(Number(pid), start as string) : !(await isOld(path))) continue
     await rm(path, { recursive: true, force: true })
   }
 }

@@ -1,5 +1,4 @@
 // NumPy's .npy files, both ways.
-import { open } from 'node:fs/promises'
 import { setImmediate as turn } from 'node:timers/promises'
 import { DTypeError, FormatError } from '../runtime/errors.js'
 import { bytesOf, type DType } from '../schema/dtype.js'
@@ -9,7 +8,7 @@ import type { TensorState } from '../state.js'
 import { type Contents, contentsOf } from './contents.js'
 import { replaceFile } from './durable.js'
 import { MOST_PREFIX_BYTES, type NpyHeader, npyHeaderBytes, parseNpyHeader, renderNpyHeader } from './npyHeader.js'
-import { arrayFor, readBytes, readParts } from './positioned.js'
+import { arrayFor, openToRead, readBytes, readParts } from './positioned.js'
 import type { StoredTensor } from './safetensors.js'
 
 /** Elements that are moved before others get their turn. */
@@ -82,7 +81,7 @@ export function npyChunks(op: string, contents: Contents): { bytes: number; chun
  * and system errors as Node gives them.
  */
 export async function readNpy(path: string): Promise<StoredTensor> {
-  const handle = await open(path, 'r')
+  const handle = await openToRead(path)
   try {
     const { size } = await handle.stat()
     const prefix = await readBytes(handle, path, 0, Math.min(MOST_PREFIX_BYTES, size))

@@ -1,4 +1,5 @@
 // NumPy's .npz archives of arrays, both ways.
+import { stat } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { crc32 } from 'node:zlib'
 import yauzl, { type Entry, type ZipFile } from 'yauzl'
@@ -147,6 +148,7 @@ export async function readNpz(path: string, options: ReadNpzOptions = {}): Promi
   let at: string | undefined
   let zip: ZipFile | undefined
   try {
+    if (!(await stat(path)).isFile()) throw new FormatError(`${path}: it is no file`, path, 0)
     zip = await yauzl.openPromise(path, { autoClose: false, strictFileNames: true })
     const tensors: [string, StoredTensor][] = []
     for (const [name, entry] of await entriesOf(zip, path, fits, maxBytes ?? Math.max(MOST_BYTES, zip.fileSize))) {

@@ -1,9 +1,22 @@
 // Reading parts of files straight into the memory they are kept in, several reads in flight.
-import type { FileHandle } from 'node:fs/promises'
+import { constants, type FileHandle, open } from 'node:fs/promises'
 import { FormatError, OutOfMemoryError } from '../runtime/errors.js'
 import type { DType } from '../schema/dtype.js'
 import { type Stored, stored } from '../schema/elements.js'
 import { concurrently } from './concurrently.js'
+
+/** Opens a file for reading. Throws `FormatError` for pipes and devices, where a read may never end, and for folders. */
+export async function openToRead(path: string): Promise<FileHandle> {
+  // Without waiting for who would write into a pipe.
+  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  try {
+    if (!(await handle.stat()).isFile()) throw new FormatError(`${path}: it is no file`, path, 0)
+    return handle
+  } catch (error) {
+    await handle.close()
+    throw error
+  }
+}
 
 /** Bytes of one read, and how many reads are in flight. */
 const READ_BYTES = 4 << 20

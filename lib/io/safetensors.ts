@@ -1,5 +1,5 @@
 // Reading safetensors: one file, or shards with an index; tensor by tensor or as a whole.
-import { type FileHandle, open, stat } from 'node:fs/promises'
+import { type FileHandle, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { matcher, type Pattern } from '../pattern.js'
 import { ArgumentError, DTypeError, FormatError } from '../runtime/errors.js'
@@ -8,7 +8,7 @@ import type { DType } from '../schema/dtype.js'
 import type { Stored } from '../schema/elements.js'
 import type { Shape } from '../schema/shape.js'
 import { clip } from './json.js'
-import { arrayFor, type Part, readBytes, readParts } from './positioned.js'
+import { arrayFor, openToRead, type Part, readBytes, readParts } from './positioned.js'
 import { type Entry, type Header, headerLength, parseHeader } from './safetensorsHeader.js'
 import { INDEX_SUFFIX, readIndex } from './shardIndex.js'
 
@@ -39,7 +39,7 @@ interface Place {
 }
 
 async function openFile(path: string): Promise<OpenFile> {
-  const handle = await open(path, 'r')
+  const handle = await openToRead(path)
   try {
     const { size } = await handle.stat()
     const prefix = await readBytes(handle, path, 0, Math.min(8, size))

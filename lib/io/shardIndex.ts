@@ -1,7 +1,7 @@
 // The index of a sharded safetensors checkpoint: which file holds which tensor.
-import { open } from 'node:fs/promises'
 import { FormatError } from '../runtime/errors.js'
 import { clip, isRecord, parseJson } from './json.js'
+import { openToRead } from './positioned.js'
 
 /** Bytes an index may have. */
 const MOST_BYTES = 100_000_000
@@ -10,7 +10,7 @@ export const INDEX_SUFFIX = '.index.json'
 
 /** The whole of a small file. Throws `FormatError` where it has more than `most` bytes or is not UTF-8. */
 export async function readText(path: string, most: number): Promise<string> {
-  const handle = await open(path, 'r')
+  const handle = await openToRead(path)
   try {
     const { size } = await handle.stat()
     if (size > most) throw new FormatError(`${path}: ${size} bytes are more than the ${most} that are allowed`, path, 0)

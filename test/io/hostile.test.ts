@@ -1,4 +1,5 @@
 // Hostile files: a typed error that says what is wrong and where, and nothing is changed.
+import { execFileSync } from 'node:child_process'
 import { truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32, deflateRawSync } from 'node:zlib'
@@ -91,6 +92,19 @@ describe('safetensors', () => {
       expect(await model.stateDict()).toEqual(before)
     }
   })
+})
+
+test('a pipe is no file, and is not waited for', async () => {
+  const folder = await temporaryFolder()
+  for (const [name, read] of [
+    ['a.safetensors', readSafetensors],
+    ['a.npy', readNpy],
+    ['a.npz', readNpz],
+    ['a.safetensors.index.json', readSafetensors],
+  ] as const) {
+    execFileSync('mkfifo', [join(folder, name)])
+    await expect(read(join(folder, name)), name).rejects.toThrow(/it is no file/)
+  }
 })
 
 describe('.npy', () => {

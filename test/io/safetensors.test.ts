@@ -1,6 +1,6 @@
 // Safetensors files: what is written is read back bit for bit, whole, in parts and in shards.
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { nn, type StateDict } from '../../lib/index.js'
 import { openSafetensors, readSafetensors, writeSafetensors } from '../../lib/io/index.js'
@@ -78,6 +78,23 @@ describe('one file', () => {
     expect(await to.stateDict()).toEqual(await from.stateDict())
   })
 
+  test('what a process that was killed while it wrote has left is removed', async () => {
+    const folder = await temporaryFolder()
+    let own = ''
+    const end = await intercept({
+      before: ({ name, path }) => {
+        if (name === 'rename') own = basename(path)
+      },
+    })
+    await writeSafetensors(join(folder, 'a.safetensors'), oneOfEach())
+    end()
+    const killed = own.replace(/-\d+-(\d+-[0-9a-f]{8})$/, '-4194999-$1')
+    await writeFile(join(folder, killed), 'half a file')
+    await writeFile(join(folder, killed.replace('.tmp-a', '.tmp-b')), 'half of another')
+    await writeSafetensors(join(folder, 'a.safetensors'), oneOfEach())
+    expect((await readdir(folder)).sort()).toEqual([killed.replace('.tmp-a', '.tmp-b'), 'a.safetensors'])
+  })
+
   test('what cannot be written is said before anything is', async () => {
     const folder = await temporaryFolder()
     const path = join(folder, 'a.safetensors')
@@ -126,9 +143,9 @@ describe('shards', () => {
     const root = await folderOf()
     const [old, next] = [oneOfEach(1), oneOfEach(2)]
     for (const [before, after] of [
-      [120, 200],
-      [120, Number.POSITIVE_INFINITY],
-      [Number.POSITIVE_INFINITY, 120],
+      [300, 400],
+      [300, Number.POSITIVE_INFINITY],
+      [Number.POSITIVE_INFINITY, 300],
     ] as const)
       for (let point = 1; ; point++) {
         const folder = join(root, `${before}-${after}-${point}`)
@@ -164,7 +181,7 @@ describe('shards', () => {
       [{ weight_map: { a: 3 } }, /no name of a file beside it/],
       [{ weight_map: { a: 'missing.safetensors' } }, /is not there/],
       [{ weight_map: { a: 'a'.repeat(10_000) } }, /is not there/],
-      [{ weight_map: { a: 'folder' } }, /is not there/],
+      [{ weight_map: { a: 'folder' } }, /it is no file/],
       [{ weight_map: { a: 'model.safetensors' } }, /'a' should be in/],
       [{ weight_map: [] }, /no weight_map/],
       [[], /no weight_map/],
