@@ -3,7 +3,7 @@ const FLOORS = [
   ['schema'],
   ['runtime'],
   ['graph'],
-  ['tensor', 'cell', 'state', 'compile'],
+  ['tensor', 'cell', 'state', 'pattern', 'compile'],
   ['ops'],
   ['distributed', 'data', 'io', 'optim', 'nn'],
   ['serve', 'tune', 'explain', 'audit', 'distill', 'transfer', 'train', 'models'],

@@ -115,10 +115,12 @@ export type { DeviceStatistics } from './runtime/binding.js'
 export { Device, defaultDevice, device, listDevices, setDefaultDevice } from './runtime/device.js'
 export {
   ArgumentError,
+  CheckpointError,
   DeviceError,
   DeviceLostError,
   DisposedError,
   DTypeError,
+  FormatError,
   GradientError,
   HeddleError,
   InternalError,
@@ -129,7 +131,7 @@ export {
   TraceError,
 } from './runtime/errors.js'
 export type { DType, FloatDType, IntDType } from './schema/dtype.js'
-export type { Elements, Nested, Scalar } from './schema/elements.js'
+export type { Elements, Nested, Scalar, Stored } from './schema/elements.js'
 export type { Shape } from './schema/shape.js'
-export type { StateDict, TensorState } from './state.js'
+export type { StateDict, StateOptions, TensorState } from './state.js'
 export { type NaturalDType, scope, Tensor, type TensorData, type TensorOptions, tensor } from './tensor.js'

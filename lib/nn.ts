@@ -15,7 +15,6 @@ export {
   type NormLayerOptions,
   RMSNorm,
 } from './nn/norm.js'
-export type { Pattern } from './nn/pattern.js'
 export { Sequential } from './nn/sequential.js'
 export {
   type AttentionLayerOptions,
@@ -23,4 +22,5 @@ export {
   TransformerBlock,
   type TransformerBlockOptions,
 } from './nn/transformer.js'
+export type { Pattern } from './pattern.js'
 export type { StateDict, TensorState } from './state.js'

@@ -3,12 +3,12 @@ import type { Cell } from './cell.js'
 import { currentTrace } from './graph/trace.js'
 import { ArgumentError, StateDictError, TraceError } from './runtime/errors.js'
 import { type DType, isDType, isFloat } from './schema/dtype.js'
-import { type Elements, encode } from './schema/elements.js'
+import { type Elements, encode, type Stored, widen } from './schema/elements.js'
 import { formatShape, type Shape, sameShape } from './schema/shape.js'
 
-/** One tensor outside a device: its elements in row-major order, f16 and bf16 as Float32Array. */
+/** One tensor outside a device: its elements in row-major order, f16 and bf16 as Float32Array or as bits in a Uint16Array. */
 export interface TensorState {
-  readonly data: Elements<DType>
+  readonly data: Elements<DType> | Stored<DType>
   readonly shape: Shape
   readonly dtype: DType
 }
@@ -18,13 +18,22 @@ export type StateDict = Readonly<Record<string, TensorState>>
 
 type Named = readonly (readonly [string, Cell])[]
 
+export interface StateOptions {
+  /** Gives f16 and bf16 as they are kept, 16 bits each in a Uint16Array, instead of as Float32Array. Default false. */
+  readonly bits?: boolean
+}
+
 /** The contents of the cells, all as of now, once the device has delivered them. */
-export async function readState(cells: Named): Promise<Record<string, TensorState>> {
+export async function readState(
+  cells: Named,
+  { bits = false }: StateOptions = {},
+): Promise<Record<string, TensorState>> {
   if (currentTrace())
     throw new TraceError('stateDict: state can not be read inside a compiled function; read it after the call')
   const entries = await Promise.all(
     cells.map(
-      async ([name, cell]) => [name, { data: await cell.data(), shape: [...cell.shape], dtype: cell.dtype }] as const,
+      async ([name, cell]) =>
+        [name, { data: await (bits ? cell.bits() : cell.data()), shape: [...cell.shape], dtype: cell.dtype }] as const,
     ),
   )
   return Object.fromEntries(entries)
@@ -59,7 +68,12 @@ function memoryFor(cell: Cell, { data, shape, dtype }: TensorState): ArrayBuffer
   if (!isDType(dtype) || !Array.isArray(shape) || !ArrayBuffer.isView(data)) return 'no { data, shape, dtype }'
   if (!sameShape(shape, cell.shape)) return `${formatShape(shape)}, expected ${formatShape(cell.shape)}`
   if (dtype !== cell.dtype && !(isFloat(dtype) && isFloat(cell.dtype))) return `${dtype}, expected ${cell.dtype}`
-  const { bytes } = encode(data, cell.dtype, (message) => new ArgumentError(`loadStateDict: ${message}`))
+  let elements: ArrayBufferView = data
+  if (data instanceof Uint16Array) {
+    if (dtype !== 'bf16' && dtype !== 'f16') return `a Uint16Array, which holds no elements of ${dtype}`
+    if (dtype !== cell.dtype) elements = widen(dtype, data)
+  }
+  const { bytes } = encode(elements, cell.dtype, (message) => new ArgumentError(`loadStateDict: ${message}`))
   if (bytes.byteLength !== cell.state.buffer.bytes)
     return `${bytes.byteLength} bytes, expected ${cell.state.buffer.bytes}`
   return bytes

@@ -16,7 +16,9 @@ import {
   type Nested,
   nestedShape,
   type Scalar,
+  type Stored,
   storageName,
+  stored,
 } from './schema/elements.js'
 import { formatShape, type Shape, sizeOf } from './schema/shape.js'
 
@@ -118,12 +120,21 @@ export class Tensor<D extends DType = DType, S extends Shape = Shape> {
    * `BigInt64Array`, bool as `Uint8Array` of 0 and 1. Rejects with the error of the run that failed to compute it.
    */
   async data(): Promise<Elements<D>> {
+    return decode(this.dtype, await this.memory('data')) as Elements<D>
+  }
+
+  /** Every element as it lies in memory: like `data`, but f16 and bf16 as the 16 bits of each, in a `Uint16Array`. */
+  async bits(): Promise<Stored<D>> {
+    return stored(this.dtype, await this.memory('bits'))
+  }
+
+  private memory(op: string): Promise<ArrayBuffer> {
     const { value } = this
     if (currentTrace() || value.node.trace) {
-      throw new TraceError('data: a tensor inside a compiled function has no data yet; return it and read the result')
+      throw new TraceError(`${op}: a tensor inside a compiled function has no data yet; return it and read the result`)
     }
     realize([value])
-    return decode(this.dtype, await (value.buffer as Buffer).read()) as Elements<D>
+    return (value.buffer as Buffer).read()
   }
 
   /** The only element of a tensor of size 1: a number, a bigint for i64, a boolean for bool. */

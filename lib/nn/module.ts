@@ -1,10 +1,10 @@
 // The module: parameters and submodules as properties, found by name; what a trace reads of it becomes a guard.
 import { Cell, Parameter } from '../cell.js'
 import { currentTrace } from '../graph/trace.js'
+import { matcher, type Pattern } from '../pattern.js'
 import { ArgumentError } from '../runtime/errors.js'
-import { loadInto, readState, type StateDict } from '../state.js'
+import { loadInto, readState, type StateDict, type StateOptions } from '../state.js'
 import type { Tensor } from '../tensor.js'
-import { matcher, type Pattern } from './pattern.js'
 
 /**
  * Inside a trace, every own property that is read is a fact the compiled function relies on: mode, probabilities, which
@@ -136,8 +136,8 @@ export abstract class Module {
   }
 
   /** Data, shape and dtype of every parameter and buffer by name, as of now; a tied one under its first name. */
-  stateDict(): Promise<StateDict> {
-    return readState(once(namedCells(this, '', [this])))
+  stateDict(options: StateOptions = {}): Promise<StateDict> {
+    return readState(once(namedCells(this, '', [this])), options)
   }
 
   /**

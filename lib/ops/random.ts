@@ -8,6 +8,7 @@ import { ArgumentError, DTypeError, ShapeError, TraceError } from '../runtime/er
 import { describe } from '../schema/describe.js'
 import { type DType, type FloatDType, isFloat } from '../schema/dtype.js'
 import { formatShape, type Shape, sizeOf } from '../schema/shape.js'
+import { loadInto, readState, type StateDict } from '../state.js'
 import { checkShape, Tensor, tensor } from '../tensor.js'
 import { floatOperand, numberIn, optionsOf } from './arguments.js'
 import { add, cast, iota, log, lt, maximum, mul, neg, sub, where } from './element.js'
@@ -65,6 +66,16 @@ export class Generator {
       throw new TraceError('seed: it can not be set inside a compiled function; set it before the call')
     this.state.write(stateOf(seed))
     return this
+  }
+
+  /** Seed and position in its stream, for a checkpoint. */
+  stateDict(): Promise<StateDict> {
+    return readState([['state', this.state]])
+  }
+
+  /** Goes on where the state was taken. Throws `StateDictError` where it is none of a generator. */
+  loadStateDict(state: StateDict): void {
+    loadInto([['state', this.state]], state, true)
   }
 
   /** @internal A draw of `shape`, uniform in [0, 1) or standard normal. */

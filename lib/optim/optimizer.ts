@@ -8,7 +8,7 @@ import { Gradients } from '../ops/gradient.js'
 import { statisticOf } from '../ops/norm.js'
 import type { StepScalars, StepTensors, Updated } from '../ops/optimizer.js'
 import { ArgumentError, GradientError } from '../runtime/errors.js'
-import { loadInto, readState, type StateDict } from '../state.js'
+import { loadInto, readState, type StateDict, type StateOptions } from '../state.js'
 import type { Tensor } from '../tensor.js'
 import { ScaledGradients } from './clip.js'
 import type { Schedule } from './schedule.js'
@@ -186,8 +186,8 @@ export abstract class Optimizer {
   }
 
   /** Step count, learning rate and every parameter's state, by kind and position, once the device has delivered them. */
-  stateDict(): Promise<StateDict> {
-    return readState(this.cells())
+  stateDict(options: StateOptions = {}): Promise<StateDict> {
+    return readState(this.cells(), options)
   }
 
   /** The reverse, for an optimizer of the same parameters. Throws `StateDictError` before anything is changed. */

@@ -54,6 +54,26 @@ export class StateDictError extends HeddleError {
   override readonly name = 'StateDictError'
 }
 
+/** A file whose contents are not what they should be: damaged, truncated, hostile or of another format. */
+export class FormatError extends HeddleError {
+  override readonly name = 'FormatError'
+
+  /** `position` is a byte offset in the file, or the name of a tensor or an entry. */
+  constructor(
+    message: string,
+    readonly file: string,
+    readonly position?: number | string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options)
+  }
+}
+
+/** A checkpoint that could not be saved, or that is damaged; `cause` is why. What was there before still is. */
+export class CheckpointError extends HeddleError {
+  override readonly name = 'CheckpointError'
+}
+
 /** The device can not be used any more. */
 export class DeviceLostError extends HeddleError {
   override readonly name = 'DeviceLostError'

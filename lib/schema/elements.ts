@@ -7,6 +7,9 @@ export type Elements<D extends DType> = {
   [K in DType]: K extends 'bf16' | 'f16' ? Float32Array : StorageArrays[K]
 }[D]
 
+/** Elements as they lie in memory: bf16 and f16 as the 16 bits of each. */
+export type Stored<D extends DType> = StorageArrays[D]
+
 /** What one element of dtype D is in JavaScript. */
 export type Scalar<D extends DType> = {
   [K in DType]: K extends 'i64' ? bigint : K extends 'bool' ? boolean : number
@@ -148,11 +151,18 @@ function convert(elements: readonly (number | bigint | boolean)[], dtype: DType,
   return target
 }
 
+/** Memory of `dtype` as its typed array: bf16 and f16 as their bits. */
+export const stored = <D extends DType>(dtype: D, memory: ArrayBuffer): Stored<D> =>
+  new ARRAYS[dtype](memory) as Stored<D>
+
+/** The values of bf16 or f16 bits. */
+export const widen = (dtype: 'bf16' | 'f16', halves: Uint16Array): Float32Array =>
+  Float32Array.from(halves, dtype === 'bf16' ? fromBf16 : fromF16)
+
 /** Memory of `dtype` as the array people read. */
 export function decode(dtype: DType, memory: ArrayBuffer): Elements<DType> {
-  if (dtype === 'bf16') return Float32Array.from(new Uint16Array(memory), fromBf16)
-  if (dtype === 'f16') return Float32Array.from(new Uint16Array(memory), fromF16)
-  return new ARRAYS[dtype](memory) as Elements<DType>
+  if (dtype === 'bf16' || dtype === 'f16') return widen(dtype, new Uint16Array(memory))
+  return stored(dtype, memory) as Elements<DType>
 }
 
 /** The extents of nested arrays; ragged nesting is an error. */

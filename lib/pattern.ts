@@ -1,5 +1,5 @@
-// Name patterns: a glob or a regular expression that names parameters and modules.
-import { ArgumentError } from '../runtime/errors.js'
+// Name patterns: a glob or a regular expression that names parameters, modules and tensors.
+import { ArgumentError } from './runtime/errors.js'
 
 /**
  * A RegExp, or a glob over dotted names: `*` any characters, `?` one, `[0-3]` one of a set. A glob that names a module
