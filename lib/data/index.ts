@@ -1,0 +1,12 @@
+// The public face of heddle/data.
+export { DataError, type DataErrorCode, type DataPlace } from '../runtime/errors.js'
+export { type CollateRules, collate, type HostBatch, type PadField } from './collate.js'
+export { type Dataset, type DatasetLike, dataset, IndexedDataset, type RandomAccess, StreamDataset } from './dataset.js'
+export { DataLoader, type LoaderOptions, type LoaderState } from './loader.js'
+export { fromModule, type ModuleOptions } from './module.js'
+export { Random } from './philox.js'
+export type { Collate } from './produce.js'
+export type { HostArray, NumericArray, SampleContext } from './sample.js'
+export { type BatchSampler, type BucketOptions, bucketSampler, type Sampler, weightedSampler } from './sampler.js'
+export { type Fractions, kFold, type Parts, split, splitByGroup, splitByTime } from './split.js'
+export type { Batch } from './tensors.js'
