@@ -1,6 +1,16 @@
 // The public face of heddle/data.
 export { DataError, type DataErrorCode, type DataPlace } from '../runtime/errors.js'
 export { type CollateRules, collate, type HostBatch, type PadField } from './collate.js'
+export {
+  assemble,
+  type Column,
+  type Columns,
+  columnsOf,
+  type NumberStatistics,
+  type StringStatistics,
+  samplesOf,
+  statistics,
+} from './columns.js'
 export { type CsvOptions, type CsvRow, type CsvType, readCsv } from './csv.js'
 export { type Dataset, type DatasetLike, dataset, IndexedDataset, type RandomAccess, StreamDataset } from './dataset.js'
 export { type LineOptions, readJsonLines, readLines } from './jsonLines.js'
@@ -13,3 +23,16 @@ export { type BatchSampler, type BucketOptions, bucketSampler, type Sampler, wei
 export type { TextSource } from './source.js'
 export { type Fractions, kFold, type Parts, split, splitByGroup, splitByTime } from './split.js'
 export type { Batch } from './tensors.js'
+export {
+  type EncoderOptions,
+  HashingEncoder,
+  type HashingEncoderOptions,
+  OneHotEncoder,
+  OrdinalEncoder,
+} from './transform/encoder.js'
+export { MissingIndicator, SimpleImputer, type SimpleImputerOptions } from './transform/imputer.js'
+export { IterativeImputer, type IterativeImputerOptions } from './transform/iterative.js'
+export { KNNImputer, type KNNImputerOptions } from './transform/nearest.js'
+export { Pipeline } from './transform/pipeline.js'
+export { MinMaxScaler, RobustScaler, StandardScaler } from './transform/scaler.js'
+export { type ColumnOptions, Transform, type TransformJSON, transformFromJSON } from './transform/transform.js'
