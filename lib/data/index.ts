@@ -13,6 +13,37 @@ export {
 } from './columns.js'
 export { type CsvOptions, type CsvRow, type CsvType, readCsv } from './csv.js'
 export { type Dataset, type DatasetLike, dataset, IndexedDataset, type RandomAccess, StreamDataset } from './dataset.js'
+export { type RandomErasingOptions, randAugment, randomErasing } from './image/augment.js'
+export {
+  autoContrast,
+  brightness,
+  type ColorJitterOptions,
+  colorJitter,
+  contrast,
+  equalize,
+  hue,
+  normalize,
+  posterize,
+  saturation,
+  sharpness,
+  solarize,
+} from './image/color.js'
+export { type DecodeOptions, decodeImage } from './image/decode.js'
+export { ImageFolder, type ImageSample, imageFolder } from './image/folder.js'
+export {
+  centerCrop,
+  crop,
+  flip,
+  randomCrop,
+  randomFlip,
+  randomResizedCrop,
+  randomRotation,
+  resize,
+  rotate,
+  type Size,
+} from './image/geometry.js'
+export { cutmix, type MixOptions, mixup } from './image/mix.js'
+export { compose, type Image, type ImageTransform } from './image/pixels.js'
 export { type LineOptions, readJsonLines, readLines } from './jsonLines.js'
 export { DataLoader, type LoaderOptions, type LoaderState } from './loader.js'
 export { fromModule, type ModuleOptions } from './module.js'
