@@ -55,6 +55,17 @@ export type { TextSource } from './source.js'
 export { type Fractions, kFold, type Parts, split, splitByGroup, splitByTime } from './split.js'
 export type { Batch } from './tensors.js'
 export {
+  deleteWords,
+  type MaskTokensOptions,
+  maskTokens,
+  maskWords,
+  replaceWords,
+  swapWords,
+  type TextTransform,
+} from './text/augment.js'
+export { type EncodeOptions, loadTokenizer, Tokenizer } from './text/tokenizer.js'
+export { tokenWindows, type WindowSample } from './text/windows.js'
+export {
   type EncoderOptions,
   HashingEncoder,
   type HashingEncoderOptions,
