@@ -23,6 +23,8 @@ type Predicate<T> = (sample: T, context: SampleContext) => boolean | Promise<boo
 /** @internal How a worker makes the samples of a dataset: from which module, and at which index there. */
 export interface Origin {
   readonly source: ModuleSource
+  /** The module's own `collate`, in this thread. */
+  readonly collate: unknown
   at(index: number): number
 }
 
@@ -73,17 +75,20 @@ export abstract class IndexedDataset<T> implements RandomAccess<T>, AsyncIterabl
 
   /** The samples at `indices`, in that order. Throws `ArgumentError` for an index out of range. */
   select(indices: ArrayLike<number>): IndexedDataset<T> {
-    const chosen = Array.from(indices)
-    const wrong = chosen.find((index) => !Number.isInteger(index) || index < 0 || index >= this.length)
+    const wrong = Array.prototype.find.call(
+      indices,
+      (index) => !(Number.isInteger(index) && index >= 0 && index < this.length),
+    )
     if (wrong !== undefined) {
       throw new ArgumentError(`dataset.select: the index ${String(wrong)} is no integer from 0 to ${this.length - 1}`)
     }
+    const chosen = Uint32Array.from(indices)
     return new Made(
       chosen.length,
       (index, context) => this.get(chosen[index] as number, context),
       () => {
         const { origin } = this
-        return origin && { source: origin.source, at: (index) => origin.at(chosen[index] as number) }
+        return origin && { ...origin, at: (index) => origin.at(chosen[index] as number) }
       },
     )
   }
@@ -91,13 +96,13 @@ export abstract class IndexedDataset<T> implements RandomAccess<T>, AsyncIterabl
   /** The first `count` samples, or all where there are fewer. */
   take(count: number): IndexedDataset<T> {
     integerFrom('dataset.take', 'the count', count, 0)
-    return this.select(Array.from({ length: Math.min(count, this.length) }, (_, i) => i))
+    return this.select(Uint32Array.from({ length: Math.min(count, this.length) }, (_, i) => i))
   }
 
   /** All but the first `count` samples. */
   skip(count: number): IndexedDataset<T> {
     integerFrom('dataset.skip', 'the count', count, 0)
-    return this.select(Array.from({ length: Math.max(0, this.length - count) }, (_, i) => i + count))
+    return this.select(Uint32Array.from({ length: Math.max(0, this.length - count) }, (_, i) => i + count))
   }
 
   /** In the order of a permutation that the seed alone decides; a loader's `shuffle` gives each epoch another one. */

@@ -188,11 +188,12 @@ export class DataLoader<T extends object> implements AsyncIterable<Batch<T>> {
   /** What makes the batches of this epoch from this position on. */
   private source(): BatchSource {
     const { seed, epoch, samples, position, batchSize } = this
-    const { pad, dtypes, collate, dropLast = false, workers = 0, prefetch = 2 } = this.options
+    const { pad, dtypes, dropLast = false, workers = 0, prefetch = 2 } = this.options
+    const collate = this.options.collate ?? (samples instanceof IndexedDataset ? samples.origin?.collate : undefined)
     const rules = { ...(pad ? { pad } : {}), ...(dtypes ? { dtypes } : {}) }
     const making: Making = { seed, epoch, rules, collate: collate as Collate<never> | undefined }
     if (!(samples instanceof IndexedDataset))
-      return new StreamSource(samples, { start: position, batchSize, dropLast }, making)
+      return new StreamSource(samples, { start: position, batchSize, dropLast, ahead: prefetch }, making)
     const tasks = this.tasks(samples.length)
     return workers > 0
       ? new WorkerSource(samples, tasks, making, { workers: Math.min(workers, 4 * availableParallelism()), prefetch })

@@ -31,6 +31,7 @@ class ModuleDataset<T> extends IndexedDataset<T> {
   constructor(
     private readonly samples: IndexedDataset<T>,
     private readonly source: ModuleSource,
+    private readonly collate: unknown,
   ) {
     super()
   }
@@ -40,7 +41,7 @@ class ModuleDataset<T> extends IndexedDataset<T> {
   }
 
   override get origin(): Origin {
-    return { source: this.source, at: (index) => index }
+    return { source: this.source, collate: this.collate, at: (index) => index }
   }
 
   protected read(index: number, context: SampleContext): T | Promise<T> {
@@ -81,5 +82,6 @@ export async function fromModule<T extends object>(
 ): Promise<IndexedDataset<T>> {
   const { export: name = 'default', args = [], collate } = options
   const source: ModuleSource = { url: String(url), name, args, collate }
-  return new ModuleDataset((await importSource(source)).dataset as IndexedDataset<T>, source)
+  const made = await importSource(source)
+  return new ModuleDataset(made.dataset as IndexedDataset<T>, source, made.collate)
 }

@@ -115,37 +115,62 @@ export class IndexedSource implements BatchSource {
   }
 }
 
-/** Reads a stream from its beginning and passes over the batches before `start`. */
+/** Reads a stream from its beginning, passes over the batches before `start`, and keeps up to `ahead` beyond the one asked for. */
 export class StreamSource implements BatchSource {
   private readonly entries: AsyncIterator<readonly [unknown, SampleContext]>
+  private readonly pending: Promise<HostBatch | undefined>[] = []
+  private last: Promise<unknown> = Promise.resolve()
   private batch = 0
+  private ended = false
 
   constructor(
     samples: StreamDataset<unknown>,
-    private readonly options: { readonly start: number; readonly batchSize: number; readonly dropLast: boolean },
+    private readonly options: {
+      readonly start: number
+      readonly batchSize: number
+      readonly dropLast: boolean
+      readonly ahead: number
+    },
     private readonly making: Making,
   ) {
     this.entries = samples.entries(making)[Symbol.asyncIterator]()
   }
 
   async next(): Promise<HostBatch | undefined> {
+    while (this.pending.length <= this.options.ahead && !this.ended) {
+      const made = this.last.then(() => this.read())
+      // As above; whoever gets to the batch has the error.
+      made.catch(() => undefined)
+      this.last = made
+      this.pending.push(made)
+    }
+    return this.pending.shift()
+  }
+
+  async close(): Promise<void> {
+    this.ended = true
+    this.pending.length = 0
+    await this.last.catch(() => undefined)
+    await this.entries.return?.()
+  }
+
+  private async read(): Promise<HostBatch | undefined> {
     const { start, batchSize, dropLast } = this.options
-    for (;;) {
+    while (!this.ended) {
       const samples: unknown[] = []
       const indices: number[] = []
-      while (samples.length < batchSize) {
+      while (samples.length < batchSize && !this.ended) {
         const { value, done } = await this.entries.next()
-        if (done) break
-        samples.push(value[0])
-        indices.push(value[1].index)
+        if (done) this.ended = true
+        else {
+          samples.push(value[0])
+          indices.push(value[1].index)
+        }
       }
       if (samples.length === 0 || (dropLast && samples.length < batchSize)) return undefined
       const batch = this.batch++
       if (batch >= start) return makeBatch(samples, batch, this.making, indices)
     }
-  }
-
-  async close(): Promise<void> {
-    await this.entries.return?.()
+    return undefined
   }
 }

@@ -283,6 +283,30 @@ describe('the position', () => {
     expect(await epochOf(resumed)).toEqual(second)
   })
 
+  it('of a stream is read ahead, no further than asked for, and no more once its loop is left', async () => {
+    let read = 0
+    let returned = 0
+    const source = {
+      async *[Symbol.asyncIterator]() {
+        try {
+          for (;;) yield { x: read++, name: '' }
+        } finally {
+          returned++
+        }
+      },
+    }
+    const loader = new DataLoader(dataset(source), { batchSize: 2, prefetch: 3 })
+    let batches = 0
+    for await (const _ of loader) {
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      expect(read).toBe(2 * (++batches + 3))
+      if (batches === 4) break
+    }
+    const end = read
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    expect([read, returned]).toEqual([end, 1])
+  })
+
   it('starts the next epoch where a loop was left and nothing was loaded', async () => {
     const loader = make()
     await epochOf(loader, 1)
