@@ -1,5 +1,4 @@
 // The loader: batches of tensors from a dataset, epoch by epoch, in an order that can be gone on with from any batch.
-import { availableParallelism } from 'node:os'
 import { integerFrom, optionsOf } from '../ops/arguments.js'
 import type { Device } from '../runtime/device.js'
 import { ArgumentError } from '../runtime/errors.js'
@@ -9,7 +8,7 @@ import { checkSeed, Random } from './philox.js'
 import { type BatchSource, type BatchTask, type Collate, IndexedSource, type Making, StreamSource } from './produce.js'
 import type { BatchSampler, Sampler } from './sampler.js'
 import { type Batch, disposeBatch, tensorsOf } from './tensors.js'
-import { WorkerSource } from './workers.js'
+import { IdleWorkers, WorkerSource } from './workers.js'
 
 export interface LoaderOptions<T> extends CollateRules {
   /** Samples per batch. Default 1. */
@@ -24,6 +23,8 @@ export interface LoaderOptions<T> extends CollateRules {
   readonly dropLast?: boolean
   /** Worker threads that make batches; they take datasets of `fromModule`. Default 0: this thread makes them. */
   readonly workers?: number
+  /** Keeps the workers from one epoch to the next, until `close()`. Default false: each epoch starts its own. */
+  readonly keepWorkers?: boolean
   /** Batches made ahead, per worker where there are any. Default 2. */
   readonly prefetch?: number
   /** Makes a batch of samples in place of stacking them; with workers, an export named in `fromModule`. */
@@ -64,11 +65,13 @@ export class DataLoader<T extends object> implements AsyncIterable<Batch<T>> {
   /** Whether the next iteration goes on with this epoch, rather than with the one after it. */
   private resumes = true
   private open = false
+  private readonly idle: IdleWorkers | undefined
 
   /** Throws `ArgumentError` for options that do not fit the dataset or one another. */
   constructor(source: DatasetLike<T>, options: LoaderOptions<T> = {}) {
     this.options = optionsOf('DataLoader', options)
     this.samples = dataset(source)
+    this.idle = options.keepWorkers ? new IdleWorkers() : undefined
     const { batchSize = 1, shuffle = false, workers = 0, prefetch = 2, sampler, batchSampler, collate } = options
     this.batchSize = integerFrom('DataLoader', 'batchSize', batchSize, 1)
     integerFrom('DataLoader', 'workers', workers, 0)
@@ -148,6 +151,7 @@ export class DataLoader<T extends object> implements AsyncIterable<Batch<T>> {
       throw new ArgumentError('DataLoader: an epoch is being read already; end its loop before another begins')
     this.open = true
     let source: BatchSource | undefined
+    let finished = false
     let batch: Record<string, unknown> | undefined
     try {
       if (!this.resumes) this.nextEpoch()
@@ -157,7 +161,7 @@ export class DataLoader<T extends object> implements AsyncIterable<Batch<T>> {
       let made = await source.next()
       if (made === undefined && begun > 0) {
         // The state was taken after the last batch of its epoch.
-        await source.close()
+        await source.close(true)
         this.nextEpoch()
         source = this.source()
         made = await source.next()
@@ -169,11 +173,21 @@ export class DataLoader<T extends object> implements AsyncIterable<Batch<T>> {
         disposeBatch(batch)
         batch = undefined
       }
+      finished = true
     } finally {
       this.open = false
       disposeBatch(batch)
-      await source?.close()
+      await source?.close(finished)
     }
+  }
+
+  /** Ends the workers that `keepWorkers` kept. A loop that is left early, or fails, ends its workers by itself. */
+  async close(): Promise<void> {
+    await this.idle?.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
   }
 
   private get count(): number | null {
@@ -196,7 +210,7 @@ export class DataLoader<T extends object> implements AsyncIterable<Batch<T>> {
       return new StreamSource(samples, { start: position, batchSize, dropLast, ahead: prefetch }, making)
     const tasks = this.tasks(samples.length)
     return workers > 0
-      ? new WorkerSource(samples, tasks, making, { workers: Math.min(workers, 4 * availableParallelism()), prefetch })
+      ? new WorkerSource(samples, tasks, making, { workers, prefetch }, this.idle)
       : new IndexedSource(samples, tasks, making, prefetch)
   }
 

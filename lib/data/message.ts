@@ -2,20 +2,18 @@
 import { DataError, type DataErrorCode, type DataPlace } from '../runtime/errors.js'
 import type { CollateRules, HostBatch } from './collate.js'
 import type { ModuleSource } from './module.js'
-import { isFields, isHostArray } from './sample.js'
+import { type EpochPlace, isFields, isHostArray } from './sample.js'
 
 /** What a worker is started with. */
 export interface WorkerSetup {
   readonly source: ModuleSource
   readonly rules: CollateRules
-  readonly seed: number
-  readonly epoch: number
   /** Two words of shared memory: the batch in the making (-1 before the first), and the position of its sample. */
   readonly progress: Int32Array
 }
 
 /** A batch to make: indices in the loader's dataset, which name the samples, and in the module's. */
-export interface WorkerTask {
+export interface WorkerTask extends EpochPlace {
   readonly batch: number
   readonly indices: Uint32Array
   readonly repeats: Uint32Array | undefined

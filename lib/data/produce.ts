@@ -29,7 +29,8 @@ export interface Making extends EpochPlace {
 /** Gives host batches in order; undefined after the last. */
 export interface BatchSource {
   next(): Promise<HostBatch | undefined>
-  close(): Promise<void>
+  /** Ends it; `finished` where every batch was handed out. */
+  close(finished: boolean): Promise<void>
 }
 
 export async function makeBatch(
@@ -122,6 +123,7 @@ export class StreamSource implements BatchSource {
   private last: Promise<unknown> = Promise.resolve()
   private batch = 0
   private ended = false
+  private reading = false
 
   constructor(
     samples: StreamDataset<unknown>,
@@ -150,8 +152,10 @@ export class StreamSource implements BatchSource {
   async close(): Promise<void> {
     this.ended = true
     this.pending.length = 0
-    await this.last.catch(() => undefined)
-    await this.entries.return?.()
+    const closed = this.last.catch(() => undefined).then(() => this.entries.return?.())
+    // A source that nothing comes from is closed when something does.
+    if (this.reading) closed.catch(() => undefined)
+    else await closed
   }
 
   private async read(): Promise<HostBatch | undefined> {
@@ -160,7 +164,10 @@ export class StreamSource implements BatchSource {
       const samples: unknown[] = []
       const indices: number[] = []
       while (samples.length < batchSize && !this.ended) {
-        const { value, done } = await this.entries.next()
+        this.reading = true
+        const { value, done } = await this.entries.next().finally(() => {
+          this.reading = false
+        })
         if (done) this.ended = true
         else {
           samples.push(value[0])

@@ -8,13 +8,14 @@ import { type Collate, type Making, makeBatch, placesOf, sampleError } from './p
 const port = parentPort
 if (!port) throw new HeddleError('heddle: lib/data/worker.js is started by a loader, not by hand')
 
-const { source, rules, seed, epoch, progress } = workerData as WorkerSetup
+const { source, rules, progress } = workerData as WorkerSetup
 const answer = (reply: WorkerReply, transfer: readonly ArrayBuffer[] = []): void => port.postMessage(reply, transfer)
 const started = importSource(source)
 started.catch((error) => answer({ kind: 'unstarted', error: toPlain(error) }))
 
 async function make(task: WorkerTask): Promise<void> {
   const { dataset, collate } = await started
+  const { seed, epoch } = task
   const making: Making = { seed, epoch, rules, collate: collate as Collate<never> | undefined }
   try {
     const samples: unknown[] = []

@@ -19,7 +19,35 @@ interface Hand {
   readonly worker: Worker
   readonly progress: Int32Array
   readonly jobs: Job[]
+  /** The epoch it works for; undefined between epochs. */
+  owner: WorkerSource | undefined
   cause: unknown
+}
+
+/** Threads that wait for the next epoch; they keep no process from ending. */
+export class IdleWorkers {
+  private readonly hands = new Set<Hand>()
+
+  add(hand: Hand): void {
+    hand.owner = undefined
+    hand.worker.unref()
+    this.hands.add(hand)
+  }
+
+  /** Of a thread that died meanwhile. */
+  forget(hand: Hand): void {
+    this.hands.delete(hand)
+  }
+
+  takeAll(): readonly Hand[] {
+    const taken = [...this.hands]
+    this.hands.clear()
+    return taken
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.takeAll().map(({ worker }) => worker.terminate()))
+  }
 }
 
 type Outcome = { readonly made: HostBatch } | { readonly error: unknown }
@@ -44,7 +72,15 @@ export class WorkerSource implements BatchSource {
     private readonly tasks: Iterator<BatchTask>,
     private readonly making: Making,
     private readonly options: { readonly workers: number; readonly prefetch: number },
-  ) {}
+    /** Where threads come from and go to between epochs; without it each epoch starts its own. */
+    private readonly idle: IdleWorkers | undefined,
+  ) {
+    for (const hand of idle?.takeAll() ?? []) {
+      hand.owner = this
+      hand.worker.ref()
+      this.hands.add(hand)
+    }
+  }
 
   async next(): Promise<HostBatch | undefined> {
     this.fill()
@@ -63,23 +99,26 @@ export class WorkerSource implements BatchSource {
     return outcome.made
   }
 
-  async close(): Promise<void> {
+  async close(finished: boolean): Promise<void> {
     this.closed = true
-    const ends = [...this.hands].map(({ worker }) => worker.terminate())
+    const hands = [...this.hands]
     this.hands.clear()
     this.outcomes.clear()
-    await Promise.all(ends)
+    const { idle } = this
+    if (finished && idle) for (const hand of hands) idle.add(hand)
+    else await Promise.all(hands.map(({ worker }) => worker.terminate()))
   }
 
   /** Sends batches until as many as allowed are on their way. */
   private fill(): void {
     const { workers, prefetch } = this.options
     const origin = this.samples.origin as Origin
+    const { seed, epoch } = this.making
     while (this.expected.length < workers * prefetch) {
       const { value: task, done } = this.tasks.next()
       if (done) return
       this.expected.push(task.batch)
-      this.send({ task: { ...task, origins: task.indices.map((index) => origin.at(index)) }, deaths: 0 })
+      this.send({ task: { ...task, seed, epoch, origins: task.indices.map((index) => origin.at(index)) }, deaths: 0 })
     }
   }
 
@@ -96,18 +135,19 @@ export class WorkerSource implements BatchSource {
   }
 
   private start(): Hand {
-    const { seed, epoch, rules } = this.making
+    const { rules } = this.making
     const progress = new Int32Array(new SharedArrayBuffer(8)).fill(-1)
-    const workerData: WorkerSetup = { source: (this.samples.origin as Origin).source, rules, seed, epoch, progress }
+    const workerData: WorkerSetup = { source: (this.samples.origin as Origin).source, rules, progress }
     const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData, name: 'heddle loader' })
-    const hand: Hand = { worker, progress, jobs: [], cause: undefined }
-    worker.on('message', (reply: WorkerReply) => this.receive(hand, reply))
+    const hand: Hand = { worker, progress, jobs: [], owner: this, cause: undefined }
+    worker.on('message', (reply: WorkerReply) => hand.owner?.receive(hand, reply))
     worker.on('error', (error) => {
       hand.cause = error
     })
     worker.on('exit', (code) => {
       const how = hand.cause instanceof Error ? hand.cause.message : `exit code ${code}`
-      this.bury(hand, how)
+      this.idle?.forget(hand)
+      hand.owner?.bury(hand, how)
     })
     this.hands.add(hand)
     return hand

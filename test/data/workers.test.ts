@@ -168,6 +168,32 @@ describe('a sample that fails in a worker', () => {
   })
 })
 
+describe('workers that are kept', () => {
+  it('make epoch after epoch, another one when one died meanwhile, and end with the loader', async () => {
+    const samples = await rows(12)
+    const whole = new DataLoader(samples, options)
+    const expected: unknown[] = []
+    for (let epoch = 0; epoch < 4; epoch++) expected.push(await epochOf(whole))
+    const loader = new DataLoader(samples, { ...options, workers: 2, keepWorkers: true })
+    const made = [await epochOf(loader)]
+    const first = [...alive]
+    expect(first).toHaveLength(2)
+    made.push(await epochOf(loader))
+    expect([...alive]).toEqual(first)
+    await first[0]?.terminate()
+    made.push(await epochOf(loader))
+    expect(threads()).toBe(2)
+    loader.load({ ...loader.state(), epoch: 3, position: 0 })
+    made.push(await epochOf(loader))
+    expect(made).toEqual(expected)
+    await epochOf(loader, 1)
+    expect(threads()).toBe(0)
+    expect(await epochOf(loader)).toHaveLength(4)
+    await loader.close()
+    expect(threads()).toBe(0)
+  })
+})
+
 describe('a loop that is left', () => {
   it.each(['break', 'throw', 'return'])('by %s ends its workers', async (how) => {
     const loader = new DataLoader(await rows(30, true), { ...options, workers: 2 })
