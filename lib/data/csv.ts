@@ -66,7 +66,7 @@ export function readCsv(source: TextSource, options: CsvOptions = {}): StreamDat
 }
 
 async function* recordsOf(source: TextSource, options: CsvOptions, maxRecord: number): AsyncGenerator<Parsed> {
-  const { parse } = await load('readCsv', 'csv-parse')
+  const { parse } = (await load('readCsv', 'csv-parse')) as typeof import('csv-parse')
   const { delimiter = ',', quote = '"', comment } = options
   const text = Readable.from(textOf('readCsv', source), { objectMode: true })
   const parser = parse({

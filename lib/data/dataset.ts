@@ -3,6 +3,7 @@ import { integerFrom } from '../ops/arguments.js'
 import { ArgumentError } from '../runtime/errors.js'
 import { describe } from '../schema/describe.js'
 import type { ModuleSource } from './module.js'
+import { fromBeginning, isIterable } from './once.js'
 import { checkSeed, Random } from './philox.js'
 import { type EpochPlace, type SampleContext, SamplePlace } from './sample.js'
 
@@ -13,6 +14,9 @@ export interface RandomAccess<T> {
 }
 
 export type Dataset<T> = RandomAccess<T> | AsyncIterable<T>
+
+/** Samples one after the other. */
+export type Sequence<T> = AsyncIterable<T> | Iterable<T>
 
 /** What a loader takes for a dataset. */
 export type DatasetLike<T> = Dataset<T> | readonly T[]
@@ -297,28 +301,30 @@ const isRandomAccess = (value: unknown): value is RandomAccess<unknown> =>
   'length' in value &&
   typeof value.length === 'number'
 
-/** A dataset with methods around an array, an object of `length` and `get`, or an (async) iterable. Throws `ArgumentError`. */
+/**
+ * A dataset with methods around an array, an object of `length` and `get`, an (async) iterable, or a function that gives a new
+ * one for each epoch. Throws `ArgumentError`.
+ */
 export function dataset<T>(source: readonly T[] | RandomAccess<T>): IndexedDataset<T>
-export function dataset<T>(source: AsyncIterable<T> | Iterable<T>): StreamDataset<T>
-export function dataset<T>(source: DatasetLike<T> | Iterable<T>): IndexedDataset<T> | StreamDataset<T>
-export function dataset<T>(source: DatasetLike<T> | Iterable<T>): IndexedDataset<T> | StreamDataset<T> {
+export function dataset<T>(source: Sequence<T> | (() => Sequence<T>)): StreamDataset<T>
+export function dataset<T>(source: DatasetLike<T>): IndexedDataset<T> | StreamDataset<T>
+export function dataset<T>(
+  source: DatasetLike<T> | Sequence<T> | (() => Sequence<T>),
+): IndexedDataset<T> | StreamDataset<T> {
   if (source instanceof IndexedDataset || source instanceof StreamDataset) return source
   if (Array.isArray(source)) return new Made(source.length, (index) => source[index])
-  if (isRandomAccess(source))
+  if (isRandomAccess(source)) {
     return new Made(source.length, (index, context) => (source as RandomAccess<T>).get(index, context))
-  const iterable = source as AsyncIterable<T> | Iterable<T>
-  if (
-    typeof iterable === 'object' &&
-    iterable !== null &&
-    (Symbol.asyncIterator in iterable || Symbol.iterator in iterable)
-  ) {
+  }
+  if (typeof source === 'function' || isIterable(source)) {
     return new StreamDataset(async function* ({ seed, epoch }) {
       let index = 0
-      for await (const sample of iterable) yield [sample, new SamplePlace(seed, epoch, index++)]
+      const samples = fromBeginning('dataset', (typeof source === 'function' ? source() : source) as Sequence<T>)
+      for await (const sample of samples) yield [sample, new SamplePlace(seed, epoch, index++)]
     })
   }
   throw new ArgumentError(
-    `dataset: it takes an array, an object with length and get(index), or an iterable, not ${describe(source)}`,
+    `dataset: it takes an array, an object with length and get(index), an iterable, or a function that gives one, not ${describe(source)}`,
   )
 }
 

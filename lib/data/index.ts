@@ -12,7 +12,15 @@ export {
   statistics,
 } from './columns.js'
 export { type CsvOptions, type CsvRow, type CsvType, readCsv } from './csv.js'
-export { type Dataset, type DatasetLike, dataset, IndexedDataset, type RandomAccess, StreamDataset } from './dataset.js'
+export {
+  type Dataset,
+  type DatasetLike,
+  dataset,
+  IndexedDataset,
+  type RandomAccess,
+  type Sequence,
+  StreamDataset,
+} from './dataset.js'
 export { type RandomErasingOptions, randAugment, randomErasing } from './image/augment.js'
 export {
   autoContrast,

@@ -1,26 +1,28 @@
 // Packages that are loaded when they are first needed; a missing one is one sentence.
 import { HeddleError } from '../runtime/errors.js'
 
-const LOADS = {
+type Package = 'csv-parse' | 'hyparquet' | 'hyparquet-compressors' | 'sharp' | '@huggingface/tokenizers'
+
+/** By literal names, so that tools that pack programs find them. */
+const LOADS: Readonly<Record<Package, () => Promise<unknown>>> = {
   'csv-parse': () => import('csv-parse'),
   hyparquet: () => import('hyparquet'),
   'hyparquet-compressors': () => import('hyparquet-compressors'),
   sharp: async () => (await import('sharp')).default,
   '@huggingface/tokenizers': () => import('@huggingface/tokenizers'),
-} as const
+}
 
-type Loads = typeof LOADS
-
-/** @internal The package. Throws `HeddleError` where it is not installed. */
-export async function load<N extends keyof Loads>(op: string, name: N): Promise<Awaited<ReturnType<Loads[N]>>> {
+/**
+ * @internal The package; the caller says what it is, so that no declaration of ours needs one that is not installed. Throws
+ * `HeddleError` where it can not be loaded.
+ */
+export async function load(op: string, name: Package): Promise<unknown> {
   try {
-    return (await LOADS[name]()) as Awaited<ReturnType<Loads[N]>>
+    return await LOADS[name]()
   } catch (cause) {
     throw new HeddleError(
       `${op}: it needs the package ${name}, which can not be loaded; install it (npm install ${name})`,
-      {
-        cause,
-      },
+      { cause },
     )
   }
 }

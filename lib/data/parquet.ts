@@ -94,11 +94,11 @@ export async function readParquet(path: string | URL, options: ParquetOptions = 
   })
   if (size < 12)
     throw new DataError(`readParquet: ${file} is no Parquet file: it has ${size} bytes`, 'malformed', { file })
-  const { asyncBufferFromFile, parquetMetadataAsync, parquetRead, parquetSchema } = await load(
+  const { asyncBufferFromFile, parquetMetadataAsync, parquetRead, parquetSchema } = (await load(
     'readParquet',
     'hyparquet',
-  )
-  const { compressors } = await load('readParquet', 'hyparquet-compressors')
+  )) as typeof import('hyparquet')
+  const { compressors } = (await load('readParquet', 'hyparquet-compressors')) as typeof import('hyparquet-compressors')
   const bounded = Object.fromEntries(
     Object.entries(compressors).map(([codec, decompress]) => [
       codec,

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { createGunzip } from 'node:zlib'
 import { ArgumentError, DataError } from '../runtime/errors.js'
 import { describe } from '../schema/describe.js'
+import { fromBeginning, isIterable } from './once.js'
 
 type Chunks = AsyncIterable<Uint8Array | string> | Iterable<Uint8Array | string>
 
@@ -28,9 +29,7 @@ function chunksOf(op: string, source: TextSource): Chunks {
     return pipeline(bytes, createGunzip(), () => undefined)
   }
   const chunks: unknown = typeof source === 'function' ? source() : source
-  if (typeof chunks === 'object' && chunks !== null && (Symbol.asyncIterator in chunks || Symbol.iterator in chunks)) {
-    return chunks as Chunks
-  }
+  if (isIterable(chunks)) return fromBeginning(op, chunks)
   throw new ArgumentError(`${op}: it reads a path, a file URL or chunks of bytes, not ${describe(chunks)}`)
 }
 

@@ -71,6 +71,21 @@ describe('an indexed dataset', () => {
   })
 })
 
+describe('a stream', () => {
+  it('from a function is new for each epoch, from a generator it is read once', async () => {
+    const fresh = dataset(() => counting(3))
+    expect([await fresh.toArray(), await fresh.toArray()]).toEqual([numbers(3), numbers(3)])
+    const once = dataset(counting(3))
+    expect(await once.toArray()).toEqual(numbers(3))
+    await expect(once.toArray()).rejects.toThrow('can be read only once; for several epochs give a function')
+    expect(
+      await dataset(new Set([1, 2]))
+        .map((x) => x * 2)
+        .toArray(),
+    ).toEqual([2, 4])
+  })
+})
+
 describe('splits', () => {
   const samples = dataset(numbers(100))
   it('are disjoint, of the right sizes and the same for the same seed', async () => {

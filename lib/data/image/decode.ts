@@ -29,7 +29,7 @@ export async function decodeImage(source: string | URL | Uint8Array, options: De
   if (typeof source !== 'string' && !(source instanceof URL) && !(source instanceof Uint8Array)) {
     throw new ArgumentError(`decodeImage: it takes a path, a file URL or bytes, not ${describe(source)}`)
   }
-  const sharp = await load('decodeImage', 'sharp')
+  const sharp = (await load('decodeImage', 'sharp')) as typeof import('sharp').default
   const file = source instanceof URL ? fileURLToPath(source) : typeof source === 'string' ? source : undefined
   const size = { ...(width === undefined ? {} : { width }), ...(height === undefined ? {} : { height }) }
   try {

@@ -93,7 +93,10 @@ export async function loadTokenizer(path: string | URL): Promise<Tokenizer> {
     () => readJson(config),
     () => ({}),
   )
-  const { Tokenizer: Engine } = await load('loadTokenizer', '@huggingface/tokenizers')
+  const { Tokenizer: Engine } = (await load(
+    'loadTokenizer',
+    '@huggingface/tokenizers',
+  )) as typeof import('@huggingface/tokenizers')
   try {
     return new Tokenizer(new Engine(json, settings) as Engine)
   } catch (cause) {
