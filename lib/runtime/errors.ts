@@ -74,6 +74,54 @@ export class CheckpointError extends HeddleError {
   override readonly name = 'CheckpointError'
 }
 
+/** Where in the data something went wrong; what is known of it. */
+export interface DataPlace {
+  /** A path or URL. */
+  readonly file?: string
+  /** Line of the file, from 1. */
+  readonly line?: number
+  /** Record of the file, from 1, header not counted. */
+  readonly row?: number
+  /** Name of the column or field; nested fields with dots. */
+  readonly field?: string
+  /** Index of the sample in its dataset, from 0. */
+  readonly sample?: number
+}
+
+/** What is wrong with data, by kind. */
+export type DataErrorCode =
+  | 'malformed'
+  | 'tooLarge'
+  | 'unreadable'
+  | 'sampleFailed'
+  | 'workerDied'
+  | 'collate'
+  | 'value'
+
+/** Data that can not be read, parsed or put into a batch; says where it is. */
+export class DataError extends HeddleError {
+  override readonly name = 'DataError'
+  readonly file: string | undefined
+  readonly line: number | undefined
+  readonly row: number | undefined
+  readonly field: string | undefined
+  readonly sample: number | undefined
+
+  constructor(
+    message: string,
+    readonly code: DataErrorCode,
+    place: DataPlace = {},
+    options?: ErrorOptions,
+  ) {
+    super(message, options)
+    this.file = place.file
+    this.line = place.line
+    this.row = place.row
+    this.field = place.field
+    this.sample = place.sample
+  }
+}
+
 /** The device can not be used any more. */
 export class DeviceLostError extends HeddleError {
   override readonly name = 'DeviceLostError'
