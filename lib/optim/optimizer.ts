@@ -1,5 +1,6 @@
 // What all optimizers share: groups of parameters, their state, the learning rate, and one step as one assignment.
 import { assign, Cell, Parameter } from '../cell.js'
+import { withPrecision } from '../graph/precision.js'
 import { currentTrace } from '../graph/trace.js'
 import { numberIn } from '../ops/arguments.js'
 import { full, zeros } from '../ops/create.js'
@@ -146,7 +147,8 @@ export abstract class Optimizer {
       if (active.length === 0) continue
       const scalars = { lr: group.lrFactor === 1 ? lr : mul(lr, group.lrFactor), step, gradScale }
       const slots = active.map(([parameter, state]) => ({ parameter, gradient: source.get(parameter), state }))
-      const next = this.update(scalars, slots, group.weightDecay)
+      // An update is no part of the model: mixed precision is not for it.
+      const next = withPrecision(undefined, () => this.update(scalars, slots, group.weightDecay))
       active.forEach(([parameter, state], i) => {
         const after = next[i] as NextSlot
         pairs.push([parameter, after.parameter])
