@@ -7,7 +7,7 @@ import { formatShape, type Shape, sameShape, sizeOf } from '../schema/shape.js'
 import { type HostArray, isFields, isHostArray, type NumericArray } from './sample.js'
 
 /** How a field whose samples differ in shape is filled up to the largest of the batch. */
-export interface PadField {
+export interface PadField<M extends string = string> {
   /** What is filled in. Default 0. */
   readonly value?: number
   /** Extents are rounded up to a multiple of this, so that fewer shapes are compiled. Default 1. */
@@ -17,13 +17,13 @@ export interface PadField {
   /** Fill before the elements rather than after them. Default false. */
   readonly left?: boolean
   /** Adds a field of this name, bool [batch, length]: true where the first axis holds elements of the sample. */
-  readonly mask?: string
+  readonly mask?: M
 }
 
 /** What a batch is made by; plain data, so that workers can be told. */
-export interface CollateRules {
+export interface CollateRules<M extends string = string> {
   /** By field name; nested fields with dots. */
-  readonly pad?: Readonly<Record<string, PadField>>
+  readonly pad?: Readonly<Record<string, PadField<M>>>
   /** The dtypes of fields of numbers (default f32), or that arrays are converted to. By field name, as `pad`. */
   readonly dtypes?: Readonly<Record<string, DType>>
 }

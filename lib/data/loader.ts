@@ -10,7 +10,7 @@ import type { BatchSampler, Sampler } from './sampler.js'
 import { type Batch, disposeBatch, tensorsOf } from './tensors.js'
 import { IdleWorkers, WorkerSource } from './workers.js'
 
-export interface LoaderOptions<T> extends CollateRules {
+export interface LoaderOptions<T, M extends string = string> extends CollateRules<M> {
   /** Samples per batch. Default 1. */
   readonly batchSize?: number
   /** Another order in each epoch. Default false. Streams are mixed by `dataset.shuffle` instead. */
@@ -55,9 +55,9 @@ export interface LoaderState {
  *
  * @example for await (const { image, label } of new DataLoader(digits, { batchSize: 64, shuffle: true })) ...
  */
-export class DataLoader<T extends object> implements AsyncIterable<Batch<T>> {
+export class DataLoader<T extends object, M extends string = never> implements AsyncIterable<Batch<T, M>> {
   private readonly samples: IndexedDataset<T> | StreamDataset<T>
-  private readonly options: LoaderOptions<T>
+  private readonly options: LoaderOptions<T, M>
   private readonly batchSize: number
   private seed: number
   private epoch = 0
@@ -68,7 +68,7 @@ export class DataLoader<T extends object> implements AsyncIterable<Batch<T>> {
   private readonly idle: IdleWorkers | undefined
 
   /** Throws `ArgumentError` for options that do not fit the dataset or one another. */
-  constructor(source: DatasetLike<T>, options: LoaderOptions<T> = {}) {
+  constructor(source: DatasetLike<T>, options: LoaderOptions<T, M> = {}) {
     this.options = optionsOf('DataLoader', options)
     this.samples = dataset(source)
     this.idle = options.keepWorkers ? new IdleWorkers() : undefined
@@ -146,7 +146,7 @@ export class DataLoader<T extends object> implements AsyncIterable<Batch<T>> {
   }
 
   /** One epoch. Throws `ArgumentError` while another is being read, `DataError` for a sample that can not be made. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<Batch<T>, void, undefined> {
+  async *[Symbol.asyncIterator](): AsyncGenerator<Batch<T, M>, void, undefined> {
     if (this.open)
       throw new ArgumentError('DataLoader: an epoch is being read already; end its loop before another begins')
     this.open = true
@@ -169,7 +169,7 @@ export class DataLoader<T extends object> implements AsyncIterable<Batch<T>> {
       for (; made !== undefined; made = await source.next()) {
         batch = tensorsOf(made, this.options.device)
         this.position++
-        yield batch as Batch<T>
+        yield batch as Batch<T, M>
         disposeBatch(batch)
         batch = undefined
       }

@@ -16,8 +16,10 @@ type BatchField<V> = V extends number | bigint | boolean | ArrayBufferView | Hos
         ? Batch<V>
         : V[]
 
-/** What samples of type T become: tensors of numbers and arrays, lists of everything else, under the same keys. */
-export type Batch<T> = { readonly [K in keyof T]: BatchField<T[K]> }
+/** What samples of type T become: tensors of numbers and arrays, lists of everything else, under the same keys; and masks. */
+export type Batch<T, M extends string = never> = { readonly [K in keyof T]: BatchField<T[K]> } & {
+  readonly [K in M]: Tensor<'bool'>
+}
 
 /** Tensors of the batch's arrays; memory that an array has to itself is transferred. */
 export function tensorsOf(batch: HostBatch, device?: Device | string): Record<string, unknown> {

@@ -157,6 +157,8 @@ export class WorkerSource implements BatchSource {
     if (reply.kind === 'unstarted') this.broken = fromPlain(reply.error)
     else {
       const at = hand.jobs.findIndex(({ task }) => task.batch === reply.batch)
+      // What a thread answered just before it died was sent to another one already.
+      if (at === -1) return
       hand.jobs.splice(at, 1)
       this.outcomes.set(reply.batch, reply.kind === 'batch' ? reply : { error: fromPlain(reply.error) })
     }

@@ -126,12 +126,7 @@ describe('loadTokenizer', () => {
       pad: { tokens: { value: 0, mask: 'mask' } },
     })
     const seen: unknown[] = []
-    for await (const batch of loader as AsyncIterable<Record<string, never>>) {
-      const { text, tokens, mask } = batch as unknown as {
-        text: string[]
-        tokens: { array(): unknown }
-        mask: { array(): unknown }
-      }
+    for await (const { text, tokens, mask } of loader) {
       seen.push([text, await tokens.array(), await mask.array()])
     }
     expect(seen).toEqual([

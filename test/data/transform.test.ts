@@ -1,4 +1,5 @@
 // Column statistics, scalers, imputers and encoders: scikit-learn's documented figures, hand-made ones, and what they save.
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import {
   assemble,
@@ -107,6 +108,43 @@ describe('columns', () => {
     })
     expect(assemble({ a: 1, b: true }, ['b', 'a'])).toEqual({ data: Float32Array.of(1, 1), shape: [2], dtype: 'f32' })
     expect(() => assemble({ a: 'x' }, ['a'])).toThrow("'a' is string 'x', not numbers; encode it first")
+  })
+})
+
+describe('figures of scikit-learn', () => {
+  // Of test/data/files/figures.py.
+  const figures = JSON.parse(readFileSync(new URL('files/scikit-learn.json', import.meta.url), 'utf8'))
+  const columns = (name: string): Columns =>
+    table(figures[name].map((row: (number | null)[]) => row.map((value) => value ?? NaN_)))
+
+  it.each([
+    ['StandardScaler', new StandardScaler()],
+    ['MinMaxScaler', new MinMaxScaler({ range: [-1, 2] })],
+    ['RobustScaler', new RobustScaler({ quantiles: [0.1, 0.8] })],
+    ['mean', new SimpleImputer()],
+    ['median', new SimpleImputer({ strategy: 'median' })],
+    ['uniform', new KNNImputer({ neighbors: 4 })],
+    ['distance', new KNNImputer({ neighbors: 4, weights: 'distance' })],
+    ['IterativeImputer', new IterativeImputer({ rounds: 6, tolerance: 0, penalty: 0 })],
+  ])('are those of %s', (name, transform) => {
+    // Sums are of another order. Their distances are roots of x^2 - 2xy + y^2, which cancels half of the digits.
+    const tolerance = name === 'distance' ? 1e-7 : 1e-9
+    const made = rowsOf(transform.fit(columns('table')).transform(columns('new')))
+    const expected = rowsOf(columns(name))
+    expect(made).toHaveLength(8)
+    made.forEach((row, i) =>
+      row.forEach((value, j) => {
+        const wanted = expected[i]?.[j] as number
+        if (Number.isNaN(wanted)) expect(value).toBeNaN()
+        else expect(Math.abs(value - wanted)).toBeLessThanOrEqual(tolerance * Math.max(1, Math.abs(wanted)))
+      }),
+    )
+  })
+
+  it('are those of FeatureHasher', () => {
+    const words = figures.words as { pet: string; town: string }[]
+    const hashed = new HashingEncoder({ size: 16 }).fit({ pet: [], town: [] })
+    expect(words.map((sample) => Object.values(hashed.transform(sample)))).toEqual(figures.hashed)
   })
 })
 
