@@ -54,10 +54,17 @@ async function writeFrom(path: string, source: Buffer): Promise<void> {
   await handle.close()
 }
 
-async function seconds(work: () => Promise<unknown>): Promise<number> {
-  const start = performance.now()
+interface Cost {
+  readonly seconds: number
+  /** Of all threads, in user and kernel mode: what a busy machine can not blur. */
+  readonly cpuSeconds: number
+}
+
+async function cost(work: () => Promise<unknown>): Promise<Cost> {
+  const [start, before] = [performance.now(), process.cpuUsage()]
   await work()
-  return (performance.now() - start) / 1000
+  const { user, system } = process.cpuUsage(before)
+  return { seconds: (performance.now() - start) / 1000, cpuSeconds: (user + system) / 1e6 }
 }
 
 const folder = await mkdtemp(join(values.folder, 'heddle-bench-io-'))
@@ -89,17 +96,22 @@ try {
     'save: saveCheckpoint, hashed': () => saveCheckpoint(copy, { tensors: { model: tensors } }),
   }
   await saveCheckpoint(checkpoint, { tensors: { model: tensors } })
-  const times = new Map<string, number[]>(Object.keys(work).map((name) => [name, []]))
+  const costs = new Map<string, Cost[]>(Object.keys(work).map((name) => [name, []]))
   const names = Object.keys(work)
   for (let round = 0; round < rounds; round++)
     // Each has another one before it in every round.
     for (const [i] of names.entries()) {
       const name = names[(i * 3 + round) % names.length] as string
-      times.get(name)?.push(await seconds(work[name] as () => Promise<unknown>))
+      costs.get(name)?.push(await cost(work[name] as () => Promise<unknown>))
       await settle()
     }
-  const rate = (name: string): number => gigabytes / median(times.get(name) as number[])
-  for (const name of names) console.log(`${name.padEnd(36)} ${rate(name).toFixed(2)} GB/s`)
+  const typical = (name: string, figure: keyof Cost): number =>
+    median((costs.get(name) ?? []).map((one) => one[figure])) / gigabytes
+  const rate = (name: string): number => 1 / typical(name, 'seconds')
+  for (const name of names)
+    console.log(
+      `${name.padEnd(36)} ${rate(name).toFixed(2)} GB/s  ${typical(name, 'cpuSeconds').toFixed(2)} CPU seconds per GB`,
+    )
   const ratio = (name: string, base: string): void =>
     console.log(`${name} / ${base}: ${((100 * rate(name)) / rate(base)).toFixed(0)} %`)
   for (const base of ['load: fs.readFile', 'load: page cache into new memory', 'load: page cache into warm memory'])
