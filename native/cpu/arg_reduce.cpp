@@ -1,7 +1,7 @@
 // Op argReduce: the position of the largest or smallest element along an axis; the first of equals, and NaN before all.
 #include <algorithm>
 
-#include "../core/check.h"
+#include "../core/arg_reduce_problem.h"
 #include "kernels.h"
 
 namespace heddle {
@@ -41,20 +41,12 @@ class ArgReduce : public Kernel {
 std::unique_ptr<Kernel> makeArgReduce(WordReader& words, Specs in, Specs out) {
   constexpr const char* op = "argReduce";
   const ArgReduceParams params = ArgReduceParams::read(words);
-  expectCount(op, in, 1, out, 1);
-  expectContiguous(op, in, out);
-  const std::vector<int64_t>& shape = in[0].shape;
-  expect(params.axis >= 0 && params.axis < static_cast<int64_t>(shape.size()), op, "an axis of the operand", in, out);
-  const std::span<const int64_t> extents(shape);
-  const auto axis = static_cast<size_t>(params.axis);
-  const int64_t outer = product(extents.first(axis)), size = shape[axis], inner = product(extents.subspan(axis + 1));
-  expect(out[0].dtype == DType::i32 && out[0].size() == outer * inner && size <= INT32_MAX, op,
-         "an i32 output of the shape without the axis", in, out);
-  expect(size > 0 || outer * inner == 0, op, "at least one element along the axis", in, out);
+  const ArgReduceProblem p = readArgReduce(params, in, out);
   return dispatchAny(op, in[0].dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
     using T = typename decltype(tag)::type;
-    if (params.kind == ArgReduceParams::Kind::max) return std::make_unique<ArgReduce<T, true>>(outer, size, inner);
-    return std::make_unique<ArgReduce<T, false>>(outer, size, inner);
+    if (params.kind == ArgReduceParams::Kind::max)
+      return std::make_unique<ArgReduce<T, true>>(p.outer, p.size, p.inner);
+    return std::make_unique<ArgReduce<T, false>>(p.outer, p.size, p.inner);
   });
 }
 

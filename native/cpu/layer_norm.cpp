@@ -4,7 +4,7 @@
 #include <cstring>
 #include <limits>
 
-#include "../core/check.h"
+#include "../core/norm_problem.h"
 #include "kernels.h"
 #include "levels.h"
 
@@ -18,16 +18,12 @@ constexpr int64_t kParallelElements = 8192;
 // Gradients of gamma and beta are summed in this many parts whatever the threads, so that the order of sums is fixed.
 constexpr int64_t kParts = 32;
 
-struct Rows {
-  int64_t count, size;
-};
-
 template <typename T, bool kCentred>
 class Norm : public Kernel {
   using C = Compute<T>;
 
  public:
-  Norm(Rows rows, double eps) : rows_(rows), eps_(static_cast<C>(eps)) {}
+  Norm(NormRows rows, double eps) : rows_(rows), eps_(static_cast<C>(eps)) {}
 
   void run(const RunOperands& operands) override {
     const auto* x = static_cast<const T*>(operands.inputs[0]);
@@ -44,7 +40,7 @@ class Norm : public Kernel {
   }
 
  private:
-  Rows rows_;
+  NormRows rows_;
   C eps_;
 };
 
@@ -53,7 +49,7 @@ class NormGrad : public Kernel {
   using C = Compute<T>;
 
  public:
-  explicit NormGrad(Rows rows) : rows_(rows), parts_(std::min(kParts, rows.count)) {}
+  explicit NormGrad(NormRows rows) : rows_(rows), parts_(std::min(kParts, rows.count)) {}
 
   size_t workspaceBytes() const override {
     return static_cast<size_t>(parts_ * rows_.size * (kCentred ? 2 : 1)) * sizeof(C);
@@ -91,34 +87,15 @@ class NormGrad : public Kernel {
   }
 
  private:
-  Rows rows_;
+  NormRows rows_;
   int64_t parts_;
 };
-
-/// `wide` are operands like x, `narrow` like the normalised axes, `statistics` like the leading ones.
-Rows readRows(const char* op, int64_t axes, Specs inputs, Specs outputs, std::vector<const TensorSpec*> wide,
-              std::vector<const TensorSpec*> narrow, std::vector<const TensorSpec*> statistics) {
-  expectContiguous(op, inputs, outputs);
-  const std::vector<int64_t>& shape = wide[0]->shape;
-  const DType dtype = wide[0]->dtype;
-  const auto rank = static_cast<int64_t>(shape.size());
-  expect(axes >= 1 && axes <= rank, op, "1 to rank normalised axes", inputs, outputs);
-  const std::vector<int64_t> leading(shape.begin(), shape.end() - axes), last(shape.end() - axes, shape.end());
-  for (const TensorSpec* spec : wide)
-    expect(spec->shape == shape && spec->dtype == dtype, op, "one shape and dtype", inputs, outputs);
-  for (const TensorSpec* spec : narrow)
-    expect(spec->shape == last && spec->dtype == dtype, op, "weights of shape " + formatList(last), inputs, outputs);
-  for (const TensorSpec* spec : statistics)
-    expect(spec->shape == leading && spec->dtype == (dtype == DType::f64 ? DType::f64 : DType::f32), op,
-           "f32 statistics (f64 for f64) of shape " + formatList(leading), inputs, outputs);
-  return {product(leading), product(last)};
-}
 
 std::unique_ptr<Kernel> makeLayerNorm(WordReader& words, Specs in, Specs out) {
   constexpr const char* op = "layerNorm";
   const LayerNormParams params = LayerNormParams::read(words);
   expectCount(op, in, 3, out, 3);
-  const Rows rows = readRows(op, params.axes, in, out, {&in[0], &out[0]}, {&in[1], &in[2]}, {&out[1], &out[2]});
+  const NormRows rows = readNormRows(op, params.axes, in, out, {&in[0], &out[0]}, {&in[1], &in[2]}, {&out[1], &out[2]});
   return dispatchFloat(op, in[0].dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
     return std::make_unique<Norm<typename decltype(tag)::type, true>>(rows, params.eps);
   });
@@ -128,8 +105,8 @@ std::unique_ptr<Kernel> makeLayerNormGrad(WordReader& words, Specs in, Specs out
   constexpr const char* op = "layerNormGrad";
   const LayerNormGradParams params = LayerNormGradParams::read(words);
   expectCount(op, in, 5, out, 3);
-  const Rows rows =
-      readRows(op, params.axes, in, out, {&in[0], &in[1], &out[0]}, {&in[2], &out[1], &out[2]}, {&in[3], &in[4]});
+  const NormRows rows =
+      readNormRows(op, params.axes, in, out, {&in[0], &in[1], &out[0]}, {&in[2], &out[1], &out[2]}, {&in[3], &in[4]});
   return dispatchFloat(op, in[0].dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
     return std::make_unique<NormGrad<typename decltype(tag)::type, true>>(rows);
   });
@@ -139,7 +116,7 @@ std::unique_ptr<Kernel> makeRmsNorm(WordReader& words, Specs in, Specs out) {
   constexpr const char* op = "rmsNorm";
   const RmsNormParams params = RmsNormParams::read(words);
   expectCount(op, in, 2, out, 2);
-  const Rows rows = readRows(op, params.axes, in, out, {&in[0], &out[0]}, {&in[1]}, {&out[1]});
+  const NormRows rows = readNormRows(op, params.axes, in, out, {&in[0], &out[0]}, {&in[1]}, {&out[1]});
   return dispatchFloat(op, in[0].dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
     return std::make_unique<Norm<typename decltype(tag)::type, false>>(rows, params.eps);
   });
@@ -149,7 +126,7 @@ std::unique_ptr<Kernel> makeRmsNormGrad(WordReader& words, Specs in, Specs out) 
   constexpr const char* op = "rmsNormGrad";
   const RmsNormGradParams params = RmsNormGradParams::read(words);
   expectCount(op, in, 4, out, 2);
-  const Rows rows = readRows(op, params.axes, in, out, {&in[0], &in[1], &out[0]}, {&in[2], &out[1]}, {&in[3]});
+  const NormRows rows = readNormRows(op, params.axes, in, out, {&in[0], &in[1], &out[0]}, {&in[2], &out[1]}, {&in[3]});
   return dispatchFloat(op, in[0].dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
     return std::make_unique<NormGrad<typename decltype(tag)::type, false>>(rows);
   });

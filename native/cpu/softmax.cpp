@@ -2,7 +2,7 @@
 #include <cmath>
 #include <limits>
 
-#include "../core/check.h"
+#include "../core/softmax_problem.h"
 #include "kernels.h"
 #include "levels.h"
 
@@ -51,23 +51,8 @@ class RowGradKernel : public Kernel {
   int64_t rows_, size_;
 };
 
-struct Rows {
-  int64_t count, size;
-};
-
-/// All operands are contiguous and equal in shape and dtype.
-Rows readRows(const char* op, Specs inputs, size_t inputCount, Specs outputs) {
-  expectCount(op, inputs, inputCount, outputs, 1);
-  expectContiguous(op, inputs, outputs);
-  for (const TensorSpec& spec : inputs)
-    expect(!spec.shape.empty() && spec.shape == outputs[0].shape && spec.dtype == outputs[0].dtype, op,
-           "operands of one shape, of rank 1 or more, and one dtype", inputs, outputs);
-  const int64_t size = outputs[0].shape.back();
-  return {size == 0 ? 0 : outputs[0].size() / size, size};
-}
-
 std::unique_ptr<Kernel> makeSoftmax(WordReader&, Specs inputs, Specs outputs) {
-  const Rows rows = readRows("softmax", inputs, 1, outputs);
+  const SoftmaxRows rows = readSoftmaxRows("softmax", inputs, 1, outputs);
   return dispatchFloat("softmax", inputs[0].dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
     using T = typename decltype(tag)::type;
     return std::make_unique<RowKernel<T>>(HEDDLE_DISPATCH(softmaxRow<T>), rows.count, rows.size);
@@ -75,7 +60,7 @@ std::unique_ptr<Kernel> makeSoftmax(WordReader&, Specs inputs, Specs outputs) {
 }
 
 std::unique_ptr<Kernel> makeLogSoftmax(WordReader&, Specs inputs, Specs outputs) {
-  const Rows rows = readRows("logSoftmax", inputs, 1, outputs);
+  const SoftmaxRows rows = readSoftmaxRows("logSoftmax", inputs, 1, outputs);
   return dispatchFloat("logSoftmax", inputs[0].dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
     using T = typename decltype(tag)::type;
     return std::make_unique<RowKernel<T>>(HEDDLE_DISPATCH(logSoftmaxRow<T>), rows.count, rows.size);
@@ -83,7 +68,7 @@ std::unique_ptr<Kernel> makeLogSoftmax(WordReader&, Specs inputs, Specs outputs)
 }
 
 std::unique_ptr<Kernel> makeSoftmaxGrad(WordReader&, Specs inputs, Specs outputs) {
-  const Rows rows = readRows("softmaxGrad", inputs, 2, outputs);
+  const SoftmaxRows rows = readSoftmaxRows("softmaxGrad", inputs, 2, outputs);
   return dispatchFloat("softmaxGrad", inputs[0].dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
     using T = typename decltype(tag)::type;
     return std::make_unique<RowGradKernel<T>>(HEDDLE_DISPATCH(softmaxGradRow<T>), rows.count, rows.size);
@@ -91,7 +76,7 @@ std::unique_ptr<Kernel> makeSoftmaxGrad(WordReader&, Specs inputs, Specs outputs
 }
 
 std::unique_ptr<Kernel> makeLogSoftmaxGrad(WordReader&, Specs inputs, Specs outputs) {
-  const Rows rows = readRows("logSoftmaxGrad", inputs, 2, outputs);
+  const SoftmaxRows rows = readSoftmaxRows("logSoftmaxGrad", inputs, 2, outputs);
   return dispatchFloat("logSoftmaxGrad", inputs[0].dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
     using T = typename decltype(tag)::type;
     return std::make_unique<RowGradKernel<T>>(HEDDLE_DISPATCH(logSoftmaxGradRow<T>), rows.count, rows.size);

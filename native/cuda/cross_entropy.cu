@@ -1,6 +1,6 @@
 // Ops crossEntropy and crossEntropyGrad: softmax cross-entropy of class indices, with ignored rows and smoothing. Bound
 // by memory: forward reads the logits once, backward reads them and writes their gradients.
-#include "../core/check.h"
+#include "../core/cross_entropy_problem.h"
 #include "device/online.h"
 #include "device/report.h"
 #include "device/row.h"
@@ -186,29 +186,9 @@ class CrossEntropyBackward : public CrossEntropy<T> {
   }
 };
 
-void checkCrossEntropy(const char* op, Specs inputs, Specs outputs, std::initializer_list<const TensorSpec*> rows,
-                       const TensorSpec* grad) {
-  expectContiguous(op, inputs, outputs);
-  const TensorSpec& logits = inputs[0];
-  expect(logits.shape.size() == 2, op, "logits [N,C]", inputs, outputs);
-  const std::vector<int64_t> shape{logits.shape[0]};
-  const DType statistic = logits.dtype == DType::f64 ? DType::f64 : DType::f32;
-  expect(inputs[1].shape == shape, op, "targets [N]", inputs, outputs);
-  if (inputs[1].dtype != DType::i32 && inputs[1].dtype != DType::i64)
-    throw Error(ErrorCode::unsupported,
-                std::string(op) + ": indices must be i32 or i64, not " + nameOf(inputs[1].dtype));
-  for (const TensorSpec* spec : rows)
-    expect(spec->shape == shape && spec->dtype == statistic, op,
-           std::string("losses and log-sum-exps [N] in ") + nameOf(statistic), inputs, outputs);
-  if (grad)
-    expect(grad->shape == logits.shape && grad->dtype == logits.dtype, op, "a gradient like the logits", inputs,
-           outputs);
-}
-
 std::unique_ptr<Kernel> makeCrossEntropy(WordReader& words, Specs inputs, Specs outputs) {
   const CrossEntropyParams params = CrossEntropyParams::read(words);
-  expectCount("crossEntropy", inputs, 2, outputs, 2);
-  checkCrossEntropy("crossEntropy", inputs, outputs, {&outputs[0], &outputs[1]}, nullptr);
+  checkCrossEntropy(inputs, outputs);
   return dispatchFloat("crossEntropy", inputs[0].dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
     return std::make_unique<CrossEntropyForward<typename decltype(tag)::type>>(inputs, params.ignoreIndex,
                                                                                params.labelSmoothing);
@@ -217,8 +197,7 @@ std::unique_ptr<Kernel> makeCrossEntropy(WordReader& words, Specs inputs, Specs 
 
 std::unique_ptr<Kernel> makeCrossEntropyGrad(WordReader& words, Specs inputs, Specs outputs) {
   const CrossEntropyGradParams params = CrossEntropyGradParams::read(words);
-  expectCount("crossEntropyGrad", inputs, 4, outputs, 1);
-  checkCrossEntropy("crossEntropyGrad", inputs, outputs, {&inputs[2], &inputs[3]}, &outputs[0]);
+  checkCrossEntropyGrad(inputs, outputs);
   return dispatchFloat("crossEntropyGrad", inputs[0].dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
     return std::make_unique<CrossEntropyBackward<typename decltype(tag)::type>>(inputs, params.ignoreIndex,
                                                                                 params.labelSmoothing);

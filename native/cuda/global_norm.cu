@@ -1,5 +1,5 @@
 // Op globalNorm: the Euclidean norm of many tensors together. Bound by memory: each element is read once.
-#include "../core/check.h"
+#include "../core/optimizer_problem.h"
 #include "device/group.h"
 #include "device/row.h"
 #include "kernels.h"
@@ -113,13 +113,7 @@ class GlobalNorm : public Kernel {
 };
 
 std::unique_ptr<Kernel> makeGlobalNorm(WordReader&, Specs in, Specs out) {
-  constexpr const char* op = "globalNorm";
-  expectCount(op, in, in.size(), out, 1);
-  expectContiguous(op, in, out);
-  for (const TensorSpec& spec : in) expect(isFloat(spec.dtype), op, "float tensors", in, out);
-  const bool wide = out[0].dtype == DType::f64;
-  expect((wide || out[0].dtype == DType::f32) && out[0].size() == 1, op, "one f32 or f64 scalar as output", in, out);
-  return std::make_unique<GlobalNorm>(in, wide);
+  return std::make_unique<GlobalNorm>(in, readGlobalNorm(in, out));
 }
 
 }  // namespace

@@ -1,10 +1,10 @@
 // Ops layerNorm and rmsNorm, over contiguous last axes. Bound by memory: x is read once where a row stays in registers
 // (longer rows twice, the second time mostly from the L2 cache), y is written once.
+#include "../core/norm_problem.h"
 #include "device/group.h"
 #include "device/row.h"
 #include "kernels.h"
 #include "launch.h"
-#include "norm_rows.h"
 #include "row_share.h"
 
 namespace heddle::cuda {

@@ -1,11 +1,11 @@
 // Ops layerNormGrad and rmsNormGrad, over contiguous last axes. Bound by memory: x and dy are read once where a row
 // stays in registers, dx is written once. Blocks add up the gradients of the weights over the rows that they work on; a
 // second kernel adds up what the blocks have, in an order that the shape decides.
+#include "../core/norm_problem.h"
 #include "device/group.h"
 #include "device/row.h"
 #include "kernels.h"
 #include "launch.h"
-#include "norm_rows.h"
 #include "row_share.h"
 
 namespace heddle::cuda {

@@ -1,6 +1,6 @@
 // Ops adam and sgd: one pass over many tensors, in place. Bound by memory: Adam moves 28 bytes per f32 parameter (22
 // per 16-bit one), momentum 20 (14), plain descent 12 (6).
-#include "../core/check.h"
+#include "../core/optimizer_problem.h"
 #include "context.h"
 #include "device/row.h"
 #include "kernels.h"
@@ -213,34 +213,9 @@ class Optimizer : public Kernel {
   const std::vector<TensorGroup> groups_;
 };
 
-/// `states` tensors per parameter, in the compute type, behind parameters and gradients.
-Specs checkOptimizer(const char* op, int64_t count, size_t states, bool hasGradScale, Specs in, Specs out) {
-  const size_t scalars = hasGradScale ? 3 : 2;
-  expect(count >= 0 && static_cast<uint64_t>(count) <= in.size(), op, "as many tensors as `count` says", in, out);
-  const auto tensors = static_cast<size_t>(count);
-  expectCount(op, in, scalars + tensors * (2 + states), out, tensors * (1 + states));
-  expectContiguous(op, in, out);
-  expect(in[0].dtype == DType::f64 && in[0].size() == 1 && in[1].dtype == DType::i64 && in[1].size() == 1 &&
-             (!hasGradScale || (in[2].dtype == DType::f64 && in[2].size() == 1)),
-         op, "scalars lr (f64), step (i64) and, where it is used, gradScale (f64)", in, out);
-  const Specs params = in.subspan(scalars, tensors);
-  for (size_t i = 0; i < tensors; i++) {
-    const TensorSpec& param = params[i];
-    const DType state = param.dtype == DType::f64 ? DType::f64 : DType::f32;
-    const auto like = [&](const TensorSpec& spec, DType dtype) {
-      return spec.shape == param.shape && spec.dtype == dtype;
-    };
-    bool good = isFloat(param.dtype) && like(in[scalars + tensors + i], param.dtype) && like(out[i], param.dtype);
-    for (size_t s = 0; s < states; s++)
-      good = good && like(in[scalars + (2 + s) * tensors + i], state) && like(out[(1 + s) * tensors + i], state);
-    expect(good, op, "gradients and results like the parameters, moments in f32 (f64 for f64)", in, out);
-  }
-  return params;
-}
-
 std::unique_ptr<Kernel> makeAdam(WordReader& words, Specs in, Specs out) {
   const AdamParams params = AdamParams::read(words);
-  const Specs tensors = checkOptimizer("adam", params.count, 2, params.hasGradScale, in, out);
+  const Specs tensors = readOptimizer("adam", params.count, 2, params.hasGradScale, in, out);
   const AdamSettings settings{params.beta1, params.beta2, params.eps, params.weightDecay, params.decoupled};
   return std::make_unique<Optimizer<2, AdamFactors, AdamSettings>>("adam", settings, params.count, params.hasGradScale,
                                                                    tensors);
@@ -249,7 +224,7 @@ std::unique_ptr<Kernel> makeAdam(WordReader& words, Specs in, Specs out) {
 std::unique_ptr<Kernel> makeSgd(WordReader& words, Specs in, Specs out) {
   const SgdParams params = SgdParams::read(words);
   const size_t states = params.momentum != 0 ? 1 : 0;
-  const Specs tensors = checkOptimizer("sgd", params.count, states, params.hasGradScale, in, out);
+  const Specs tensors = readOptimizer("sgd", params.count, states, params.hasGradScale, in, out);
   const SgdSettings settings{params.momentum, params.dampening, params.weightDecay, params.nesterov};
   if (states == 0)
     return std::make_unique<Optimizer<0, SgdFactors, SgdSettings>>("sgd", settings, params.count, params.hasGradScale,

@@ -1,6 +1,6 @@
 // Ops softmax, logSoftmax and their gradients, over the contiguous last axis. Bound by memory: each operand's bytes
 // cross it once where a row stays in registers. Longer rows are read twice, the second time mostly from the L2 cache.
-#include "../core/check.h"
+#include "../core/softmax_problem.h"
 #include "device/online.h"
 #include "device/row.h"
 #include "device/scalar.h"
@@ -209,25 +209,10 @@ Backward<T> backwardFor(int packs) {
   return softmaxGradWalked<kLogarithm, T>;
 }
 
-struct Rows {
-  int64_t count, size;
-};
-
-/// All operands are contiguous and equal in shape and dtype.
-Rows readRows(const char* op, Specs inputs, size_t inputCount, Specs outputs) {
-  expectCount(op, inputs, inputCount, outputs, 1);
-  expectContiguous(op, inputs, outputs);
-  for (const TensorSpec& spec : inputs)
-    expect(!spec.shape.empty() && spec.shape == outputs[0].shape && spec.dtype == outputs[0].dtype, op,
-           "operands of one shape, of rank 1 or more, and one dtype", inputs, outputs);
-  const int64_t size = outputs[0].shape.back();
-  return {size == 0 ? 0 : outputs[0].size() / size, size};
-}
-
 template <bool kLogarithm, typename T>
 class Softmax : public Kernel {
  public:
-  explicit Softmax(Rows rows) : rows_(rows) {
+  explicit Softmax(SoftmaxRows rows) : rows_(rows) {
     const int64_t packs = packsOf(rows.size, kPackWidth<T>);
     share_ = shareHeldRow(packs, kMostHeld<T>);
     kernel_ = forwardFor<kLogarithm, T>(share_.packs);
@@ -242,7 +227,7 @@ class Softmax : public Kernel {
   }
 
  private:
-  const Rows rows_;
+  const SoftmaxRows rows_;
   RowShare share_;
   Forward<T> kernel_;
 };
@@ -250,7 +235,7 @@ class Softmax : public Kernel {
 template <bool kLogarithm, typename T>
 class SoftmaxGrad : public Kernel {
  public:
-  explicit SoftmaxGrad(Rows rows) : rows_(rows) {
+  explicit SoftmaxGrad(SoftmaxRows rows) : rows_(rows) {
     const int64_t packs = packsOf(rows.size, kPackWidth<T>);
     share_ = shareHeldRow(packs, kMostHeldGrad<T>);
     kernel_ = backwardFor<kLogarithm, T>(share_.packs);
@@ -266,7 +251,7 @@ class SoftmaxGrad : public Kernel {
   }
 
  private:
-  const Rows rows_;
+  const SoftmaxRows rows_;
   RowShare share_;
   Backward<T> kernel_;
 };
@@ -274,7 +259,7 @@ class SoftmaxGrad : public Kernel {
 template <bool kLogarithm>
 std::unique_ptr<Kernel> makeForward(WordReader&, Specs inputs, Specs outputs) {
   const char* op = kLogarithm ? "logSoftmax" : "softmax";
-  const Rows rows = readRows(op, inputs, 1, outputs);
+  const SoftmaxRows rows = readSoftmaxRows(op, inputs, 1, outputs);
   return dispatchFloat(op, inputs[0].dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
     return std::make_unique<Softmax<kLogarithm, typename decltype(tag)::type>>(rows);
   });
@@ -283,7 +268,7 @@ std::unique_ptr<Kernel> makeForward(WordReader&, Specs inputs, Specs outputs) {
 template <bool kLogarithm>
 std::unique_ptr<Kernel> makeGrad(WordReader&, Specs inputs, Specs outputs) {
   const char* op = kLogarithm ? "logSoftmaxGrad" : "softmaxGrad";
-  const Rows rows = readRows(op, inputs, 2, outputs);
+  const SoftmaxRows rows = readSoftmaxRows(op, inputs, 2, outputs);
   return dispatchFloat(op, inputs[0].dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
     return std::make_unique<SoftmaxGrad<kLogarithm, typename decltype(tag)::type>>(rows);
   });

@@ -8,6 +8,7 @@
 #include <new>
 
 #ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 
@@ -98,6 +99,10 @@ Fiber::Fiber() : stack_(mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, MAP_P
 Fiber::~Fiber() { munmap(stack_, kStackBytes); }
 
 void Fiber::start(void (*body)()) {
+#ifdef __SANITIZE_ADDRESS__
+  // Of the body before it, whose last frames never returned.
+  __asan_unpoison_memory_region(stack_, kStackBytes);
+#endif
   body_ = body;
   done_ = false;
   auto top = reinterpret_cast<uintptr_t>(stack_) + kStackBytes;

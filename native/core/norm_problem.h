@@ -1,16 +1,17 @@
-// What the operands of layer norm, RMS norm and their gradients must be.
+// Layer norm, RMS norm and their gradients, read from a step's specs: what every backend starts from.
 #pragma once
 
-#include "../core/check.h"
+#include "check.h"
 
-namespace heddle::cuda {
+namespace heddle {
 
 /// Rows of the leading axes, each of the normalised ones.
 struct NormRows {
   int64_t count, size;
 };
 
-/// `wide` are operands like x, `narrow` like the normalised axes, `statistics` like the leading ones.
+/// `wide` are operands like x, `narrow` like the normalised axes, `statistics` like the leading ones. Throws Error
+/// invalidPlan where the specs are not what the op promises.
 inline NormRows readNormRows(const char* op, int64_t axes, Specs inputs, Specs outputs,
                              std::vector<const TensorSpec*> wide, std::vector<const TensorSpec*> narrow,
                              std::vector<const TensorSpec*> statistics) {
@@ -30,4 +31,4 @@ inline NormRows readNormRows(const char* op, int64_t axes, Specs inputs, Specs o
   return {product(leading), product(last)};
 }
 
-}  // namespace heddle::cuda
+}  // namespace heddle
