@@ -124,6 +124,7 @@ export {
   GradientError,
   HeddleError,
   InternalError,
+  LogError,
   OutOfMemoryError,
   ShapeError,
   StateDictError,

@@ -1,13 +1,25 @@
-// Installs the Python libraries that heddle's files are compared with into .peers/python, once; prints that folder.
+// Installs the Python libraries that heddle's files are compared with into a folder of .peers, once; prints that folder.
 import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const PACKAGES = ['numpy==2.4.6', 'safetensors==0.8.0']
+const PACKAGES = [
+  'numpy==2.4.6',
+  'safetensors==0.8.0',
+  // TensorBoard's reader of event files, and what that imports.
+  'tensorboard==2.21.0',
+  'protobuf==7.36.2',
+  'absl-py==2.3.1',
+  'packaging==25.0',
+  'six==1.17.0',
+]
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
-const folder = join(root, '.peers', 'python')
+// Other versions are another folder.
+const version = createHash('sha256').update(PACKAGES.join(' ')).digest('hex').slice(0, 8)
+const folder = join(root, '.peers', `python-${version}`)
 
 if (!existsSync(folder)) {
   // Under another name first: a folder that is there is complete.
@@ -15,6 +27,7 @@ if (!existsSync(folder)) {
   mkdirSync(dirname(folder), { recursive: true })
   const options = [
     '--quiet',
+    '--no-deps',
     '--disable-pip-version-check',
     '--no-input',
     '--only-binary',
@@ -33,7 +46,7 @@ if (!existsSync(folder)) {
       .trim()
       .split('\n')
       .at(-1)
-    console.error(`python-peers: ${PACKAGES.join(' and ')} can not be installed: ${last}`)
+    console.error(`python-peers: ${PACKAGES.join(', ')} can not be installed: ${last}`)
     process.exitCode = 1
   } finally {
     rmSync(temporary, { recursive: true, force: true })

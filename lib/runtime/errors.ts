@@ -74,6 +74,11 @@ export class CheckpointError extends HeddleError {
   override readonly name = 'CheckpointError'
 }
 
+/** A log of a run that can not be written; `cause` is why. The run itself is as it was. */
+export class LogError extends HeddleError {
+  override readonly name = 'LogError'
+}
+
 /** Where in the data something went wrong; what is known of it. */
 export interface DataPlace {
   /** A path or URL. */
