@@ -7,12 +7,14 @@ import { cmake, discardStale, provideBuildProgram } from './cmake.mjs'
 import { filesBelow, fingerprint } from './fingerprint.mjs'
 import { root, wheels } from './wheels.mjs'
 
-const out = join(root, '.cmake')
 const release = join(root, 'build', 'Release')
 const test = join(root, 'build', 'Test')
 const emulation = join(root, 'build', 'Emulation')
 // Only for its tests: the CUDA backend on a runtime that runs kernels on the host.
 const emulated = process.argv.includes('--emulation')
+// Only the CUDA backend's kernel tests on that runtime, with AddressSanitizer, in a folder of their own.
+const sanitized = process.argv.includes('--sanitized')
+const out = join(root, sanitized ? '.cmake-sanitized' : '.cmake')
 const addon = join(release, 'heddle.node')
 const stamp = join(emulated ? emulation : release, 'sources.sha256')
 
@@ -52,12 +54,14 @@ function build() {
   const cmakeCommand = cmake()
   const options = ['build', '--out', out, '--config', 'Release', `--CDdnnl_DIR=${oneDnn}`]
   if (cmakeCommand !== 'cmake') options.push('--cmake-path', cmakeCommand)
+  if (sanitized) options.push('--CDHEDDLE_EMULATION_SANITIZE=ON', '--target', 'emulation')
   provideBuildProgram()
   discardStale(out, [oneDnn])
 
   const run = (command, args) => execFileSync(command, args, { cwd: root, stdio: 'inherit' })
   const jobs = String(Math.min(availableParallelism(), 8))
   run(process.execPath, [join(root, 'node_modules/cmake-js/bin/cmake-js'), ...options, '--parallel', jobs])
+  if (sanitized) return
   run(cmakeCommand, ['--build', out, '--target', 'native-tests', '--parallel', jobs])
   for (const folder of [release, test]) {
     mkdirSync(folder, { recursive: true })
@@ -76,7 +80,8 @@ function build() {
 }
 
 const wanted = fingerprint(sources(), [root])
-if (
+if (sanitized) build()
+else if (
   process.argv.includes('--force') ||
   !existsSync(addon) ||
   !existsSync(stamp) ||
