@@ -1,4 +1,4 @@
-# Writes scikit-learn.json: what scikit-learn 1.9.1 makes of a table with missing values, for transform.test.ts.
+# Writes scikit-learn.json: what scikit-learn 1.9.1 makes of a table with missing values, for scalers.test.ts.
 import json
 import pathlib
 import warnings
