@@ -1,11 +1,13 @@
 // The models of the end-to-end benchmarks, with random data: an MLP, a CNN and a GPT, each with a training step.
 import {
+  autocast,
   type Compiled,
   compile,
   crossEntropy,
   grad,
   nn,
   optim,
+  type Precision,
   randomNormal,
   seed,
   type Tensor,
@@ -98,7 +100,11 @@ export function benchmark(name: 'mlp' | 'cnn' | 'gpt', size: 'full' | 'quick' = 
 }
 
 /** Forward, backward and update as one compiled function. */
-export function trainingStep({ name, model }: Benchmark, optimizer: OptimizerName): Compiled<[Tensor, Tensor], Tensor> {
+export function trainingStep(
+  { name, model }: Benchmark,
+  optimizer: OptimizerName,
+  precision: Precision = 'f32',
+): Compiled<[Tensor, Tensor], Tensor> {
   const parameters = model.parameters()
   const rule =
     optimizer === 'sgd'
@@ -106,8 +112,10 @@ export function trainingStep({ name, model }: Benchmark, optimizer: OptimizerNam
       : new optim.AdamW(parameters, { lr: RATES.adamw })
   return compile(
     (x: Tensor, y: Tensor) => {
-      const logits = model.forward(x)
-      const loss = crossEntropy(logits.reshape(-1, logits.shape.at(-1) as number), y)
+      const loss = autocast(precision, () => {
+        const logits = model.forward(x)
+        return crossEntropy(logits.reshape(-1, logits.shape.at(-1) as number), y)
+      })
       rule.step(grad(loss, parameters))
       return loss
     },
