@@ -69,3 +69,18 @@ export function scalarsRecord(seconds: number, step: number, values: Readonly<Re
   const summary = Object.entries(values).flatMap(([name, value]) => message(1, [...text(1, name), ...float(2, value)]))
   return record(Uint8Array.from([...double(1, seconds), ...integer(2, step), ...message(5, summary)]))
 }
+
+/** A string tensor of `TensorProto`, and what tells TensorBoard's text plugin that it is its own. */
+const STRING = 7
+const TEXT_METADATA = [...message(1, text(1, 'text')), ...integer(4, 2)]
+
+/** A text of one step. */
+export function textRecord(seconds: number, step: number, name: string, value: string): Uint8Array {
+  const tensor = [...integer(1, STRING), ...message(2, []), ...text(8, value)]
+  const summary = message(1, [...text(1, name), ...message(8, tensor), ...message(9, TEXT_METADATA)])
+  return record(Uint8Array.from([...double(1, seconds), ...integer(2, step), ...message(5, summary)]))
+}
+
+/** The start of a session (`SessionLog.START`): what TensorBoard has read of `step` and later is forgotten. */
+export const restartRecord = (seconds: number, step: number): Uint8Array =>
+  record(Uint8Array.from([...double(1, seconds), ...integer(2, step), ...message(7, integer(1, 1))]))

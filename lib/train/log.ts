@@ -1,7 +1,5 @@
-// What a job writes of itself while it runs: numbers by step, appended to files without holding up the loop.
-import { type FileHandle, mkdir, open } from 'node:fs/promises'
-import { dirname } from 'node:path'
-import { ArgumentError, LogError } from '../runtime/errors.js'
+// What a job writes of itself while it runs: numbers by step, and what happened.
+import { ArgumentError } from '../runtime/errors.js'
 
 /** Numbers of one step by name, such as `train/loss`. */
 export type LogValues = Readonly<Record<string, number>>
@@ -13,76 +11,36 @@ export interface Log {
    * that is no integer from 0 up and for values that are no numbers; NaN and infinities are numbers.
    */
   write(step: number, values: LogValues): void
+  /** Notes something that happened at a step, such as "out of memory: micro-batches of 16 instead of 32". */
+  note?(step: number, text: string): void
+  /**
+   * Forgets what was written and noted of steps behind `step`, at which a run goes on, by this log and by those before it
+   * in the same place. What is written after the call stays. Rejects with `LogError`, and all is as it was.
+   */
+  rewind?(step: number): Promise<void>
   /** Settles when all that was noted is in the file. Rejects with `LogError` where some could not be written. */
   flush(): Promise<void>
   /** `flush`, and lets go of the file. */
   close(): Promise<void>
 }
 
-/** Throws `ArgumentError` unless a log can take it. */
-export function checkValues(log: string, step: number, values: LogValues): void {
+/** Throws `ArgumentError` unless it is a step. */
+export function checkStep(log: string, step: number): void {
   if (!Number.isSafeInteger(step) || step < 0)
     throw new ArgumentError(`${log}: a step is an integer from 0 up, not ${step}`)
+}
+
+/** Throws `ArgumentError` unless a log can take it. */
+export function checkValues(log: string, step: number, values: LogValues): void {
+  checkStep(log, step)
   for (const [name, value] of Object.entries(values)) {
     if (typeof value !== 'number')
       throw new ArgumentError(`${log}: '${name}' of step ${step} is a ${typeof value}, not a number`)
   }
 }
 
-/** A file that grows at its end; what is appended while it is being written goes along with the next write. */
-export class AppendedFile {
-  private pending: Uint8Array[] = []
-  private writing: Promise<void> | undefined
-  private file: FileHandle | undefined
-  private failure: LogError | undefined
-
-  constructor(readonly path: string) {}
-
-  append(bytes: Uint8Array): void {
-    this.pending.push(bytes)
-    if (!this.writing) this.start()
-  }
-
-  /** Failures are kept for `flush`, so that nobody has to listen here. */
-  private start(): void {
-    this.writing = this.drain().finally(() => {
-      this.writing = undefined
-      if (this.pending.length > 0) this.start()
-    })
-  }
-
-  private async drain(): Promise<void> {
-    // A later turn of the loop, so that one write takes what is noted together.
-    await undefined
-    while (this.pending.length > 0) {
-      const bytes = Buffer.concat(this.pending)
-      this.pending = []
-      try {
-        if (!this.file) {
-          await mkdir(dirname(this.path), { recursive: true })
-          this.file = await open(this.path, 'a')
-        }
-        await this.file.appendFile(bytes)
-      } catch (cause) {
-        this.failure ??= new LogError(`${this.path}: it can not be written: ${(cause as Error).message}`, { cause })
-      }
-    }
-  }
-
-  async flush(): Promise<void> {
-    while (this.writing) await this.writing
-    const { failure } = this
-    this.failure = undefined
-    if (failure) throw failure
-  }
-
-  async close(): Promise<void> {
-    try {
-      await this.flush()
-    } finally {
-      const { file } = this
-      this.file = undefined
-      await file?.close()
-    }
-  }
+/** Throws `ArgumentError` unless a log can take it. */
+export function checkNote(log: string, step: number, text: string): void {
+  checkStep(log, step)
+  if (typeof text !== 'string') throw new ArgumentError(`${log}: the note of step ${step} is a ${typeof text}, no text`)
 }

@@ -102,6 +102,15 @@ describe('event files', () => {
   const peers = install.status === 0 ? install.stdout.trim() : undefined
   if (!peers) console.warn(`TensorBoard is not asked: ${install.stderr.trim()}`)
 
+  const asTensorBoardReads = (path: string): Record<'older' | 'scalars' | 'texts', Record<string, unknown>> =>
+    JSON.parse(
+      execFileSync('python3', [join(root, 'test/train/peer.py'), path], {
+        env: { ...process.env, PYTHONPATH: peers, PYTHONUTF8: '1' },
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'ignore'],
+      }),
+    )
+
   it.skipIf(!peers)('are read by TensorBoard', { timeout: 60_000 }, async () => {
     const log = new EventLog(join(folder, 'board'))
     const wanted: Record<string, [number, number][]> = { 'train/loss': [], größe: [] }
@@ -111,12 +120,23 @@ describe('event files', () => {
       wanted['train/loss']?.push([step, value])
       wanted['größe']?.push([step, -value])
     }
+    log.note(128, 'micro-batches of 16 instead of 32: größer')
     await log.close()
-    const output = execFileSync('python3', [join(root, 'test/train/peer.py'), dirname(log.path)], {
-      env: { ...process.env, PYTHONPATH: peers, PYTHONUTF8: '1' },
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
+    expect(asTensorBoardReads(dirname(log.path))).toEqual({
+      older: wanted,
+      scalars: wanted,
+      texts: { notes: [[128, 'micro-batches of 16 instead of 32: größer']] },
     })
-    expect(JSON.parse(output)).toEqual(wanted)
+  })
+
+  it.skipIf(!peers)('of a run that goes on replace later steps of the one before', { timeout: 60_000 }, async () => {
+    const runs = [new EventLog(join(folder, 'resumed')), new EventLog(join(folder, 'resumed'))] as const
+    for (let step = 0; step < 10; step++) runs[0].write(step, { loss: step })
+    await runs[0].close()
+    await runs[1].rewind(4)
+    for (let step = 5; step < 7; step++) runs[1].write(step, { loss: -step })
+    await runs[1].close()
+    const loss = [0, 1, 2, 3, 4, -5, -6].map((value, step) => [step, value])
+    expect(asTensorBoardReads(dirname(runs[1].path))).toMatchObject({ older: { loss }, scalars: { loss } })
   })
 })
