@@ -48,7 +48,7 @@ export function chartsOf(names: Iterable<string>): Chart[] {
     const key = `${title}\n${unit}\n${together}`
     const found = charts.get(key)
     const lines = found?.lines ?? []
-    lines.push({ name, label: together ? bare : group || bare })
+    lines.push({ name, label: together || group === 'rate' ? bare : group || bare })
     if (!found) charts.set(key, { chart: { title, unit, divisor, lines }, lines, place: LAST.indexOf(group) })
   }
   return [...charts.values()].sort((a, b) => a.place - b.place).map(({ chart }) => chart)

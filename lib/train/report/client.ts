@@ -118,14 +118,15 @@ function tableOf(chart, logarithmic) {
   const bands = []
   for (const line of lines) {
     const columns = [line.curve.x]
-    const hidden = { stroke: 'transparent', width: 0, points: { show: false } }
+    // Drawn, not only filled: a stretch is narrower than a pixel, and its outlier must be seen.
+    const edge = { stroke: line.colour + '50', width: 1, points: { show: false } }
     const add = (values, options) => {
       columns.push(scaled(values))
       return series.push(options) - 1
     }
     if (line.banded) {
-      const high = add(line.curve.high, hidden)
-      const low = add(line.curve.low, hidden)
+      const high = add(line.curve.high, edge)
+      const low = add(line.curve.low, edge)
       bands.push({ series: [high, low], fill: line.colour + '2e' })
     }
     const marked = line.curve.x.length <= MARKED_UP_TO
@@ -150,7 +151,7 @@ function drawMarks(u, lines) {
   ctx.textBaseline = 'bottom'
   ctx.lineWidth = unit
   ctx.strokeStyle = ctx.fillStyle = style('--note')
-  let free = -Infinity
+  const crowds = []
   const order = run.notes.map(([step], i) => [step, i + 1]).sort((a, b) => a[0] - b[0])
   for (const [step, label] of order) {
     const x = u.valToPos(step, 'x', true)
@@ -160,10 +161,12 @@ function drawMarks(u, lines) {
     ctx.moveTo(x, bbox.top)
     ctx.lineTo(x, bbox.top + bbox.height)
     ctx.stroke()
-    if (x < free) continue
-    ctx.fillText(String(label), x, bbox.top - unit)
-    free = x + 16 * unit
+    const crowd = crowds[crowds.length - 1]
+    if (crowd && x - crowd.x < 20 * unit) crowd.labels.push(label)
+    else crowds.push({ x, labels: [label] })
   }
+  for (const { x, labels } of crowds)
+    ctx.fillText(labels.length < 3 ? labels.join(',') : labels[0] + ',…', x, bbox.top - unit)
   ctx.setLineDash([])
   ctx.fillStyle = style('--lost')
   for (const { curve } of lines)
@@ -214,6 +217,9 @@ function readout(view, step) {
     entry.append(swatch, text)
     view.values.append(entry)
   })
+  // Once it took two lines it keeps them, so that the chart below stands still.
+  const tall = view.values.offsetHeight
+  if (tall > view.tall) view.values.style.minHeight = (view.tall = tall) + 'px'
 }
 
 /** What a reader should know of how a chart was made. */
@@ -222,9 +228,8 @@ function remarks({ lines }, logarithmic) {
   const thinned = lines.filter(({ banded }) => banded)
   if (thinned.length > 0)
     said.push(
-      thinned.map(({ label }) => label).join(', ') + ' thinned: the line is the mean of up to ' +
-        Math.max(...thinned.map(({ curve }) => curve.thinned)).toLocaleString('en') +
-        ' values, the band reaches from the least to the greatest of them',
+      thinned.map(({ label }) => label).join(', ') + ': mean of up to ' +
+        Math.max(...thinned.map(({ curve }) => curve.thinned)).toLocaleString('en') + ' values, band from least to greatest',
     )
   for (const { label, curve } of lines) {
     const lost = curve.lost.reduce((sum, [, , count]) => sum + count, 0)
@@ -237,6 +242,17 @@ function remarks({ lines }, logarithmic) {
       said.push('values of ' + label + ' that are not above 0 are left out on a log scale')
   }
   return said.join('; ')
+}
+
+/** Bounds of one digit, which are ticks; whole decades where there would be no others. */
+function decades(u, low, high) {
+  if (low === null || !(low > 0)) return [0.1, 10]
+  if (high / low < 4) return uPlot.rangeLog(low, high, 10, true)
+  const digit = (value, round) => {
+    const power = Math.floor(Math.log10(value))
+    return Number(round(value / 10 ** power) + 'e' + power)
+  }
+  return [digit(low, Math.floor), digit(high, Math.ceil)]
 }
 
 function draw(view) {
@@ -254,8 +270,8 @@ function draw(view) {
       series,
       bands,
       legend: { show: false },
-      padding: [14, 12, 0, 0],
-      scales: { x: { time: false }, y: { distr: logarithmic ? 3 : 1 } },
+      padding: [14, 24, 0, 0],
+      scales: { x: { time: false }, y: logarithmic ? { distr: 3, range: decades } : {} },
       cursor: { sync: { key: 'steps', scales: ['x', null] }, points: { show: false }, y: false, drag: { x: true, y: false } },
       axes: [
         { ...axis, size: 28, values: (u, steps) => steps.map((step) => (Number.isInteger(step) ? step.toLocaleString('en') : '')) },
@@ -286,7 +302,7 @@ function build() {
     log.checked = (chosen.logs || []).includes(chart.title)
     label.append(log, ' log scale')
     head.append(element('h2', '', chart.title + (chart.unit ? ' / ' + chart.unit : '')), label)
-    const view = { chart, log, host: element('div', 'host'), values: element('div', 'values'), remark: element('p', 'remark') }
+    const view = { chart, log, tall: 0, host: element('div', 'host'), values: element('div', 'values'), remark: element('p', 'remark') }
     view.host.setAttribute('role', 'img')
     view.host.setAttribute('aria-label', chart.title + ' by step')
     section.append(head, view.values, view.host, view.remark)
@@ -297,8 +313,10 @@ function build() {
       draw(view)
     })
     new ResizeObserver(() => {
-      if (view.plot && view.host.clientWidth > 0 && view.plot.width !== view.host.clientWidth)
-        view.plot.setSize({ width: view.host.clientWidth, height: HEIGHT })
+      if (!view.plot || view.host.clientWidth === 0 || view.plot.width === view.host.clientWidth) return
+      view.values.style.minHeight = ''
+      view.tall = 0
+      view.plot.setSize({ width: view.host.clientWidth, height: HEIGHT })
     }).observe(view.host)
   }
 }

@@ -19,9 +19,10 @@ const time = (milliseconds: number): string => {
   return `<time datetime="${iso}">${iso.slice(0, 16).replace('T', ' ')} UTC</time>`
 }
 const fact = (name: string, value: string): string => `<div><dt>${name}</dt><dd>${value}</dd></div>`
-const table = (name: string, head: readonly string[], rows: readonly (readonly string[])[]): string =>
+/** A table; the column `long` takes the room that the others leave. */
+const table = (name: string, head: readonly string[], long: number, rows: readonly (readonly string[])[]): string =>
   `<section><h2>${name}</h2><div class="wide"><table><thead><tr>${head.map((cell) => `<th>${cell}</th>`).join('')}</tr></thead>` +
-  `<tbody>${rows.map((row) => `<tr>${row.map((cell) => `<td>${escaped(cell)}</td>`).join('')}</tr>`).join('\n')}</tbody></table></div></section>`
+  `<tbody>${rows.map((row) => `<tr>${row.map((cell, i) => `<td class="${i === long ? 'long' : 'short'}">${escaped(cell)}</td>`).join('')}</tr>`).join('\n')}</tbody></table></div></section>`
 
 function summary(data: ReportData): string {
   const best = bestValues(data.curves)
@@ -36,6 +37,7 @@ function summary(data: ReportData): string {
       table(
         'Best validation values',
         ['measure', '', 'value', 'at step', 'latest'],
+        0,
         best.map(({ measure, which, value, step, latest }) => [
           measure,
           which,
@@ -48,12 +50,14 @@ function summary(data: ReportData): string {
       table(
         'Settings',
         ['setting', 'value'],
+        1,
         data.settings.map(([name, value]) => [name, String(value)]),
       ),
     data.notes.length > 0 &&
       table(
         'Notes',
         ['', 'step', 'what happened', 'when'],
+        2,
         data.notes.map(({ step, text, at }, i) => [
           String(i + 1),
           step.toLocaleString('en'),

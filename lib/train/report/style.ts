@@ -38,7 +38,9 @@ section { min-width: 0; padding: 10px 12px; border: 1px solid var(--edge); borde
 table { width: 100%; border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
 th { color: var(--text-soft); font-size: 12px; font-weight: 400; text-align: left; white-space: nowrap; }
 th, td { padding: 3px 12px 3px 0; vertical-align: top; }
-td { border-top: 1px solid var(--edge); overflow-wrap: anywhere; }
+td { border-top: 1px solid var(--edge); }
+td.long { overflow-wrap: anywhere; }
+td.short { width: 1%; white-space: nowrap; }
 .controls { display: flex; flex-wrap: wrap; gap: 6px 20px; align-items: center; margin: 16px 0 12px; }
 .controls label { display: inline-flex; gap: 8px; align-items: center; }
 .controls label[hidden] { display: none; }
