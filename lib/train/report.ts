@@ -8,6 +8,7 @@ import { ArgumentError, LogError } from '../runtime/errors.js'
 import { checkNote, checkStep, checkValues, type Log, type LogValues } from './log.js'
 import { Curve } from './report/curve.js'
 import { type ReportData, readReport, type Setting } from './report/data.js'
+import { chartLibrary } from './report/library.js'
 import { reportParts } from './report/render.js'
 
 export interface HtmlReportOptions {
@@ -54,7 +55,8 @@ export class HtmlReport implements Log {
     if (!(Number.isFinite(intervalSeconds) && intervalSeconds > 0))
       throw new ArgumentError(`HtmlReport: intervalSeconds is a number above 0, not ${intervalSeconds}`)
     this.interval = intervalSeconds * 1000
-    // The one look at the disk, before a job begins.
+    // The one look at the disk, before a job begins; a missing package is told now, and not after the first hour.
+    chartLibrary()
     const before = readIfThere(path)
     this.secondsBefore = before?.seconds ?? 0
     const now = Date.now()
