@@ -1,4 +1,4 @@
-// Optimizers, and what goes with them: clipping, averages and penalties.
+// Optimizers, and what goes with them: clipping, loss scaling, averages and penalties.
 export { Adafactor, type AdafactorOptions } from './optim/adafactor.js'
 export { Adagrad, type AdagradOptions } from './optim/adagrad.js'
 export { Adam, type AdamOptions, AdamW } from './optim/adam.js'
@@ -8,6 +8,7 @@ export { ComposedOptimizer, type Move } from './optim/composed.js'
 export { LAMB, type LAMBOptions } from './optim/lamb.js'
 export { type Evaluation, LBFGS, type LBFGSOptions } from './optim/lbfgs.js'
 export { Lion, type LionOptions } from './optim/lion.js'
+export { LossScale, type LossScaleOptions } from './optim/lossScale.js'
 export { Muon, type MuonOptions } from './optim/muon.js'
 export {
   type NextSlot,

@@ -7,7 +7,7 @@
 
 namespace heddle {
 
-inline constexpr const char* kSchemaHash = "bf689765a02a3c5f";
+inline constexpr const char* kSchemaHash = "21ffb8dbc57d7404";
 
 enum class DType : uint8_t { f32, f64, bf16, f16, i8, u8, i32, i64, bool_, count };
 inline constexpr const char* kDTypeNames[] = { "f32", "f64", "bf16", "f16", "i8", "u8", "i32", "i64", "bool" };
@@ -27,6 +27,7 @@ struct AdamParams {
   double weightDecay;
   bool decoupled;
   bool hasGradScale;
+  bool hasApplies;
   template <typename Reader>
   static AdamParams read(Reader& words) {
     AdamParams params;
@@ -37,6 +38,7 @@ struct AdamParams {
     params.weightDecay = words.number();
     params.decoupled = words.flag();
     params.hasGradScale = words.flag();
+    params.hasApplies = words.flag();
     return params;
   }
 };
@@ -238,10 +240,12 @@ struct GatherParams {
   }
 };
 struct GlobalNormParams {
+  bool wide;
   template <typename Reader>
   static GlobalNormParams read(Reader& words) {
-    (void)words;
-    return GlobalNormParams{};
+    GlobalNormParams params;
+    params.wide = words.flag();
+    return params;
   }
 };
 struct IndexAddParams {
@@ -395,6 +399,7 @@ struct SgdParams {
   bool nesterov;
   double weightDecay;
   bool hasGradScale;
+  bool hasApplies;
   template <typename Reader>
   static SgdParams read(Reader& words) {
     SgdParams params;
@@ -404,6 +409,7 @@ struct SgdParams {
     params.nesterov = words.flag();
     params.weightDecay = words.number();
     params.hasGradScale = words.flag();
+    params.hasApplies = words.flag();
     return params;
   }
 };

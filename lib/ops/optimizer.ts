@@ -12,6 +12,7 @@ const ADAM_PARAMS = {
   weightDecay: 'f64',
   decoupled: 'bool',
   hasGradScale: 'bool',
+  hasApplies: 'bool',
 } as const
 
 const SGD_PARAMS = {
@@ -21,60 +22,78 @@ const SGD_PARAMS = {
   nesterov: 'bool',
   weightDecay: 'f64',
   hasGradScale: 'bool',
+  hasApplies: 'bool',
 } as const
 
-/** Scalars come first: the learning rate, the step and, where there is one, the factor of the gradients. */
-const scalarCount = (hasGradScale: boolean): number => (hasGradScale ? 3 : 2)
+/** What the operands of both optimizers begin with and how many tensors follow. */
+interface Layout {
+  readonly count: number
+  readonly hasGradScale: boolean
+  readonly hasApplies: boolean
+}
+
+/** Scalars come first: the learning rate, the step and, where they are there, the gradients' factor and the condition. */
+const scalarCount = ({ hasGradScale, hasApplies }: Layout): number => 2 + Number(hasGradScale) + Number(hasApplies)
 
 /** `groups` of `count` results that take over the memory of the operands from `first` on; gradients lie behind the parameters. */
-const inPlaceOf = (count: number, states: number, hasGradScale: boolean): number[] => {
-  const first = scalarCount(hasGradScale)
+const inPlaceOf = (layout: Layout, states: number): number[] => {
+  const { count } = layout
+  const first = scalarCount(layout)
   const each = Array.from({ length: count }, (_, i) => i)
   const groups = [0, ...Array.from({ length: states }, (_, i) => i + 2)]
   return groups.flatMap((group) => each.map((i) => first + group * count + i))
 }
 
 /** Parameters, then each kind of state: what the results are like. */
-function results(inputs: readonly Spec[], count: number, states: number, hasGradScale: boolean): Spec[] {
-  return inPlaceOf(count, states, hasGradScale).map((position) => inputs[position] as Spec)
-}
+const results = (inputs: readonly Spec[], layout: Layout, states: number): Spec[] =>
+  inPlaceOf(layout, states).map((position) => inputs[position] as Spec)
 
-/** lr, step, [gradScale], parameters, gradients, first and second moments -> parameters, first and second moments. */
+const velocities = (momentum: number): number => (momentum === 0 ? 0 : 1)
+
+/** lr, step, [gradScale], [applies], parameters, gradients, first and second moments -> parameters, first and second moments. */
 const ADAM = defineOp('adam', {
   inputs: ['lr', 'step'],
   outputs: ['updated', 'state'],
   params: ADAM_PARAMS,
-  shape: (inputs, { count, hasGradScale }) => results(inputs, count, 2, hasGradScale),
-  inPlace: ({ count, hasGradScale }) => inPlaceOf(count, 2, hasGradScale),
-  leadingScalars: ({ hasGradScale }) => scalarCount(hasGradScale),
+  shape: (inputs, params) => results(inputs, params, 2),
+  inPlace: (params) => inPlaceOf(params, 2),
+  leadingScalars: scalarCount,
   grad: 'none',
 })
 
-/** lr, step, [gradScale], parameters, gradients, velocities (with momentum) -> parameters, velocities. */
+/** lr, step, [gradScale], [applies], parameters, gradients, velocities (with momentum) -> parameters, velocities. */
 const SGD = defineOp('sgd', {
   inputs: ['lr', 'step'],
   outputs: ['updated', 'state'],
   params: SGD_PARAMS,
-  shape: (inputs, { count, momentum, hasGradScale }) => results(inputs, count, momentum === 0 ? 0 : 1, hasGradScale),
-  inPlace: ({ count, momentum, hasGradScale }) => inPlaceOf(count, momentum === 0 ? 0 : 1, hasGradScale),
-  leadingScalars: ({ hasGradScale }) => scalarCount(hasGradScale),
+  shape: (inputs, params) => results(inputs, params, velocities(params.momentum)),
+  inPlace: (params) => inPlaceOf(params, velocities(params.momentum)),
+  leadingScalars: scalarCount,
   grad: 'none',
 })
 
 const GLOBAL_NORM = defineOp('globalNorm', {
   inputs: ['x'],
-  shape: (inputs) => ({ dtype: inputs.some(({ dtype }) => dtype === 'f64') ? 'f64' : 'f32', shape: [] }),
+  params: { wide: 'bool' },
+  shape: (inputs, { wide }) => ({
+    dtype: wide || inputs.some(({ dtype }) => dtype === 'f64') ? 'f64' : 'f32',
+    shape: [],
+  }),
   grad: 'none',
 })
 
-/** The scalars of one optimizer step: the learning rate f64[], the step's number from 1 i64[], a factor of all gradients f64[]. */
+/**
+ * The scalars of one optimizer step: the learning rate f64[], the step's number from 1 i64[], a factor of all gradients
+ * f64[], and bool[], false where parameters and states are to stay as they are.
+ */
 export interface StepScalars {
   readonly lr: Tensor
   readonly step: Tensor
   readonly gradScale?: Tensor | undefined
+  readonly applies?: Tensor | undefined
 }
 
-type Settings<P> = Omit<P, 'count' | 'hasGradScale'>
+type Settings<P> = Omit<P, keyof Layout>
 
 /** Tensors of one optimizer step; lists run side by side. */
 export interface StepTensors {
@@ -88,13 +107,17 @@ export interface StepTensors {
 export type Updated = Pick<StepTensors, 'parameters' | 'states'>
 
 function update(
-  run: (operands: readonly (Tensor | undefined)[]) => Tensor | readonly Tensor[],
-  { lr, step, gradScale }: StepScalars,
+  run: (operands: readonly (Tensor | undefined)[], layout: Layout) => Tensor | readonly Tensor[],
+  { lr, step, gradScale, applies }: StepScalars,
   { parameters, gradients, states }: StepTensors,
 ): Updated {
-  const found = run([lr, step, gradScale, ...parameters, ...gradients, ...states.flat()])
-  const list: readonly Tensor[] = Array.isArray(found) ? found : [found as Tensor]
   const count = parameters.length
+  const found = run([lr, step, gradScale, applies, ...parameters, ...gradients, ...states.flat()], {
+    count,
+    hasGradScale: gradScale !== undefined,
+    hasApplies: applies !== undefined,
+  })
+  const list: readonly Tensor[] = Array.isArray(found) ? found : [found as Tensor]
   return {
     parameters: list.slice(0, count),
     states: states.map((_, kind) => list.slice((kind + 1) * count, (kind + 2) * count)),
@@ -109,27 +132,18 @@ export const adamStep = (
   scalars: StepScalars,
   tensors: StepTensors,
   settings: Settings<Params<typeof ADAM_PARAMS>>,
-): Updated =>
-  update(
-    (operands) =>
-      ADAM(operands, { ...settings, count: tensors.parameters.length, hasGradScale: scalars.gradScale !== undefined }),
-    scalars,
-    tensors,
-  )
+): Updated => update((operands, layout) => ADAM(operands, { ...settings, ...layout }), scalars, tensors)
 
 /** Gradient descent with momentum (Polyak 1964) or Nesterov's; without momentum there are no states. */
 export const sgdStep = (
   scalars: StepScalars,
   tensors: StepTensors,
   settings: Settings<Params<typeof SGD_PARAMS>>,
-): Updated =>
-  update(
-    (operands) =>
-      SGD(operands, { ...settings, count: tensors.parameters.length, hasGradScale: scalars.gradScale !== undefined }),
-    scalars,
-    tensors,
-  )
+): Updated => update((operands, layout) => SGD(operands, { ...settings, ...layout }), scalars, tensors)
 
-/** The Euclidean norm of all elements of all tensors together, f32[], or f64[] where one of them is f64. It has no gradient. */
-export const globalNorm = (tensors: readonly Tensor[]): Tensor =>
-  GLOBAL_NORM(listOf('globalNorm', 'the tensors', tensors), {})
+/**
+ * The Euclidean norm of all elements of all tensors together, f32[], or f64[] where one of them is f64 or `wide` asks for
+ * it: no finite f32, f16 or bf16 elements have an infinite one there. It has no gradient.
+ */
+export const globalNorm = (tensors: readonly Tensor[], options: { readonly wide?: boolean } = {}): Tensor =>
+  GLOBAL_NORM(listOf('globalNorm', 'the tensors', tensors), { wide: options.wide ?? false })

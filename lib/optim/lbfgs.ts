@@ -13,6 +13,7 @@ import { ArgumentError, TraceError } from '../runtime/errors.js'
 import { sizeOf } from '../schema/shape.js'
 import { loadInto, readState, type StateDict } from '../state.js'
 import { type Tensor, tensor } from '../tensor.js'
+import { ScaledGradients } from './clip.js'
 import { type Point, strongWolfe } from './lineSearch.js'
 
 /** What a closure gives: the loss, a scalar, and its gradients, or a list of them side by side with the parameters. */
@@ -178,6 +179,10 @@ export class LBFGS {
   /** Loss and gradient, a vector of its own, at the parameters' present values. */
   private async evaluate(closure: () => Evaluation | Promise<Evaluation>): Promise<{ loss: number; gradient: Cell }> {
     const { loss, gradients } = await closure()
+    if (gradients instanceof ScaledGradients && gradients.applies)
+      throw new ArgumentError(
+        'LBFGS: its steps depend on one another, so none can be left out on the device; give it gradients without a condition (no LossScale), of a loss in f32 or bf16',
+      )
     const of = (parameter: Parameter, i: number): Tensor | undefined =>
       gradients instanceof Gradients ? gradients.get(parameter) : gradients[i]
     const parts = this.parameters.map((parameter, i) => {

@@ -4,7 +4,7 @@ import { withPrecision } from '../graph/precision.js'
 import { currentTrace } from '../graph/trace.js'
 import { numberIn } from '../ops/arguments.js'
 import { full, zeros } from '../ops/create.js'
-import { add, cast, mul } from '../ops/element.js'
+import { add, cast, mul, where } from '../ops/element.js'
 import { Gradients } from '../ops/gradient.js'
 import { statisticOf } from '../ops/norm.js'
 import type { StepScalars, StepTensors, Updated } from '../ops/optimizer.js'
@@ -40,7 +40,10 @@ export interface Slot {
   readonly gradient: Tensor
   readonly state: State
 }
-export type NextSlot = Omit<Slot, 'gradient'>
+export interface NextSlot extends Omit<Slot, 'gradient'> {
+  /** Whether the values are the old ones already where the step does not apply; else the optimizer sees to that. */
+  readonly conditional?: boolean
+}
 
 interface Group {
   readonly parameters: readonly Parameter[]
@@ -56,7 +59,7 @@ export const zeroState =
   ({ shape, dtype }: Parameter): State =>
     Object.fromEntries(names.map((name) => [name, zeros(shape, { dtype: statisticOf(dtype) })]))
 
-/** Slots that a kernel takes all at once, their state in the order of `names`. */
+/** Slots that a kernel takes all at once, with the step's condition, their state in the order of `names`. */
 export function together(
   slots: readonly Slot[],
   names: readonly string[],
@@ -70,6 +73,7 @@ export function together(
   return slots.map((_, i) => ({
     parameter: parameters[i] as Tensor,
     state: Object.fromEntries(names.map((name, kind) => [name, states[kind]?.[i] as Tensor])),
+    conditional: true,
   }))
 }
 
@@ -129,30 +133,35 @@ export abstract class Optimizer {
 
   /**
    * Moves every trainable parameter by its gradient; inside a compiled function with the run, outside at once. All or
-   * nothing changes. Throws `GradientError` where a gradient is missing or of a parameter the optimizer does not have.
+   * nothing changes, and nothing does, not even the step count, where the gradients' condition `applies` is false: the
+   * device decides that, nobody waits for it. Throws `GradientError` where a gradient is missing or of a parameter the optimizer does not have.
    */
   step(gradients: Gradients): void {
     if (!(gradients instanceof Gradients))
       throw new ArgumentError(`${this.name}: step takes what grad gives, not ${String(gradients)}`)
-    const [source, gradScale] =
-      gradients instanceof ScaledGradients ? [gradients.unscaled, cast(gradients.scale, 'f64')] : [gradients, undefined]
+    const scaled = gradients instanceof ScaledGradients ? gradients : undefined
+    const source = scaled?.unscaled ?? gradients
+    const gradScale = scaled && cast(scaled.scale, 'f64')
+    const applies = scaled?.applies
     this.checkKnown(source)
     const lr = this.presentRate()
     const step = add(this.done, 1)
-    const pairs: (readonly [Cell, Tensor])[] = [[this.done, step]]
+    const chosen = (next: Tensor, cell: Cell): Tensor => (applies ? where(applies, next, cell) : next)
+    const pairs: (readonly [Cell, Tensor])[] = [[this.done, chosen(step, this.done)]]
     for (const group of this.groups) {
       const active = group.parameters.flatMap((parameter, i) =>
         parameter.trainable ? [[parameter, group.states[i] as Readonly<Record<string, Cell>>] as const] : [],
       )
       if (active.length === 0) continue
-      const scalars = { lr: group.lrFactor === 1 ? lr : mul(lr, group.lrFactor), step, gradScale }
+      const scalars = { lr: group.lrFactor === 1 ? lr : mul(lr, group.lrFactor), step, gradScale, applies }
       const slots = active.map(([parameter, state]) => ({ parameter, gradient: source.get(parameter), state }))
       // An update is no part of the model: mixed precision is not for it.
       const next = withPrecision(undefined, () => this.update(scalars, slots, group.weightDecay))
       active.forEach(([parameter, state], i) => {
-        const after = next[i] as NextSlot
-        pairs.push([parameter, after.parameter])
-        for (const [kind, value] of Object.entries(after.state)) pairs.push([state[kind] as Cell, value])
+        const { parameter: moved, state: kinds, conditional } = next[i] as NextSlot
+        const changes = Object.entries(kinds).map(([kind, value]) => [state[kind] as Cell, value] as const)
+        for (const [cell, value] of [[parameter, moved] as const, ...changes])
+          pairs.push([cell, conditional ? value : chosen(value, cell)])
       })
     }
     assign(pairs)

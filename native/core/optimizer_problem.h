@@ -5,17 +5,32 @@
 
 namespace heddle {
 
+/// Which scalars an optimizer's inputs begin with: the learning rate, the step and those that are there.
+struct StepScalarKinds {
+  bool gradScale, applies;
+
+  template <typename Params>
+  explicit StepScalarKinds(const Params& params) : gradScale(params.hasGradScale), applies(params.hasApplies) {}
+
+  /// The input that says whether the step applies.
+  size_t appliesPosition() const { return gradScale ? 3 : 2; }
+  size_t count() const { return appliesPosition() + (applies ? 1 : 0); }
+};
+
 /// The parameters' specs; behind them and their gradients are `states` tensors per parameter, in the compute type.
 /// Throws Error invalidPlan where the specs are not what the op promises.
-inline Specs readOptimizer(const char* op, int64_t count, size_t states, bool hasGradScale, Specs in, Specs out) {
-  const size_t scalars = hasGradScale ? 3 : 2;
+inline Specs readOptimizer(const char* op, int64_t count, size_t states, StepScalarKinds kinds, Specs in, Specs out) {
+  const size_t scalars = kinds.count();
   expect(count >= 0 && static_cast<uint64_t>(count) <= in.size(), op, "as many tensors as `count` says", in, out);
   const auto tensors = static_cast<size_t>(count);
   expectCount(op, in, scalars + tensors * (2 + states), out, tensors * (1 + states));
   expectContiguous(op, in, out);
-  expect(in[0].dtype == DType::f64 && in[0].size() == 1 && in[1].dtype == DType::i64 && in[1].size() == 1 &&
-             (!hasGradScale || (in[2].dtype == DType::f64 && in[2].size() == 1)),
-         op, "scalars lr (f64), step (i64) and, where it is used, gradScale (f64)", in, out);
+  const auto scalar = [&](size_t position, DType dtype) {
+    return in[position].dtype == dtype && in[position].size() == 1;
+  };
+  expect(scalar(0, DType::f64) && scalar(1, DType::i64) && (!kinds.gradScale || scalar(2, DType::f64)) &&
+             (!kinds.applies || scalar(kinds.appliesPosition(), DType::bool_)),
+         op, "scalars lr (f64), step (i64) and, where they are used, gradScale (f64) and applies (bool)", in, out);
   const Specs params = in.subspan(scalars, tensors);
   for (size_t i = 0; i < tensors; i++) {
     const TensorSpec& param = params[i];
@@ -32,14 +47,15 @@ inline Specs readOptimizer(const char* op, int64_t count, size_t states, bool ha
 }
 
 /// Whether the result is f64. Throws likewise.
-inline bool readGlobalNorm(Specs in, Specs out) {
+inline bool readGlobalNorm(bool wide, Specs in, Specs out) {
   constexpr const char* op = "globalNorm";
   expectCount(op, in, in.size(), out, 1);
   expectContiguous(op, in, out);
   for (const TensorSpec& spec : in) expect(isFloat(spec.dtype), op, "float tensors", in, out);
-  const bool wide = out[0].dtype == DType::f64;
-  expect((wide || out[0].dtype == DType::f32) && out[0].size() == 1, op, "one f32 or f64 scalar as output", in, out);
-  return wide;
+  const bool f64 = out[0].dtype == DType::f64;
+  expect((f64 || (!wide && out[0].dtype == DType::f32)) && out[0].size() == 1, op,
+         "one f32 scalar as output, or an f64 one, as it is where `wide` says so", in, out);
+  return f64;
 }
 
 }  // namespace heddle

@@ -51,13 +51,13 @@ std::vector<Chunk> chunksOf(Specs tensors) {
 struct StepScalars {
   double rate, gradScale;
   int64_t step;
-  size_t next;  // the first input behind them
+  bool applies;
 
-  StepScalars(const RunOperands& operands, bool hasGradScale)
+  StepScalars(const RunOperands& operands, StepScalarKinds kinds)
       : rate(*static_cast<const double*>(operands.inputs[0])),
-        gradScale(hasGradScale ? *static_cast<const double*>(operands.inputs[2]) : 1),
+        gradScale(kinds.gradScale ? *static_cast<const double*>(operands.inputs[2]) : 1),
         step(*static_cast<const int64_t*>(operands.inputs[1])),
-        next(hasGradScale ? 3 : 2) {}
+        applies(!kinds.applies || *static_cast<const bool*>(operands.inputs[kinds.appliesPosition()])) {}
 };
 
 /// Calls `visit(TypeTag<T>{}, chunk, number)` for every chunk; threads share them evenly.
@@ -124,25 +124,45 @@ void updateChunk(const SgdParams& params, const StepScalars& scalars, const Tens
    tensors.output<T>(0, chunk), moving ? tensors.output<C>(1, chunk) : nullptr, chunk.count);
 }
 
+template <typename T>
+void copyChunk(const T* from, T* to, int64_t count) {
+  if (from != to) std::copy_n(from, count, to);
+}
+
+/// A step that does not apply: results that are not the very memory of their operands are what those were.
+template <typename T>
+void keepChunk(size_t states, const TensorGroups& tensors, const Chunk& chunk) {
+  using C = Compute<T>;
+  copyChunk(tensors.input<T>(0, chunk), tensors.output<T>(0, chunk), chunk.count);
+  for (size_t s = 0; s < states; s++)
+    copyChunk(tensors.input<C>(2 + s, chunk), tensors.output<C>(1 + s, chunk), chunk.count);
+}
+
 /// A step of the optimizer whose parameters these are.
 template <typename Params>
 class OptimizerStep : public Kernel {
  public:
-  OptimizerStep(const char* op, const Params& params, Specs tensors)
-      : op_(op), params_(params), chunks_(chunksOf(tensors)) {}
+  OptimizerStep(const char* op, const Params& params, size_t states, Specs tensors)
+      : op_(op), params_(params), states_(states), chunks_(chunksOf(tensors)) {}
 
   void run(const RunOperands& operands) override {
-    const StepScalars scalars(operands, params_.hasGradScale);
-    const TensorGroups tensors{operands.inputs.data() + scalars.next, operands.outputs.data(),
+    const StepScalarKinds kinds(params_);
+    const StepScalars scalars(operands, kinds);
+    const TensorGroups tensors{operands.inputs.data() + kinds.count(), operands.outputs.data(),
                                static_cast<size_t>(params_.count)};
     eachChunk(op_, chunks_, [&](auto tag, const Chunk& chunk, int64_t) {
-      updateChunk<typename decltype(tag)::type>(params_, scalars, tensors, chunk);
+      using T = typename decltype(tag)::type;
+      if (scalars.applies)
+        updateChunk<T>(params_, scalars, tensors, chunk);
+      else
+        keepChunk<T>(states_, tensors, chunk);
     });
   }
 
  private:
   const char* op_;
   Params params_;
+  size_t states_;  // tensors per parameter
   std::vector<Chunk> chunks_;
 };
 
@@ -174,23 +194,23 @@ class GlobalNorm : public Kernel {
   bool wide_;  // the result is f64
 };
 
+template <typename Params>
+std::unique_ptr<Kernel> makeStep(const char* op, const Params& params, size_t states, Specs in, Specs out) {
+  const Specs tensors = readOptimizer(op, params.count, states, StepScalarKinds(params), in, out);
+  return std::make_unique<OptimizerStep<Params>>(op, params, states, tensors);
+}
+
 std::unique_ptr<Kernel> makeAdam(WordReader& words, Specs in, Specs out) {
-  const AdamParams params = AdamParams::read(words);
-  constexpr const char* op = "adam";
-  return std::make_unique<OptimizerStep<AdamParams>>(op, params,
-                                                     readOptimizer(op, params.count, 2, params.hasGradScale, in, out));
+  return makeStep("adam", AdamParams::read(words), 2, in, out);
 }
 
 std::unique_ptr<Kernel> makeSgd(WordReader& words, Specs in, Specs out) {
   const SgdParams params = SgdParams::read(words);
-  const size_t states = params.momentum != 0 ? 1 : 0;
-  constexpr const char* op = "sgd";
-  return std::make_unique<OptimizerStep<SgdParams>>(
-      op, params, readOptimizer(op, params.count, states, params.hasGradScale, in, out));
+  return makeStep("sgd", params, params.momentum != 0 ? 1 : 0, in, out);
 }
 
-std::unique_ptr<Kernel> makeGlobalNorm(WordReader&, Specs in, Specs out) {
-  return std::make_unique<GlobalNorm>(in, readGlobalNorm(in, out));
+std::unique_ptr<Kernel> makeGlobalNorm(WordReader& words, Specs in, Specs out) {
+  return std::make_unique<GlobalNorm>(in, readGlobalNorm(GlobalNormParams::read(words).wide, in, out));
 }
 
 }  // namespace

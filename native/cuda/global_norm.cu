@@ -112,8 +112,8 @@ class GlobalNorm : public Kernel {
   int64_t chunks_ = 0;
 };
 
-std::unique_ptr<Kernel> makeGlobalNorm(WordReader&, Specs in, Specs out) {
-  return std::make_unique<GlobalNorm>(in, readGlobalNorm(in, out));
+std::unique_ptr<Kernel> makeGlobalNorm(WordReader& words, Specs in, Specs out) {
+  return std::make_unique<GlobalNorm>(in, readGlobalNorm(GlobalNormParams::read(words).wide, in, out));
 }
 
 }  // namespace

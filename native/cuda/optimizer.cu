@@ -18,11 +18,13 @@ struct StepScalars {
   const double* rate;
   const int64_t* step;
   const double* gradScale;  // null where gradients are not scaled
+  const bool* applies;      // null where every step does
 
-  StepScalars(const RunOperands& operands, bool hasGradScale)
+  StepScalars(const RunOperands& operands, StepScalarKinds kinds)
       : rate(static_cast<const double*>(operands.inputs[0])),
         step(static_cast<const int64_t*>(operands.inputs[1])),
-        gradScale(hasGradScale ? static_cast<const double*>(operands.inputs[2]) : nullptr) {}
+        gradScale(kinds.gradScale ? static_cast<const double*>(operands.inputs[2]) : nullptr),
+        applies(kinds.applies ? static_cast<const bool*>(operands.inputs[kinds.appliesPosition()]) : nullptr) {}
 
   __device__ double scale() const { return gradScale ? *gradScale : 1; }
 };
@@ -125,6 +127,16 @@ using Batch = TensorBatch<3 + 2 * kStates, kStates == 2   ? 56
                                            : kStates == 1 ? 72
                                                           : 96>;
 
+/// Whether a tensor's results are the very memory of its operands.
+template <int kStates>
+__device__ inline bool inPlace(const Batch<kStates>& batch, int tensor) {
+  bool same = batch.address[2 + kStates][tensor] == batch.address[0][tensor];
+#pragma unroll
+  for (int s = 0; s < kStates; s++)
+    same = same && batch.address[3 + kStates + s][tensor] == batch.address[2 + s][tensor];
+  return same;
+}
+
 /// Blocks walk the chunks. Results may be the very memory of their operands: each thread reads its elements before it
 /// writes them.
 template <int kStates, template <typename> typename Factors, typename T, typename Settings>
@@ -139,9 +151,12 @@ __global__ __launch_bounds__(kThreads) void updateTensors(const __grid_constant_
   if (threadIdx.x == 0) *reinterpret_cast<Factors<C>*>(memory) = Factors<C>(settings, scalars);
   __syncthreads();
   const Factors<C> factors = *reinterpret_cast<const Factors<C>*>(memory);
+  // A step that does not apply leaves what is in place untouched and copies the rest.
+  const bool applies = !scalars.applies || *scalars.applies;
   const int chunks = batch.firstChunk[batch.count];
   for (int chunk = blockIdx.x; chunk < chunks; chunk += gridDim.x) {
     const int tensor = tensorOfChunk(batch, chunk);
+    if (!applies && inPlace<kStates>(batch, tensor)) continue;
     const int64_t start = int64_t{chunk - batch.firstChunk[tensor]} * kChunk;
     const int64_t left = batch.size[tensor] - start;
     const int count = static_cast<int>(left < kChunk ? left : kChunk);
@@ -158,13 +173,15 @@ __global__ __launch_bounds__(kThreads) void updateTensors(const __grid_constant_
       loadSome(batch.address[1][tensor], at, available, aligned, grad);
 #pragma unroll
       for (int s = 0; s < kStates; s++) loadSome(batch.address[2 + s][tensor], at, available, aligned, states[s]);
+      if (applies) {
 #pragma unroll
-      for (int j = 0; j < kWidth; j++) {
-        C value = widen(param[j]);
-        if constexpr (kStates == 0) factors.update(value, widen(grad[j]));
-        if constexpr (kStates == 1) factors.update(value, widen(grad[j]), states[0][j]);
-        if constexpr (kStates == 2) factors.update(value, widen(grad[j]), states[0][j], states[1][j]);
-        param[j] = narrow<T>(value);
+        for (int j = 0; j < kWidth; j++) {
+          C value = widen(param[j]);
+          if constexpr (kStates == 0) factors.update(value, widen(grad[j]));
+          if constexpr (kStates == 1) factors.update(value, widen(grad[j]), states[0][j]);
+          if constexpr (kStates == 2) factors.update(value, widen(grad[j]), states[0][j], states[1][j]);
+          param[j] = narrow<T>(value);
+        }
       }
       storeSome(batch.address[2 + kStates][tensor], at, available, aligned, param);
 #pragma unroll
@@ -177,18 +194,18 @@ __global__ __launch_bounds__(kThreads) void updateTensors(const __grid_constant_
 template <int kStates, template <typename> typename Factors, typename Settings>
 class Optimizer : public Kernel {
  public:
-  Optimizer(const char* op, Settings settings, int64_t count, bool hasGradScale, Specs tensors)
+  Optimizer(const char* op, Settings settings, int64_t count, StepScalarKinds kinds, Specs tensors)
       : op_(op),
         settings_(settings),
         count_(static_cast<size_t>(count)),
-        hasGradScale_(hasGradScale),
+        kinds_(kinds),
         groups_(groupTensors(tensors)) {}
 
   bool guarded() const override { return true; }
 
   void run(const RunOperands& operands) override {
-    const StepScalars scalars(operands, hasGradScale_);
-    const size_t first = hasGradScale_ ? 3 : 2;
+    const StepScalars scalars(operands, kinds_);
+    const size_t first = kinds_.count();
     const auto addressOf = [&](int operand, size_t tensor) -> const void* {
       constexpr int inputs = 2 + kStates;
       if (operand < inputs) return operands.inputs[first + static_cast<size_t>(operand) * count_ + tensor];
@@ -209,28 +226,27 @@ class Optimizer : public Kernel {
   const char* op_;
   const Settings settings_;
   const size_t count_;
-  const bool hasGradScale_;
+  const StepScalarKinds kinds_;
   const std::vector<TensorGroup> groups_;
 };
 
 std::unique_ptr<Kernel> makeAdam(WordReader& words, Specs in, Specs out) {
   const AdamParams params = AdamParams::read(words);
-  const Specs tensors = readOptimizer("adam", params.count, 2, params.hasGradScale, in, out);
+  const StepScalarKinds kinds(params);
+  const Specs tensors = readOptimizer("adam", params.count, 2, kinds, in, out);
   const AdamSettings settings{params.beta1, params.beta2, params.eps, params.weightDecay, params.decoupled};
-  return std::make_unique<Optimizer<2, AdamFactors, AdamSettings>>("adam", settings, params.count, params.hasGradScale,
-                                                                   tensors);
+  return std::make_unique<Optimizer<2, AdamFactors, AdamSettings>>("adam", settings, params.count, kinds, tensors);
 }
 
 std::unique_ptr<Kernel> makeSgd(WordReader& words, Specs in, Specs out) {
   const SgdParams params = SgdParams::read(words);
   const size_t states = params.momentum != 0 ? 1 : 0;
-  const Specs tensors = readOptimizer("sgd", params.count, states, params.hasGradScale, in, out);
+  const StepScalarKinds kinds(params);
+  const Specs tensors = readOptimizer("sgd", params.count, states, kinds, in, out);
   const SgdSettings settings{params.momentum, params.dampening, params.weightDecay, params.nesterov};
   if (states == 0)
-    return std::make_unique<Optimizer<0, SgdFactors, SgdSettings>>("sgd", settings, params.count, params.hasGradScale,
-                                                                   tensors);
-  return std::make_unique<Optimizer<1, SgdFactors, SgdSettings>>("sgd", settings, params.count, params.hasGradScale,
-                                                                 tensors);
+    return std::make_unique<Optimizer<0, SgdFactors, SgdSettings>>("sgd", settings, params.count, kinds, tensors);
+  return std::make_unique<Optimizer<1, SgdFactors, SgdSettings>>("sgd", settings, params.count, kinds, tensors);
 }
 
 }  // namespace

@@ -25,6 +25,19 @@ describe('LBFGS', () => {
     for (const [i, x] of (await numbers(p)).entries()) expect(x).toBeCloseTo(before[i] as number, 4)
   })
 
+  it('refuses gradients with a condition', async () => {
+    const p = new Parameter(tensor([3, -2, 5]))
+    const lbfgs = new optim.LBFGS([p])
+    const scaler = new optim.LossScale()
+    const closure = (): optim.Evaluation => {
+      const loss = bowl(p)
+      return { loss, gradients: scaler.unscale(grad(scaler.scale(loss), [p])) }
+    }
+    await expect(lbfgs.step(closure)).rejects.toThrow(ArgumentError)
+    await expect(lbfgs.step(closure)).rejects.toThrow(/without a condition/)
+    expect(await numbers(p)).toEqual([3, -2, 5])
+  })
+
   it('leaves frozen parameters alone', async () => {
     const [p, frozen] = [new Parameter(tensor([3, -2, 5])), new Parameter(tensor([2]))]
     frozen.trainable = false

@@ -2,11 +2,16 @@
 import { describe, expect, it } from 'vitest'
 import {
   ArgumentError,
+  all,
   Cell,
   cast,
   compile,
+  full,
   Gradients,
   grad,
+  isFinite,
+  logicalAnd,
+  mul,
   optim,
   Parameter,
   type Tensor,
@@ -129,6 +134,39 @@ describe.each(OPTIMIZERS)('%s', (name, make) => {
       advance(second, again)
     }
     expect(await Promise.all(again.map(numbers))).toEqual(await Promise.all(start.map(numbers)))
+  })
+
+  const bits = async (parameters: readonly Parameter[], optimizer: optim.Optimizer): Promise<unknown> => [
+    await Promise.all(parameters.map((p) => p.bits())),
+    await optimizer.stateDict({ bits: true }),
+  ]
+  describe.each(['f32', 'f16'] as const)('of %s parameters', (dtype) => {
+    it.each([true, false])('leaves out a step whose gradients are infinite (compiled: %s)', async (compiled) => {
+      const bad = [Number.POSITIVE_INFINITY, Number.NaN]
+      const runThrough = async (scales: readonly number[]): Promise<unknown> => {
+        const parameters = pair().map((p) => new Parameter(cast(p, dtype)))
+        const optimizer = make([{ parameters, weightDecay: 0.01 }])
+        const body = (scale: Tensor): void => {
+          const gradients = new Gradients(
+            parameters.map((p, i) => [p, cast(mul(cast(p, 'f32'), scale.add(i)), dtype)] as const),
+          )
+          const finite: Tensor[] = [...gradients].map(([, gradient]) => all(isFinite(gradient)))
+          const applies = finite.reduce((a, b) => logicalAnd(a, b)) as Tensor<'bool'>
+          optimizer.step(new optim.ScaledGradients(gradients, full([], 0.5), applies))
+        }
+        const step = compiled ? compile(body) : body
+        for (const scale of scales) {
+          const before = await bits(parameters, optimizer)
+          await step(tensor(scale))
+          const after = await bits(parameters, optimizer)
+          if (bad.includes(scale)) expect(after).toEqual(before)
+          else expect(after).not.toEqual(before)
+        }
+        return bits(parameters, optimizer)
+      }
+      const interrupted = await runThrough([bad[0] as number, 1, bad[0] as number, 2, bad[1] as number, 0.5])
+      expect(interrupted).toEqual(await runThrough([1, 2, 0.5]))
+    })
   })
 
   it('updates in place where it is compiled', async () => {

@@ -73,6 +73,7 @@ const SGD = {
   nesterov: 'bool',
   weightDecay: 'f64',
   hasGradScale: 'bool',
+  hasApplies: 'bool',
 } as const
 const sgdParams = encodeParams(SGD, {
   count: 1,
@@ -81,6 +82,7 @@ const sgdParams = encodeParams(SGD, {
   nesterov: false,
   weightDecay: 0,
   hasGradScale: false,
+  hasApplies: false,
 })
 const PAD = { low: 'i64[]', high: 'i64[]', value: 'f64' } as const
 

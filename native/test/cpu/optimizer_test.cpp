@@ -66,7 +66,7 @@ void checkAdam(DType dtype, bool decoupled, bool scaled, bool inPlace) {
     std::vector<Tensor*> inputs{&lr, &step};
     if (scaled) inputs.push_back(&factor);
     for (Tensor* tensor : pointers({&s.params, &s.grads, &s.m, &s.v})) inputs.push_back(tensor);
-    runOp(OpId::adam, {double(count), b1, b2, eps, decay, double(decoupled), double(scaled)}, inputs,
+    runOp(OpId::adam, {double(count), b1, b2, eps, decay, double(decoupled), double(scaled), 0}, inputs,
           pointers({&to.params, &to.m, &to.v}));
     const std::string label = std::string("adam ") + kDTypeNames[int(dtype)] + " step " + std::to_string(t);
     for (size_t i = 0; i < count; i++) {
@@ -113,13 +113,65 @@ void checkSgd(DType dtype, double momentum, bool nesterov) {
         inputs.push_back(&tensor);
         outputs.push_back(&tensor);
       }
-    runOp(OpId::sgd, {double(count), momentum, dampening, double(nesterov), decay, 0}, inputs, outputs);
+    runOp(OpId::sgd, {double(count), momentum, dampening, double(nesterov), decay, 0, 0}, inputs, outputs);
     const std::string label = std::string("sgd ") + kDTypeNames[int(dtype)] + " step " + std::to_string(t);
     for (size_t i = 0; i < count; i++) {
       expectNear(label + " p", s.params[i], ep[i]);
       if (momentum != 0) expectNear(label + " velocity", s.m[i], em[i]);
     }
   }
+}
+
+/// Whatever the gradients are, a step that does not apply changes nothing; one that does is as if nothing had been
+/// said.
+void checkApplies(DType dtype, bool adam, bool inPlace) {
+  State s = makeState(dtype);
+  for (auto* list : {&s.m, &s.v})
+    for (Tensor& tensor : *list) tensor.random(7, 0, 1);
+  const State before = s;
+  const double count = double(s.params.size());
+  Tensor lr(DType::f64, {}), step(DType::i64, {}), scale(DType::f64, {}), applies(DType::bool_, {});
+  lr.fill(0.1);
+  step.fill(3);
+  scale.fill(0.5);
+  const auto run = [&](State& from, State& to, bool conditional) {
+    std::vector<Tensor*> inputs{&lr, &step, &scale};
+    if (conditional) inputs.push_back(&applies);
+    for (Tensor* tensor : pointers({&from.params, &from.grads, &from.m})) inputs.push_back(tensor);
+    std::vector<Tensor*> outputs = pointers({&to.params, &to.m});
+    if (adam) {
+      for (Tensor* tensor : pointers({&from.v})) inputs.push_back(tensor);
+      for (Tensor* tensor : pointers({&to.v})) outputs.push_back(tensor);
+      runOp(OpId::adam, {count, 0.9, 0.99, 1e-8, 0.1, 1, 1, double(conditional)}, inputs, outputs);
+    } else {
+      runOp(OpId::sgd, {count, 0.9, 0.1, 0, 0.1, 1, double(conditional)}, inputs, outputs);
+    }
+  };
+  const auto expectSame = [&](const std::string& label, const State& found, const State& wanted) {
+    for (size_t i = 0; i < found.params.size(); i++) {
+      expectExact(label + " p", found.params[i], wanted.params[i].values());
+      expectExact(label + " m", found.m[i], wanted.m[i].values());
+      if (adam) expectExact(label + " v", found.v[i], wanted.v[i].values());
+    }
+  };
+  State out = s;
+  for (auto* list : {&out.params, &out.m, &out.v})
+    for (Tensor& tensor : *list) tensor.fill(9);
+  State& to = inPlace ? s : out;
+  for (Tensor& tensor : s.grads) tensor.fill(INFINITY);
+  applies.fill(0);
+  run(s, to, true);
+  expectSame("a step that does not apply", to, before);
+  applies.fill(1);
+  State conditional = before, plain = before;
+  uint32_t seed = 50;
+  for (size_t i = 0; i < plain.grads.size(); i++) {
+    plain.grads[i].random(seed);
+    conditional.grads[i].random(seed++);
+  }
+  run(conditional, conditional, true);
+  run(plain, plain, false);
+  expectSame("a step that applies", conditional, plain);
 }
 
 }  // namespace
@@ -129,6 +181,8 @@ void testOptimizers() {
     for (bool decoupled : {false, true})
       for (bool scaled : {false, true})
         for (bool inPlace : {false, true}) checkAdam(dtype, decoupled, scaled, inPlace);
+    for (bool adam : {false, true})
+      for (bool inPlace : {false, true}) checkApplies(dtype, adam, inPlace);
     checkSgd(dtype, 0, false);
     checkSgd(dtype, 0.9, false);
     checkSgd(dtype, 0.9, true);
@@ -137,14 +191,17 @@ void testOptimizers() {
     for (Tensor& tensor : s.params)
       for (double value : tensor.values()) sum += value * value;
     Tensor norm(dtype == DType::f64 ? DType::f64 : DType::f32, {});
-    runOp(OpId::globalNorm, {}, pointers({&s.params}), {&norm});
+    runOp(OpId::globalNorm, {0}, pointers({&s.params}), {&norm});
     expectNear("globalNorm", norm, {std::sqrt(sum)});
   }
   Tensor norm(DType::f32, {}), large(DType::f32, {100});
-  runOp(OpId::globalNorm, {}, {&large.fill(1e30)}, {&norm});
+  runOp(OpId::globalNorm, {0}, {&large.fill(1e30)}, {&norm});
   expectNear("globalNorm of large values", norm, {1e31});
-  runOp(OpId::globalNorm, {}, {}, {&norm});
+  runOp(OpId::globalNorm, {0}, {}, {&norm});
   expectExact("globalNorm of nothing", norm, {0});
+  Tensor wide(DType::f64, {});
+  runOp(OpId::globalNorm, {1}, {&large.fill(3e38)}, {&wide});
+  expectNear("globalNorm beyond f32", wide, {10 * large.values()[0]});
 }
 
 void timeOptimizers() {
@@ -157,9 +214,10 @@ void timeOptimizers() {
   v.fill(0);
   lr.fill(1e-3);
   step.fill(1);
-  const double ms = timeOp(OpId::adam, {1, 0.9, 0.999, 1e-8, 0.01, 1, 0}, {&lr, &step, &p, &g, &m, &v}, {&p, &m, &v});
+  const double ms =
+      timeOp(OpId::adam, {1, 0.9, 0.999, 1e-8, 0.01, 1, 0, 0}, {&lr, &step, &p, &g, &m, &v}, {&p, &m, &v});
   std::printf("adam of 4M f32: %.3f ms, %.1f GB/s\n", ms, 28e-6 * double(sizeOf(shape)) / ms);
-  const double n = timeOp(OpId::globalNorm, {}, {&p}, {&norm});
+  const double n = timeOp(OpId::globalNorm, {0}, {&p}, {&norm});
   std::printf("globalNorm of 4M f32: %.3f ms, %.1f GB/s\n", n, 4e-6 * double(sizeOf(shape)) / n);
 }
 
