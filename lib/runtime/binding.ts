@@ -98,6 +98,10 @@ export interface Binding {
   stats(device: number): DeviceStatistics
   /** `threads` takes effect after the job in progress. */
   configure(device: number, options: { memoryLimit?: number; threads?: number }): void
+  /** The algorithms that timing has chosen so far, by problem, for all devices of the kind. */
+  choices(device: number): Record<string, string>
+  /** Makes kernels of a problem that are prepared from now on use that algorithm; one that is none of it is not used. */
+  choose(device: number, key: string, name: string): void
   /**
    * Called with every batch of settled tickets, in order; `failures` has an entry where the ticket at that position
    * failed. One callback per thread: the last one given.

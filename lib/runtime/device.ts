@@ -138,6 +138,26 @@ export class Device {
     native(() => library().configure(this.index, { threads }))
   }
 
+  /** The algorithms that timing has chosen so far, by problem; those of all devices of its kind in this process. */
+  algorithms(): Readonly<Record<string, string>> {
+    return native(() => library().choices(this.index))
+  }
+
+  /**
+   * Uses algorithms that were chosen before, in this process or another, so that results agree with those to the last bit;
+   * they are used where kernels are prepared from now on, on the same kind of processor. Others are chosen by timing, or
+   * without where HEDDLE_DETERMINISTIC=1.
+   */
+  useAlgorithms(algorithms: Readonly<Record<string, string>>): void {
+    if (typeof algorithms !== 'object' || algorithms === null)
+      throw new ArgumentError(`useAlgorithms: it takes what algorithms() gave, not ${describe(algorithms)}`)
+    for (const [problem, name] of Object.entries(algorithms)) {
+      if (typeof name !== 'string')
+        throw new ArgumentError(`useAlgorithms: the algorithm of '${problem}' is ${describe(name)}, not a name`)
+      native(() => library().choose(this.index, problem, name))
+    }
+  }
+
   toString(): string {
     return this.name
   }

@@ -11,6 +11,8 @@ napi_value inspect(const Arguments& arguments);
 napi_value sync(const Arguments& arguments);
 napi_value stats(const Arguments& arguments);
 napi_value configure(const Arguments& arguments);
+napi_value choices(const Arguments& arguments);
+napi_value choose(const Arguments& arguments);
 napi_value listen(const Arguments& arguments);
 
 napi_value alloc(const Arguments& arguments);

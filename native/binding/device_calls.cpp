@@ -1,4 +1,4 @@
-// devices, inspect, sync, stats, configure, listen.
+// devices, inspect, sync, stats, configure, choices, choose, listen.
 #include "calls.h"
 
 namespace heddle::binding {
@@ -90,6 +90,19 @@ napi_value configure(const Arguments& arguments) {
   const size_t threads = arguments.option(1, "threads", kMostThreads);
   if (memoryLimit > 0) device.pool->setMemoryLimit(memoryLimit);
   if (threads > 0) device.executor.runNext([&] { device.backend.setThreads(static_cast<int>(threads)); });
+  return undefined(arguments.env);
+}
+
+napi_value choices(const Arguments& arguments) {
+  const napi_env env = arguments.env;
+  const auto names = deviceArgument(arguments).backend.choices().all();
+  napi_value result = object(env);
+  for (const auto& [key, name] : names) set(env, result, key.c_str(), text(env, name));
+  return result;
+}
+
+napi_value choose(const Arguments& arguments) {
+  deviceArgument(arguments).backend.choices().keep(arguments.text(1, "key"), arguments.text(2, "name"));
   return undefined(arguments.env);
 }
 

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "choices.h"
 #include "kernel.h"
 
 namespace heddle {
@@ -43,14 +44,16 @@ class Recording {
 };
 
 /// A device's memory and kernels. One object per device and process, never destroyed. Calls come from the device's
-/// executor thread, but for `describe`, `kernels` and the memory's, which come from any, and what fences and downloads
-/// do.
+/// executor thread, but for `describe`, `kernels`, `choices` and the memory's, which come from any, and what fences and
+/// downloads do.
 class Backend {
  public:
   virtual ~Backend() = default;
 
   virtual DeviceDescription describe() const = 0;
   virtual const KernelTable& kernels() const = 0;
+  /// What timing chose so far; what is kept there before is not timed.
+  virtual Choices& choices() = 0;
 
   /// Memory aligned to at least 64 bytes, contents undefined; nullptr where there is none left.
   virtual void* allocate(size_t bytes) noexcept = 0;

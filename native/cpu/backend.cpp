@@ -6,40 +6,27 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
-#include <oneapi/dnnl/dnnl.hpp>
 
 #include "kernels.h"
 #include "memory.h"
+#include "onednn.h"
 #include "threads.h"
+#include "trial.h"
 
 namespace heddle::cpu {
 
 namespace {
-
-const char* instructionSet() {
-  switch (dnnl::get_effective_cpu_isa()) {
-    case dnnl::cpu_isa::avx512_core_amx_fp16:
-    case dnnl::cpu_isa::avx512_core_amx: return "amx";
-    case dnnl::cpu_isa::avx512_core_fp16: return "avx512_fp16";
-    case dnnl::cpu_isa::avx512_core_bf16: return "avx512_bf16";
-    case dnnl::cpu_isa::avx512_core_vnni: return "avx512_vnni";
-    case dnnl::cpu_isa::avx512_core: return "avx512";
-    case dnnl::cpu_isa::avx2_vnni_2:
-    case dnnl::cpu_isa::avx2_vnni:
-    case dnnl::cpu_isa::avx2: return "avx2";
-    default: return "sse4.1";
-  }
-}
 
 class CpuBackend : public HostBackend {
  public:
   CpuBackend() { registerCpuKernels(kernels_); }
 
   DeviceDescription describe() const override {
-    return {"cpu", "cpu", instructionSet(), threads_.load(), totalMemory()};
+    return {"cpu", "cpu", onednn::instructionSet(), threads_.load(), totalMemory()};
   }
 
   const KernelTable& kernels() const override { return kernels_; }
+  Choices& choices() override { return trialChoices(); }
   void* allocate(size_t bytes) noexcept override { return cpu::allocate(bytes); }
   void free(void* memory, size_t) noexcept override { std::free(memory); }
 

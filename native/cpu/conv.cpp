@@ -19,13 +19,13 @@ std::unique_ptr<Kernel> makeFastestConv(const ConvProblem& p, ConvDirection dire
   const TrialOperand x = operand(p.x), weight = operand(p.weight), y = operand(p.y);
   const TrialOperand bias{p.x.dtype, static_cast<size_t>(p.y.shape[1])};
   const bool forward = direction == ConvDirection::forward, inputGrad = direction == ConvDirection::inputGrad;
-  return makeFastest(
-      p.key(direction),
-      {[&] { return makeConvPrimitive(p, direction, true); }, [&] { return makeConvPrimitive(p, direction, false); }},
-      {inputGrad ? y : x, direction == ConvDirection::weightGrad ? y : weight, bias},
-      {forward     ? y
-       : inputGrad ? x
-                   : weight});
+  return makeFastest(p.key(direction),
+                     {{"plain", [&] { return makeConvPrimitive(p, direction, true); }},
+                      {"reordered", [&] { return makeConvPrimitive(p, direction, false); }}},
+                     {inputGrad ? y : x, direction == ConvDirection::weightGrad ? y : weight, bias},
+                     {forward     ? y
+                      : inputGrad ? x
+                                  : weight});
 }
 
 }  // namespace

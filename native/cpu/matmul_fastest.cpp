@@ -24,8 +24,9 @@ std::unique_ptr<Kernel> makeMatmulFastest(const MatmulProblem& problem) {
   }
   const size_t bias = static_cast<size_t>(problem.n);
   return makeFastest("matmul" + problem.key(),
-                     {[&] { return makeMatmulPrimitive(problem); }, [&] { return makeMatmulGemm(problem); },
-                      [&] { return makeMatmulReordered(problem); }},
+                     {{"primitive", [&] { return makeMatmulPrimitive(problem); }},
+                      {"gemm", [&] { return makeMatmulGemm(problem); }},
+                      {"reordered", [&] { return makeMatmulReordered(problem); }}},
                      {{DType::f32, problem.span(problem.a, problem.m, problem.k)},
                       {DType::f32, problem.span(problem.b, problem.k, problem.n)},
                       {DType::f32, bias}},

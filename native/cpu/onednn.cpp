@@ -17,6 +17,21 @@ dnnl::stream& stream() {
   return instance;
 }
 
+const char* instructionSet() {
+  switch (dnnl::get_effective_cpu_isa()) {
+    case dnnl::cpu_isa::avx512_core_amx_fp16:
+    case dnnl::cpu_isa::avx512_core_amx: return "amx";
+    case dnnl::cpu_isa::avx512_core_fp16: return "avx512_fp16";
+    case dnnl::cpu_isa::avx512_core_bf16: return "avx512_bf16";
+    case dnnl::cpu_isa::avx512_core_vnni: return "avx512_vnni";
+    case dnnl::cpu_isa::avx512_core: return "avx512";
+    case dnnl::cpu_isa::avx2_vnni_2:
+    case dnnl::cpu_isa::avx2_vnni:
+    case dnnl::cpu_isa::avx2: return "avx2";
+    default: return "sse4.1";
+  }
+}
+
 dnnl::memory::data_type dataType(const char* op, DType dtype) {
   switch (dtype) {
     case DType::f32: return dnnl::memory::data_type::f32;

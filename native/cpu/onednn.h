@@ -13,6 +13,9 @@ namespace heddle::onednn {
 dnnl::engine& engine();
 dnnl::stream& stream();
 
+/// The widest instruction set that kernels use.
+const char* instructionSet();
+
 /// Throws unsupported for a dtype oneDNN has no CPU kernels for.
 dnnl::memory::data_type dataType(const char* op, DType dtype);
 

@@ -2,16 +2,17 @@
 #include "trial.h"
 
 #include <malloc.h>
+#include <omp.h>
 #include <sys/mman.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
-#include <map>
 #include <mutex>
 #include <utility>
 
 #include "../core/element.h"
+#include "onednn.h"
 
 namespace heddle {
 namespace {
@@ -70,8 +71,8 @@ double median(std::vector<double>& values) {
 }
 
 /// A candidate with its scratch memory and the seconds of its runs.
-struct Candidate {
-  size_t position;
+struct Runner {
+  const TrialCandidate* candidate;
   std::unique_ptr<Kernel> kernel;
   TrialMemory workspace;
   std::vector<double> seconds;
@@ -84,8 +85,8 @@ void releaseFreedMemory() {
 #endif
 }
 
-size_t compare(const std::vector<TrialFactory>& factories, const std::vector<TrialOperand>& inputs,
-               const std::vector<TrialOperand>& outputs) {
+const TrialCandidate& compare(const std::vector<TrialCandidate>& candidates, const std::vector<TrialOperand>& inputs,
+                              const std::vector<TrialOperand>& outputs) {
   std::vector<TrialMemory> memory;
   std::vector<const void*> inputPointers;
   std::vector<void*> outputPointers;
@@ -98,42 +99,61 @@ size_t compare(const std::vector<TrialFactory>& factories, const std::vector<Tri
     memory.emplace_back(operand.elements * static_cast<size_t>(bytesOf(operand.dtype)));
     outputPointers.push_back(memory.back().data());
   }
-  std::vector<Candidate> candidates;
-  for (size_t i = 0; i < factories.size(); i++) {
-    auto kernel = factories[i]();
+  std::vector<Runner> runners;
+  for (const TrialCandidate& candidate : candidates) {
+    auto kernel = candidate.make();
     if (!kernel) continue;
     const size_t workspaceBytes = kernel->workspaceBytes();
-    candidates.push_back({i, std::move(kernel), TrialMemory(workspaceBytes), {}});
+    runners.push_back({&candidate, std::move(kernel), TrialMemory(workspaceBytes), {}});
   }
-  if (candidates.size() == 1) return candidates.front().position;
+  if (runners.size() == 1) return *runners.front().candidate;
   // In turns, so that a disturbance meets all of them, and by the median, so that one of it decides nothing. The first
   // round only warms up, unless it has taken all the time there is.
   double spent = 0;
   for (size_t round = 0; round <= kMostRounds && (round < 1 || spent < kSecondsPerComparison); round++)
-    for (Candidate& candidate : candidates) {
-      const double seconds = secondsOf(*candidate.kernel, {inputPointers, outputPointers, candidate.workspace.data()});
-      if (round == 1) candidate.seconds.clear();
-      candidate.seconds.push_back(seconds);
+    for (Runner& runner : runners) {
+      const double seconds = secondsOf(*runner.kernel, {inputPointers, outputPointers, runner.workspace.data()});
+      if (round == 1) runner.seconds.clear();
+      runner.seconds.push_back(seconds);
       spent += seconds;
     }
-  return std::min_element(candidates.begin(), candidates.end(),
-                          [](Candidate& a, Candidate& b) { return median(a.seconds) < median(b.seconds); })
-      ->position;
+  return *std::min_element(runners.begin(), runners.end(), [](Runner& a, Runner& b) {
+            return median(a.seconds) < median(b.seconds);
+          })->candidate;
+}
+
+std::unique_ptr<Kernel> makeFirst(const std::vector<TrialCandidate>& candidates) {
+  for (const TrialCandidate& candidate : candidates)
+    if (auto kernel = candidate.make()) return kernel;
+  return nullptr;
+}
+
+/// What decides besides the problem.
+std::string processor() {
+  return std::string(onednn::instructionSet()) + " " + std::to_string(omp_get_max_threads()) + " threads\n";
 }
 
 }  // namespace
 
-std::unique_ptr<Kernel> makeFastest(const std::string& key, const std::vector<TrialFactory>& factories,
+Choices& trialChoices() {
+  static Choices& choices = *new Choices;
+  return choices;
+}
+
+std::unique_ptr<Kernel> makeFastest(const std::string& problem, const std::vector<TrialCandidate>& candidates,
                                     const std::vector<TrialOperand>& inputs, const std::vector<TrialOperand>& outputs) {
+  if (timingForbidden()) return makeFirst(candidates);
+  // One comparison at a time: two would disturb each other.
   static std::mutex mutex;
-  static std::map<std::string, size_t> winners;
   const std::lock_guard<std::mutex> lock(mutex);
-  auto known = winners.find(key);
-  if (known == winners.end()) {
-    known = winners.emplace(key, compare(factories, inputs, outputs)).first;
-    releaseFreedMemory();
-  }
-  return factories[known->second]();
+  const std::string key = processor() + problem, known = trialChoices().find(key);
+  for (const TrialCandidate& candidate : candidates)
+    if (candidate.name == known)
+      if (auto kernel = candidate.make()) return kernel;
+  const TrialCandidate& fastest = compare(candidates, inputs, outputs);
+  releaseFreedMemory();
+  trialChoices().keep(key, fastest.name);
+  return fastest.make();
 }
 
 }  // namespace heddle

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "../core/choices.h"
 #include "../core/kernel.h"
 
 namespace heddle {
@@ -16,10 +17,19 @@ struct TrialOperand {
   size_t elements;
 };
 
-using TrialFactory = std::function<std::unique_ptr<Kernel>()>;
+/// A kernel that may be chosen, by a name that says which it is in every process. `make` may give nullptr where it
+/// turns out not to be one.
+struct TrialCandidate {
+  std::string name;
+  std::function<std::unique_ptr<Kernel>()> make;
+};
 
-/// A new kernel from the factory that was fastest for `key`. A factory may give nullptr, but not all of them.
-std::unique_ptr<Kernel> makeFastest(const std::string& key, const std::vector<TrialFactory>& factories,
+/// What was chosen so far in this process.
+Choices& trialChoices();
+
+/// The fastest kernel for `problem`, a text that says all that matters but the processor and the number of threads; one
+/// of the candidates must be possible. Always the first one where HEDDLE_DETERMINISTIC=1.
+std::unique_ptr<Kernel> makeFastest(const std::string& problem, const std::vector<TrialCandidate>& candidates,
                                     const std::vector<TrialOperand>& inputs, const std::vector<TrialOperand>& outputs);
 
 }  // namespace heddle

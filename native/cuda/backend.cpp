@@ -25,6 +25,7 @@ class CudaBackend : public Backend {
             context_.memoryBytes};
   }
   const KernelTable& kernels() const override { return kernels_; }
+  Choices& choices() override { return trialChoices(); }
 
   void* allocate(size_t bytes) noexcept override { return heap_.allocate(bytes); }
   void free(void* memory, size_t) noexcept override { heap_.free(memory); }

@@ -3,8 +3,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <map>
-#include <mutex>
 
 #include "../core/check.h"
 #include "code_store.h"
@@ -184,32 +182,14 @@ std::unique_ptr<Kernel> makeFirst(const std::vector<TrialCandidate>& candidates)
   return nullptr;
 }
 
-/// One for the process; devices choose on threads of their own.
-struct Choices {
-  std::mutex mutex;
-  std::map<std::string, std::string> names;
-
-  std::string find(const std::string& key) {
-    const std::lock_guard lock(mutex);
-    const auto found = names.find(key);
-    return found == names.end() ? "" : found->second;
-  }
-  void keep(const std::string& key, const std::string& name) {
-    const std::lock_guard lock(mutex);
-    names[key] = name;
-  }
-};
-
-Choices& choices() {
-  static Choices& choices = *new Choices;
-  return choices;
-}
-
 }  // namespace
 
 bool tensorFloat32Allowed() { return variableIsOne("HEDDLE_TF32"); }
 
-bool timingForbidden() { return variableIsOne("HEDDLE_DETERMINISTIC"); }
+Choices& trialChoices() {
+  static Choices& choices = *new Choices;
+  return choices;
+}
 
 std::unique_ptr<Kernel> makeFastest(const std::string& problem, const std::vector<TrialCandidate>& candidates,
                                     const std::vector<TrialOperand>& inputs, const std::vector<TrialOperand>& outputs) {
@@ -218,10 +198,10 @@ std::unique_ptr<Kernel> makeFastest(const std::string& problem, const std::vecto
   const std::string key = "algorithm\n" + context.name + " sm_" + std::to_string(context.major) +
                           std::to_string(context.minor) + " " + std::to_string(context.multiprocessors) + "\n" +
                           problem;
-  if (auto kernel = makeNamed(choices().find(key), candidates)) return kernel;
+  if (auto kernel = makeNamed(trialChoices().find(key), candidates)) return kernel;
   if (const auto kept = CodeStore::ofUser().find(key))
     if (auto kernel = makeNamed(*kept, candidates)) {
-      choices().keep(key, *kept);
+      trialChoices().keep(key, *kept);
       return kernel;
     }
   std::vector<Runner> runners;
@@ -233,7 +213,7 @@ std::unique_ptr<Kernel> makeFastest(const std::string& problem, const std::vecto
     const std::string name = compare(runners, inputs, outputs);
     while (chosen < runners.size() && !name.empty() && runners[chosen].candidate->name != name) chosen++;
     if (!name.empty()) {
-      choices().keep(key, name);
+      trialChoices().keep(key, name);
       CodeStore::ofUser().put(key, name);
     }
   }

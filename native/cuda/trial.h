@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "../core/choices.h"
 #include "../core/kernel.h"
 
 namespace heddle::cuda {
@@ -33,7 +34,7 @@ std::unique_ptr<Kernel> makeFastest(const std::string& problem, const std::vecto
 /// Whether f32 products may run on tensor cores with operands rounded to TF32 (10 bits of mantissa): HEDDLE_TF32=1.
 bool tensorFloat32Allowed();
 
-/// Whether choices may not depend on time: HEDDLE_DETERMINISTIC=1.
-bool timingForbidden();
+/// What was chosen or read from the cache folder so far in this process; devices choose on threads of their own.
+Choices& trialChoices();
 
 }  // namespace heddle::cuda

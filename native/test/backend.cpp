@@ -117,12 +117,14 @@ class TestBackend : public HostBackend {
 
   DeviceDescription describe() const override { return {"test", "test", "none", threads_.load(), size_t{1} << 30}; }
   const KernelTable& kernels() const override { return kernels_; }
+  Choices& choices() override { return choices_; }
   void* allocate(size_t bytes) noexcept override { return std::aligned_alloc(64, bytes); }
   void free(void* memory, size_t) noexcept override { std::free(memory); }
   void setThreads(int threads) override { threads_ = threads; }
 
  private:
   KernelTable kernels_;
+  Choices choices_;
   std::atomic<int> threads_{1};
 };
 
