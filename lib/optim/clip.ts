@@ -88,13 +88,16 @@ export function clipGradients(gradients: Gradients, options: { readonly maxNorm:
     throw new ArgumentError(`clipGradients: it takes what grad gives, not ${String(gradients)}`)
   const maxNorm = numberIn('clipGradients', 'maxNorm', options.maxNorm, Number.MIN_VALUE)
   if (gradients.size === 0) throw new ArgumentError('clipGradients: there are no gradients to clip')
-  const norm = normOf(gradients)
+  const norm = gradientNorm(gradients)
   const scale = minimum(div(full([], maxNorm, { dtype: norm.dtype }), add(norm, 1e-6)), 1)
   return new ClippedGradients(gradients, scale, norm)
 }
 
-/** A loss scaled up may bring a norm that is infinite in f32, though it is not once the factor is in. */
-function normOf(gradients: Gradients): Tensor {
+/**
+ * The Euclidean norm of all gradients together, their factor included, f32[], or f64[] where one of them is f64. A loss
+ * scaled up does not make it infinite.
+ */
+export function gradientNorm(gradients: Gradients): Tensor {
   if (!(gradients instanceof ScaledGradients)) return globalNorm([...gradients].map(([, gradient]) => gradient))
   const list = [...gradients.unscaled].map(([, gradient]) => gradient)
   const norm = mul(globalNorm(list, { wide: true }), cast(gradients.scale, 'f64'))

@@ -121,6 +121,11 @@ export abstract class Optimizer {
     this.schedule = lr
   }
 
+  /** The learning rate of the next step, f64[]; inside a compiled function it follows the schedule. */
+  get learningRate(): Tensor {
+    return this.presentRate()
+  }
+
   /** Steps done so far, i64[]. */
   get steps(): Tensor<'i64'> {
     return this.done

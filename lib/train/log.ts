@@ -20,8 +20,8 @@ export interface Log {
   rewind?(step: number): Promise<void>
   /** Settles when all that was noted is in the file. Rejects with `LogError` where some could not be written. */
   flush(): Promise<void>
-  /** `flush`, and lets go of the file. */
-  close(): Promise<void>
+  /** `flush`, and lets go of the file; the run has got to its end, or it has not. */
+  close(state?: 'finished' | 'stopped'): Promise<void>
 }
 
 /** Throws `ArgumentError` unless it is a step. */

@@ -2,10 +2,10 @@
 
 import { numberIn } from '../../ops/arguments.js'
 import { full } from '../../ops/create.js'
-import { cast } from '../../ops/element.js'
+import { cast, gt, mul, where } from '../../ops/element.js'
 import { sum } from '../../ops/reduce.js'
 import { ArgumentError } from '../../runtime/errors.js'
-import type { Tensor } from '../../tensor.js'
+import { Tensor } from '../../tensor.js'
 import { Metric, only } from './metric.js'
 
 /** The mean of numbers, such as the losses of batches, each counted `weight` times. */
@@ -15,15 +15,18 @@ export class Mean extends Metric {
   }
 
   /**
-   * Adds a scalar with `weight` (default 1; the batch's size where batches differ), or every element of a tensor with weight
-   * 1. Throws `ArgumentError` for a weight below 0.
+   * Adds a scalar with `weight` (default 1; the batch's size where batches differ; a number or a tensor []), or every
+   * element of a tensor with weight 1. A scalar of weight 0 adds nothing, not even NaN. Throws `ArgumentError` for a
+   * weight below 0.
    */
-  update(value: Tensor, weight = 1): void {
-    numberIn('Mean', 'weight', weight, 0)
+  update(value: Tensor, weight: number | Tensor = 1): void {
+    if (typeof weight === 'number') numberIn('Mean', 'weight', weight, 0)
     if (value.shape.length > 0 && weight !== 1)
       throw new ArgumentError(`Mean: only a scalar has a weight, not a tensor of shape [${value.shape}]`)
-    const count = full([], weight * value.size, { dtype: 'f64' })
-    this.add({ total: sum(cast(value, 'f64')).mul(weight), weight: count })
+    const given = weight instanceof Tensor ? cast(weight, 'f64') : full([], weight * value.size, { dtype: 'f64' })
+    const total = sum(cast(value, 'f64'))
+    if (weight === 1) return this.add({ total, weight: given })
+    this.add({ total: where(gt(given, 0), mul(total, given), 0), weight: given })
   }
 
   override async result(): Promise<number> {

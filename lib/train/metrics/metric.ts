@@ -4,6 +4,7 @@ import { zeros } from '../../ops/create.js'
 import { add, cast } from '../../ops/element.js'
 import type { DType } from '../../schema/dtype.js'
 import type { Shape } from '../../schema/shape.js'
+import { loadInto, readState, type StateDict } from '../../state.js'
 import type { Tensor } from '../../tensor.js'
 
 /** Sums of a metric by name: f64 for numbers, i64 for counts. */
@@ -45,6 +46,16 @@ export abstract class Metric<R = number> {
       }),
     )
     return Object.fromEntries(entries)
+  }
+
+  /** The sums so far, for a checkpoint. */
+  stateDict(): Promise<StateDict> {
+    return readState(Object.entries(this.sums))
+  }
+
+  /** Goes on from there. Throws `StateDictError` before anything is changed. */
+  loadStateDict(state: StateDict): void {
+    loadInto(Object.entries(this.sums), state, true)
   }
 
   /** The metric over all batches since the last reset; NaN where there were none. */

@@ -1,0 +1,135 @@
+// What a run tells while it goes: figures by step to the logs, notes, and the progress bar.
+import type { Device } from '../runtime/device.js'
+import type { Log, LogValues } from './log.js'
+import type { Progress } from './progress.js'
+import type { StepFigures } from './trainingStep.js'
+
+/** Sums over the steps of an epoch; plain JSON for a checkpoint. */
+export interface EpochSums {
+  readonly loss: number
+  readonly samples: number
+}
+
+export class Journal {
+  /** The latest of each figure, by name. */
+  readonly figures: Record<string, number> = {}
+  private epoch: EpochSums = { loss: 0, samples: 0 }
+  private interval = emptyInterval()
+  private readonly failed = new Set<Log>()
+
+  constructor(
+    private readonly logs: readonly Log[],
+    private readonly progress: Progress | undefined,
+    private readonly every: number,
+    private readonly device: Device,
+  ) {}
+
+  /** The loop has waited so long for a batch. */
+  waitedForData(milliseconds: number): void {
+    this.interval.dataMs += milliseconds
+  }
+
+  /** The figures of a step that the device has done, in order. `total` is how many steps there will be, where that is known. */
+  stepDone(step: number, samples: number, figures: StepFigures, total: number | undefined): void {
+    if (Number.isFinite(figures.loss)) {
+      this.epoch = { loss: this.epoch.loss + figures.loss * samples, samples: this.epoch.samples + samples }
+    }
+    const { interval } = this
+    interval.steps++
+    interval.samples += samples
+    interval.loss += figures.loss
+    interval.norm += figures.gradientNorm
+    if (step % this.every === 0) this.closeInterval(step, figures)
+    const loss = this.figures['train/loss'] ?? figures.loss
+    this.progress?.update(step, { loss: loss.toPrecision(4), ...this.validationFact() }, total ?? step)
+  }
+
+  private validationFact(): Record<string, string> {
+    const loss = this.figures['validation/loss']
+    return loss === undefined ? {} : { validation: loss.toPrecision(4) }
+  }
+
+  private closeInterval(step: number, { lr }: StepFigures): void {
+    const { steps, samples, loss, norm, dataMs, begun } = this.interval
+    const seconds = (performance.now() - begun) / 1000
+    const { allocated, reserved } = this.device.memory()
+    this.write(step, {
+      'train/loss': loss / steps,
+      ...(Number.isNaN(norm) ? {} : { 'train/gradient norm': norm / steps }),
+      'train/learning rate': lr,
+      'rate/steps per second': steps / seconds,
+      'rate/samples per second': samples / seconds,
+      'time/step ms': (seconds * 1000) / steps,
+      'time/waiting for data ms': dataMs / steps,
+      'memory/allocated bytes': allocated,
+      'memory/reserved bytes': reserved,
+    })
+    this.interval = emptyInterval()
+  }
+
+  /** The mean loss of the epoch that ends here; a new one begins. */
+  closeEpoch(): number {
+    const { loss, samples } = this.epoch
+    this.epoch = { loss: 0, samples: 0 }
+    return loss / samples
+  }
+
+  /** What the loop did meanwhile is no part of the rate. */
+  restartInterval(): void {
+    this.interval = emptyInterval()
+  }
+
+  write(step: number, values: LogValues): void {
+    Object.assign(this.figures, values)
+    for (const log of this.logs) log.write(step, values)
+  }
+
+  note(step: number, text: string): void {
+    for (const log of this.logs) log.note?.(step, text)
+    this.progress?.note(text)
+  }
+
+  /** A note of something that went wrong: whoever sees no progress gets a warning of the process. */
+  warn(step: number, text: string): void {
+    this.note(step, text)
+    if (!this.progress) process.emitWarning(text)
+  }
+
+  state(): EpochSums {
+    return this.epoch
+  }
+
+  load(epoch: EpochSums, figures: LogValues): void {
+    this.epoch = epoch
+    Object.assign(this.figures, figures)
+  }
+
+  /** A log that can not be written says so once and ends no run. */
+  private async each(what: (log: Log) => Promise<void> | undefined): Promise<void> {
+    await Promise.all(
+      this.logs.map(async (log) => {
+        try {
+          await what(log)
+        } catch (error) {
+          if (!this.failed.has(log)) process.emitWarning(error as Error)
+          this.failed.add(log)
+        }
+      }),
+    )
+  }
+
+  rewind(step: number): Promise<void> {
+    return this.each((log) => log.rewind?.(step))
+  }
+
+  flush(): Promise<void> {
+    return this.each((log) => log.flush())
+  }
+
+  async close(state: 'finished' | 'stopped'): Promise<void> {
+    this.progress?.finish()
+    await this.each((log) => log.close(state))
+  }
+}
+
+const emptyInterval = () => ({ steps: 0, samples: 0, loss: 0, norm: 0, dataMs: 0, begun: performance.now() })

@@ -1,0 +1,477 @@
+// The loop of a training: epochs of steps, with validation, checkpoints and callbacks at their places.
+import type { Parameter } from '../cell.js'
+import { disposeBatch } from '../data/tensors.js'
+import type { CheckpointInfo } from '../io/checkpoint.js'
+import type { Json } from '../io/checkpointManifest.js'
+import type { Module } from '../nn/module.js'
+import { autocast } from '../ops/autocast.js'
+import { defaultGenerator } from '../ops/random.js'
+import { ExponentialMovingAverage } from '../optim/average.js'
+import type { Optimizer } from '../optim/optimizer.js'
+import type { Device } from '../runtime/device.js'
+import { ArgumentError, CheckpointError } from '../runtime/errors.js'
+import { loadInto, readState, type StateDict } from '../state.js'
+import { holdBatch, samplesBetween, samplesOf, type TensorFields } from './batch.js'
+import { EarlyStopping } from './earlyStopping.js'
+import { Evaluation, type EvaluationResult, numbersOf } from './evaluation.js'
+import type { Interruption } from './interruption.js'
+import type { Journal } from './journal.js'
+import { Keeper, type Kept, loadTensors, tensorsOf } from './keeper.js'
+import { NonFiniteError, nonFiniteOrigin } from './nonFinite.js'
+import { metricOf, type Outcome, outcomeOf } from './objective.js'
+import type { Callback, DataState, HistoryEntry, Run, RunView, TrainingData, TrainOptions } from './options.js'
+import { type RunState, runStateOf, runStateToJson } from './runState.js'
+import { type StepFigures, TrainingStep } from './trainingStep.js'
+
+/** Steps whose figures may be on their way before the loop waits for the oldest. */
+const MOST_PENDING = 8
+
+interface PendingStep<B> {
+  readonly step: number
+  readonly batches: readonly TensorFields<B>[]
+  readonly done: Promise<void>
+}
+
+/** A step that was not finite. */
+interface Fault<B> {
+  readonly step: number
+  readonly batches: readonly TensorFields<B>[]
+  readonly figures: StepFigures
+}
+
+export class Training<M extends Module, B extends object, O extends Outcome> {
+  private readonly stepper: TrainingStep<M, B, O>
+  private readonly average: ExponentialMovingAverage | undefined
+  private readonly evaluation: Evaluation<M, B, O> | undefined
+  private readonly stopping: EarlyStopping | undefined
+  private readonly keeper: Keeper | undefined
+  private readonly begun = performance.now()
+  private readonly pending: PendingStep<B>[] = []
+  private readonly history: HistoryEntry[] = []
+  private failure: { readonly error: unknown } | undefined
+  private fault: Fault<B> | undefined
+  /** Why it ends, once that is decided. */
+  private reason: string | undefined
+  private step = 0
+  private epoch = 0
+  private open = false
+  private position: DataState | undefined
+  private validatedAt = 0
+  private validation: EvaluationResult | undefined
+  private best: StateDict | undefined
+  private secondsBefore = 0
+  /** The place that was saved last, or is being saved. */
+  private saved: string | undefined
+
+  constructor(
+    private readonly model: M,
+    private readonly data: TrainingData<B>,
+    private readonly optimizer: Optimizer,
+    private readonly options: TrainOptions<M, B, O>,
+    private readonly journal: Journal,
+    private readonly interruption: Interruption,
+  ) {
+    const {
+      loss,
+      precision,
+      clipNorm,
+      gradientNorm,
+      metrics,
+      microBatch,
+      nonFinite,
+      validation,
+      earlyStopping,
+      checkpoint,
+    } = options
+    const present = <T extends object>(entries: T): { [K in keyof T]: NonNullable<T[K]> } =>
+      Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined)) as never
+    this.average = options.average && new ExponentialMovingAverage(optimizer.parameters, options.average)
+    this.stepper = new TrainingStep<M, B, O>(model, {
+      ...present({ precision, clipNorm, gradientNorm, metrics, microBatch, nonFinite, average: this.average }),
+      loss,
+      optimizer,
+      onMicroBatch: (samples) =>
+        this.note(
+          `out of memory: from here on ${samples} samples go through the model at once; a step is still of all`,
+        ),
+    } as ConstructorParameters<typeof TrainingStep<M, B, O>>[1])
+    this.evaluation =
+      validation &&
+      new Evaluation<M, B, O>(model, { ...present({ precision, metrics: validation.metrics }), loss } as never)
+    this.stopping = earlyStopping && new EarlyStopping(earlyStopping)
+    const monitored = {
+      metric: this.stopping?.monitor ?? 'validation/loss',
+      mode: earlyStopping?.mode ?? 'min',
+    } as const
+    this.keeper =
+      checkpoint === undefined
+        ? undefined
+        : new Keeper(checkpoint, validation && monitored, {
+            saved: (info) =>
+              void this.call('onCheckpoint', info).catch((error: unknown) => {
+                this.failure ??= { error }
+              }),
+            failed: (step, error) => {
+              this.saved = undefined
+              this.journal.warn(
+                this.step,
+                `the checkpoint of step ${step} could not be saved; the run goes on, with the one before: ${error.message}`,
+              )
+            },
+          })
+  }
+
+  private get device(): Device {
+    return (this.optimizer.parameters[0] as Parameter).device
+  }
+
+  /** Steps that there will be, by what is known. */
+  private get total(): number | undefined {
+    return this.optimizer.totalSteps
+  }
+
+  async run(): Promise<Run<M>> {
+    await this.resume()
+    this.model.train()
+    await this.call('onStart')
+    while (!this.ended()) await this.runEpoch()
+    await this.drain()
+    if (this.options.validation && this.reason === undefined && this.validatedAt < this.step) await this.validate()
+    // Twice, should what is still being saved fail.
+    await this.keeper?.finish()
+    await this.checkpoint()
+    await this.keeper?.finish()
+    await this.check()
+    if (this.stopping?.restoreBest && this.best && !this.interruption.reason) this.model.loadStateDict(this.best)
+    await this.call('onEnd')
+    return {
+      model: this.model,
+      optimizer: this.optimizer,
+      average: this.average,
+      steps: this.step,
+      epochs: this.epoch,
+      stopped: this.reason ?? 'finished',
+      history: this.history,
+      best: this.stopping?.bestSoFar,
+      validation: this.validation,
+      seconds: this.seconds(),
+    }
+  }
+
+  private seconds(): number {
+    return this.secondsBefore + (performance.now() - this.begun) / 1000
+  }
+
+  private ended(): boolean {
+    const { epochs = Number.POSITIVE_INFINITY, steps = Number.POSITIVE_INFINITY } = this.options
+    if (this.stopping?.exhausted) this.reason ??= 'early stopping'
+    this.reason ??= this.interruption.reason
+    return this.reason !== undefined || this.step >= steps || this.epoch >= epochs
+  }
+
+  /** Batches up to the end of the epoch, or up to the end of the run. */
+  private async runEpoch(): Promise<void> {
+    const { accumulate = 1 } = this.options
+    let group: TensorFields<B>[] = []
+    const resumed = this.open
+    let first = true
+    try {
+      let asked = performance.now()
+      for await (const batch of this.data) {
+        this.journal.waitedForData(performance.now() - asked)
+        if (first && resumed && this.position && this.dataEpoch() > this.position.epoch) {
+          // The checkpoint was saved behind the last batch of its epoch, whose end comes first.
+          await this.endEpoch()
+          if (this.ended()) return
+        }
+        first = false
+        group.push(holdBatch(batch))
+        const position = this.data.state?.()
+        if (group.length >= accumulate) {
+          const full = group
+          group = []
+          await this.takeStep(full, position)
+          if (this.ended()) return
+        }
+        asked = performance.now()
+      }
+      const position = this.data.state?.()
+      if (group.length > 0) {
+        const rest = group
+        group = []
+        await this.takeStep(rest, position)
+        if (this.reason !== undefined) return
+      }
+    } finally {
+      for (const batch of group) disposeBatch(batch)
+    }
+    if (first && !resumed) throw new ArgumentError('train: the data gave no batch; an epoch must have at least one')
+    await this.endEpoch()
+  }
+
+  /** The epoch that the data are in. */
+  private dataEpoch(): number {
+    return this.data.state?.().epoch ?? 0
+  }
+
+  private async takeStep(batches: readonly TensorFields<B>[], position: DataState | undefined): Promise<void> {
+    const step = this.step + 1
+    try {
+      const { samples, figures } = await this.stepper.run(...(batches as unknown as B[]))
+      const done = figures.then(
+        (found) => this.stepDone(step, samples, batches, found),
+        (error: unknown) => {
+          this.failure ??= { error }
+          batches.forEach(disposeBatch)
+        },
+      )
+      this.pending.push({ step, batches, done })
+    } catch (error) {
+      batches.forEach(disposeBatch)
+      throw error
+    }
+    this.step = step
+    this.position = position
+    this.open = true
+    while (this.pending.length > MOST_PENDING) await (this.pending[0] as PendingStep<B>).done
+    await this.check()
+    await this.call('onStep')
+    const { validation } = this.options
+    if (validation?.every !== undefined && step % validation.every === 0) {
+      await this.drain()
+      await this.validate()
+    }
+    if (this.keeper?.due(step, false)) await this.checkpoint()
+  }
+
+  private stepDone(step: number, samples: number, batches: readonly TensorFields<B>[], figures: StepFigures): void {
+    this.pending.shift()
+    const finite = Number.isFinite(figures.loss) && (figures.applied || this.stepper.scaler !== undefined)
+    const { nonFinite = 'stop' } = this.options
+    if (!finite && nonFinite === 'stop') {
+      // Later steps change nothing either; the first one is what matters.
+      if (this.fault) batches.forEach(disposeBatch)
+      else this.fault = { step, batches, figures }
+      return
+    }
+    if (!figures.applied) this.note(`step ${step} was skipped: its loss or gradients are not finite`, step)
+    batches.forEach(disposeBatch)
+    this.journal.stepDone(step, samples, figures, this.total)
+  }
+
+  /** Throws what went wrong with a step that was accepted. */
+  private async check(): Promise<void> {
+    if (this.failure) throw this.failure.error
+    if (this.fault) throw await this.diagnose(this.fault)
+  }
+
+  private async drain(): Promise<void> {
+    while (this.pending.length > 0) await (this.pending[0] as PendingStep<B>).done
+    await this.check()
+  }
+
+  /** Computes the step once more, op by op. */
+  private async diagnose({ step, batches, figures }: Fault<B>): Promise<NonFiniteError> {
+    while (this.pending.length > 0) await (this.pending[0] as PendingStep<B>).done
+    const { loss, precision = 'f32' } = this.options
+    const buffers = this.model.namedBuffers()
+    const [kept, random] = [await readState(buffers), await defaultGenerator().stateDict()]
+    const what = `train: the ${Number.isFinite(figures.loss) ? 'gradients' : 'loss'} of step ${step} ${Number.isFinite(figures.loss) ? 'are' : 'is'} not finite`
+    try {
+      for (const batch of batches) {
+        const samples = samplesOf(batch)
+        const size = this.stepper.microBatch ?? samples
+        for (let start = 0; start < samples; start += size) {
+          const part = (size >= samples ? batch : samplesBetween(batch, start, start + size)) as TensorFields<B>
+          const outcome = autocast(precision, () => outcomeOf(loss(this.model, part)))
+          const origin = await nonFiniteOrigin(outcome.loss, this.model)
+          if (origin)
+            return new NonFiniteError(`${what}. ${origin.text}. The step has changed nothing.`, step, origin.op)
+        }
+      }
+      return new NonFiniteError(
+        `${what}; computed once more op by op, everything is. The step has changed nothing.`,
+        step,
+        undefined,
+      )
+    } finally {
+      loadInto(buffers, kept, true)
+      defaultGenerator().loadStateDict(random)
+      batches.forEach(disposeBatch)
+    }
+  }
+
+  private async endEpoch(): Promise<void> {
+    await this.drain()
+    const measured = await this.trainingMetrics()
+    this.journal.write(this.step, { 'train/loss': this.journal.closeEpoch(), ...measured })
+    if (this.options.validation && this.options.validation.every === undefined) {
+      await this.validate()
+      // Interrupted: the end of the epoch comes again when the run goes on.
+      if (this.validatedAt < this.step) return
+    }
+    this.epoch++
+    this.open = false
+    this.history.push({ step: this.step, epoch: this.epoch, figures: { ...this.journal.figures } })
+    await this.call('onEpoch')
+    await this.journal.flush()
+    if (this.keeper?.due(this.step, true)) await this.checkpoint()
+    this.journal.restartInterval()
+  }
+
+  private async trainingMetrics(): Promise<Record<string, number>> {
+    const entries = Object.entries(this.options.metrics ?? {}).map(([name, entry]) => [name, metricOf(entry)] as const)
+    const results = await Promise.all(entries.map(async ([name, metric]) => [name, await metric.result()] as const))
+    for (const [, metric] of entries) metric.reset()
+    return numbersOf('train', Object.fromEntries(results) as EvaluationResult)
+  }
+
+  private async validate(): Promise<void> {
+    const { data } = this.options.validation as { readonly data: AsyncIterable<B> }
+    this.average?.swap()
+    try {
+      const result = await (this.evaluation as Evaluation<M, B, O>).run(data, this.interruption.abort)
+      this.validation = result
+      this.validatedAt = this.step
+      const figures = numbersOf('validation', result)
+      this.journal.write(this.step, figures)
+      if (this.stopping?.update(this.step, figures) && this.stopping.restoreBest) {
+        this.best = await this.model.stateDict({ bits: true })
+      }
+      if (this.options.validation?.every !== undefined)
+        this.history.push({ step: this.step, epoch: this.epoch, figures: { ...this.journal.figures } })
+    } catch (error) {
+      if (this.interruption.reason === undefined) throw error
+      return
+    } finally {
+      this.average?.restore()
+      this.model.train()
+      this.journal.restartInterval()
+    }
+    await this.call('onValidation', this.validation as EvaluationResult)
+  }
+
+  /** Everything with tensors that a checkpoint holds. */
+  private parts(): Kept[] {
+    const { metrics = {}, checkpoint } = this.options
+    const named = (group: string, part: Omit<Kept, 'group'>): Kept => ({
+      group,
+      stateDict: () => part.stateDict(),
+      loadStateDict: (state) => part.loadStateDict(state),
+    })
+    const { model, optimizer } = this
+    const generators = typeof checkpoint === 'object' ? (checkpoint.generators ?? {}) : {}
+    return [
+      {
+        group: 'model',
+        stateDict: () => model.stateDict({ bits: true }),
+        loadStateDict: (s) => model.loadStateDict(s),
+      },
+      {
+        group: 'optimizer',
+        stateDict: () => optimizer.stateDict({ bits: true }),
+        loadStateDict: (s) => optimizer.loadStateDict(s),
+      },
+      named('random', defaultGenerator()),
+      ...Object.entries(generators).map(([name, generator]) => named(`random.${name}`, generator)),
+      ...(this.average ? [named('average', this.average)] : []),
+      ...(this.stepper.scaler ? [named('scale', this.stepper.scaler)] : []),
+      ...Object.entries(metrics).map(([name, entry]) => named(`metric.${name}`, metricOf(entry))),
+    ]
+  }
+
+  /** What tells a state of the run from all others. */
+  private get place(): string {
+    return `${this.step} ${this.epoch} ${this.open}`
+  }
+
+  private async checkpoint(): Promise<void> {
+    if (!this.keeper || this.saved === this.place) return
+    await this.drain()
+    this.saved = this.place
+    const tensors = await tensorsOf(this.parts())
+    const callbacks = (this.options.callbacks ?? []).flatMap((callback): [string, Json][] =>
+      callback.name !== undefined && callback.save ? [[callback.name, callback.save()]] : [],
+    )
+    const state: RunState = {
+      step: this.step,
+      epoch: this.epoch,
+      open: this.open,
+      data: this.position,
+      sums: this.journal.state(),
+      figures: this.journal.figures,
+      history: this.history,
+      microBatch: this.stepper.microBatch,
+      earlyStopping: this.stopping?.state(),
+      validatedAt: this.validatedAt,
+      seconds: this.seconds(),
+      algorithms: this.device.algorithms(),
+      callbacks: Object.fromEntries(callbacks),
+    }
+    const content = {
+      tensors: { ...tensors, ...(this.best ? { best: this.best } : {}) },
+      json: runStateToJson(state),
+    }
+    await this.journal.flush()
+    await this.keeper.save(this.step, content, this.journal.figures)
+  }
+
+  /** Goes on from the last checkpoint, where there is one. */
+  private async resume(): Promise<void> {
+    const found = await this.keeper?.latest()
+    if (!found) return
+    const state = runStateOf(found)
+    if (state.data && !this.data.load) {
+      throw new CheckpointError(`${found.path}: it has a position in the data, and these data can not go on from one`)
+    }
+    await loadTensors(found, this.parts())
+    this.device.useAlgorithms(state.algorithms)
+    this.best = found.tensors['best']
+    if (state.data) this.data.load?.(state.data)
+    for (const callback of this.options.callbacks ?? []) {
+      const saved = callback.name === undefined ? undefined : state.callbacks[callback.name]
+      if (saved !== undefined) callback.load?.(saved)
+    }
+    if (state.earlyStopping) this.stopping?.load(state.earlyStopping)
+    this.step = state.step
+    this.epoch = state.epoch
+    this.open = state.open
+    this.position = state.data
+    this.validatedAt = state.validatedAt
+    this.secondsBefore = state.seconds
+    this.history.push(...state.history)
+    this.stepper.microBatch = state.microBatch
+    this.journal.load(state.sums, state.figures)
+    await this.journal.rewind(state.step)
+    this.note(`goes on from step ${state.step}, ${found.path}`)
+  }
+
+  private note(text: string, step = this.step): void {
+    this.journal.note(step, text)
+  }
+
+  private async call<E extends keyof Callback<M> & `on${string}`>(
+    event: E,
+    ...rest: readonly (EvaluationResult | CheckpointInfo)[]
+  ): Promise<void> {
+    const { callbacks = [] } = this.options
+    if (callbacks.length === 0) return
+    const view: RunView<M> = {
+      model: this.model,
+      optimizer: this.optimizer,
+      step: this.step,
+      epoch: this.epoch,
+      figures: this.journal.figures,
+      stop: (reason) => {
+        this.reason ??= reason
+      },
+      note: (text) => this.note(text),
+    }
+    for (const callback of callbacks) {
+      const listener = callback[event] as
+        | ((run: RunView<M>, ...rest: readonly unknown[]) => void | Promise<void>)
+        | undefined
+      await listener?.call(callback, view, ...rest)
+    }
+  }
+}
