@@ -18,9 +18,9 @@ import {
 export interface EvaluationOptions<M extends Module, B extends object, O extends Outcome> {
   readonly loss: Objective<M, B, O>
   /** What is measured besides the loss. Default: nothing. */
-  readonly metrics?: Metrics<B, O>
+  readonly metrics?: Metrics<B, O> | undefined
   /** What products are computed in. Default `f32`: what the parameters are. */
-  readonly precision?: Precision
+  readonly precision?: Precision | undefined
 }
 
 /** The mean loss as `loss`, and what each metric says, by name. */

@@ -6,11 +6,14 @@ import { realize } from '../graph/realize.js'
 import type { Module } from '../nn/module.js'
 import { cast, isFinite, logicalNot } from '../ops/element.js'
 import { grad } from '../ops/gradient.js'
+import { defaultGenerator } from '../ops/random.js'
 import { all, max, min, sum } from '../ops/reduce.js'
 import { HeddleError } from '../runtime/errors.js'
 import { isFloat } from '../schema/dtype.js'
 import { formatShape } from '../schema/shape.js'
+import { loadInto, readState } from '../state.js'
 import { scope, Tensor } from '../tensor.js'
+import { samplesBetween, samplesOf } from './batch.js'
 
 /** A step's loss or gradients were not finite; says which op gave the first such value. */
 export class NonFiniteError extends HeddleError {
@@ -104,4 +107,46 @@ async function describeOrigin(
   const inputs = await Promise.all(node.inputs.map((input) => describeValue(nameOf(input), input)))
   const phase = isForward ? 'forward' : 'backward'
   return { op: node.op.name, text: `${node.op.name} (${phase}): ${result}; its operands: ${inputs.join('; ')}` }
+}
+
+/** What a step was taken with that was not finite. */
+interface FaultyStep<F extends object> {
+  readonly step: number
+  readonly batches: readonly F[]
+  readonly figures: { readonly loss: number }
+}
+
+/**
+ * The error of a step that was not finite, found by computing it once more op by op, `microBatch` samples at once; the
+ * model's buffers and the random state are as before afterwards.
+ */
+export async function diagnose<F extends object>(
+  model: Module,
+  loss: (batch: F) => Tensor,
+  { step, batches, figures }: FaultyStep<F>,
+  microBatch: number | undefined,
+): Promise<NonFiniteError> {
+  const buffers = model.namedBuffers()
+  const generator = defaultGenerator()
+  const [kept, random] = await Promise.all([readState(buffers), generator.stateDict()])
+  const what = Number.isFinite(figures.loss) ? `the gradients of step ${step} are` : `the loss of step ${step} is`
+  const error = (origin: Origin | undefined): NonFiniteError => {
+    const why = origin ? `. ${origin.text}.` : '; computed once more op by op, everything is.'
+    return new NonFiniteError(`train: ${what} not finite${why} The step has changed nothing.`, step, origin?.op)
+  }
+  try {
+    for (const batch of batches) {
+      const samples = samplesOf(batch)
+      const size = microBatch ?? samples
+      for (let start = 0; start < samples; start += size) {
+        const part = size >= samples ? batch : samplesBetween(batch, start, start + size)
+        const origin = await nonFiniteOrigin(loss(part), model)
+        if (origin) return error(origin)
+      }
+    }
+    return error(undefined)
+  } finally {
+    loadInto(buffers, kept, true)
+    generator.loadStateDict(random)
+  }
 }

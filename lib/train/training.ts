@@ -1,8 +1,6 @@
 // The loop of a training: epochs of steps, with validation, checkpoints and callbacks at their places.
 import type { Parameter } from '../cell.js'
 import { disposeBatch } from '../data/tensors.js'
-import type { CheckpointInfo } from '../io/checkpoint.js'
-import type { Json } from '../io/checkpointManifest.js'
 import type { Module } from '../nn/module.js'
 import { autocast } from '../ops/autocast.js'
 import { defaultGenerator } from '../ops/random.js'
@@ -10,34 +8,21 @@ import { ExponentialMovingAverage } from '../optim/average.js'
 import type { Optimizer } from '../optim/optimizer.js'
 import type { Device } from '../runtime/device.js'
 import { ArgumentError, CheckpointError } from '../runtime/errors.js'
-import { loadInto, readState, type StateDict } from '../state.js'
-import { holdBatch, samplesBetween, samplesOf, type TensorFields } from './batch.js'
+import type { StateDict } from '../state.js'
+import type { Tensor } from '../tensor.js'
+import { holdBatch, type TensorFields } from './batch.js'
+import { Callbacks } from './callbacks.js'
 import { EarlyStopping } from './earlyStopping.js'
 import { Evaluation, type EvaluationResult, numbersOf } from './evaluation.js'
 import type { Interruption } from './interruption.js'
 import type { Journal } from './journal.js'
 import { Keeper, type Kept, loadTensors, tensorsOf } from './keeper.js'
-import { NonFiniteError, nonFiniteOrigin } from './nonFinite.js'
+import { diagnose } from './nonFinite.js'
 import { metricOf, type Outcome, outcomeOf } from './objective.js'
-import type { Callback, DataState, HistoryEntry, Run, RunView, TrainingData, TrainOptions } from './options.js'
+import type { DataState, HistoryEntry, Run, RunView, TrainingData, TrainOptions } from './options.js'
 import { type RunState, runStateOf, runStateToJson } from './runState.js'
+import { StepQueue, type TakenStep } from './stepQueue.js'
 import { type StepFigures, TrainingStep } from './trainingStep.js'
-
-/** Steps whose figures may be on their way before the loop waits for the oldest. */
-const MOST_PENDING = 8
-
-interface PendingStep<B> {
-  readonly step: number
-  readonly batches: readonly TensorFields<B>[]
-  readonly done: Promise<void>
-}
-
-/** A step that was not finite. */
-interface Fault<B> {
-  readonly step: number
-  readonly batches: readonly TensorFields<B>[]
-  readonly figures: StepFigures
-}
 
 export class Training<M extends Module, B extends object, O extends Outcome> {
   private readonly stepper: TrainingStep<M, B, O>
@@ -46,10 +31,9 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
   private readonly stopping: EarlyStopping | undefined
   private readonly keeper: Keeper | undefined
   private readonly begun = performance.now()
-  private readonly pending: PendingStep<B>[] = []
   private readonly history: HistoryEntry[] = []
-  private failure: { readonly error: unknown } | undefined
-  private fault: Fault<B> | undefined
+  private readonly queue = new StepQueue<B>((taken, figures) => this.stepDone(taken, figures))
+  private readonly callbacks: Callbacks<M>
   /** Why it ends, once that is decided. */
   private reason: string | undefined
   private step = 0
@@ -71,34 +55,20 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
     private readonly journal: Journal,
     private readonly interruption: Interruption,
   ) {
-    const {
-      loss,
-      precision,
-      clipNorm,
-      gradientNorm,
-      metrics,
-      microBatch,
-      nonFinite,
-      validation,
-      earlyStopping,
-      checkpoint,
-    } = options
-    const present = <T extends object>(entries: T): { [K in keyof T]: NonNullable<T[K]> } =>
-      Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined)) as never
+    const { validation, earlyStopping, checkpoint } = options
     this.average = options.average && new ExponentialMovingAverage(optimizer.parameters, options.average)
     this.stepper = new TrainingStep<M, B, O>(model, {
-      ...present({ precision, clipNorm, gradientNorm, metrics, microBatch, nonFinite, average: this.average }),
-      loss,
+      ...options,
       optimizer,
+      average: this.average,
       onMicroBatch: (samples) =>
         this.note(
           `out of memory: from here on ${samples} samples go through the model at once; a step is still of all`,
         ),
-    } as ConstructorParameters<typeof TrainingStep<M, B, O>>[1])
-    this.evaluation =
-      validation &&
-      new Evaluation<M, B, O>(model, { ...present({ precision, metrics: validation.metrics }), loss } as never)
+    })
+    this.evaluation = validation && new Evaluation<M, B, O>(model, { ...options, metrics: validation.metrics })
     this.stopping = earlyStopping && new EarlyStopping(earlyStopping)
+    this.callbacks = new Callbacks(options.callbacks ?? [], () => this.view())
     const monitored = {
       metric: this.stopping?.monitor ?? 'validation/loss',
       mode: earlyStopping?.mode ?? 'min',
@@ -108,9 +78,7 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
         ? undefined
         : new Keeper(checkpoint, validation && monitored, {
             saved: (info) =>
-              void this.call('onCheckpoint', info).catch((error: unknown) => {
-                this.failure ??= { error }
-              }),
+              void this.callbacks.call('onCheckpoint', info).catch((error: unknown) => this.queue.fail(error)),
             failed: (step, error) => {
               this.saved = undefined
               this.journal.warn(
@@ -133,7 +101,7 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
   async run(): Promise<Run<M>> {
     await this.resume()
     this.model.train()
-    await this.call('onStart')
+    await this.callbacks.call('onStart')
     while (!this.ended()) await this.runEpoch()
     await this.drain()
     if (this.options.validation && this.reason === undefined && this.validatedAt < this.step) await this.validate()
@@ -143,7 +111,7 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
     await this.keeper?.finish()
     await this.check()
     if (this.stopping?.restoreBest && this.best && !this.interruption.reason) this.model.loadStateDict(this.best)
-    await this.call('onEnd')
+    await this.callbacks.call('onEnd')
     return {
       model: this.model,
       optimizer: this.optimizer,
@@ -217,15 +185,7 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
   private async takeStep(batches: readonly TensorFields<B>[], position: DataState | undefined): Promise<void> {
     const step = this.step + 1
     try {
-      const { samples, figures } = await this.stepper.run(...(batches as unknown as B[]))
-      const done = figures.then(
-        (found) => this.stepDone(step, samples, batches, found),
-        (error: unknown) => {
-          this.failure ??= { error }
-          batches.forEach(disposeBatch)
-        },
-      )
-      this.pending.push({ step, batches, done })
+      this.queue.add(step, batches, await this.stepper.run(...(batches as unknown as B[])))
     } catch (error) {
       batches.forEach(disposeBatch)
       throw error
@@ -233,9 +193,9 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
     this.step = step
     this.position = position
     this.open = true
-    while (this.pending.length > MOST_PENDING) await (this.pending[0] as PendingStep<B>).done
+    await this.queue.vacancy()
     await this.check()
-    await this.call('onStep')
+    await this.callbacks.call('onStep')
     const { validation } = this.options
     if (validation?.every !== undefined && step % validation.every === 0) {
       await this.drain()
@@ -244,61 +204,34 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
     if (this.keeper?.due(step, false)) await this.checkpoint()
   }
 
-  private stepDone(step: number, samples: number, batches: readonly TensorFields<B>[], figures: StepFigures): void {
-    this.pending.shift()
+  /** Whether the run may go on after a step with these figures. */
+  private stepDone({ step, samples }: TakenStep<B>, figures: StepFigures): boolean {
     const finite = Number.isFinite(figures.loss) && (figures.applied || this.stepper.scaler !== undefined)
-    const { nonFinite = 'stop' } = this.options
-    if (!finite && nonFinite === 'stop') {
-      // Later steps change nothing either; the first one is what matters.
-      if (this.fault) batches.forEach(disposeBatch)
-      else this.fault = { step, batches, figures }
-      return
-    }
+    if (!finite && (this.options.nonFinite ?? 'stop') === 'stop') return false
     if (!figures.applied) this.note(`step ${step} was skipped: its loss or gradients are not finite`, step)
-    batches.forEach(disposeBatch)
     this.journal.stepDone(step, samples, figures, this.total)
+    return true
   }
 
   /** Throws what went wrong with a step that was accepted. */
   private async check(): Promise<void> {
-    if (this.failure) throw this.failure.error
-    if (this.fault) throw await this.diagnose(this.fault)
+    const { failure, fault } = this.queue
+    if (failure) throw failure.error
+    if (!fault) return
+    await this.queue.drain()
+    const { loss, precision = 'f32' } = this.options
+    const lossOf = (batch: TensorFields<B>): Tensor =>
+      autocast(precision, () => outcomeOf(loss(this.model, batch))).loss
+    try {
+      throw await diagnose(this.model, lossOf, fault, this.stepper.microBatch)
+    } finally {
+      fault.batches.forEach(disposeBatch)
+    }
   }
 
   private async drain(): Promise<void> {
-    while (this.pending.length > 0) await (this.pending[0] as PendingStep<B>).done
+    await this.queue.drain()
     await this.check()
-  }
-
-  /** Computes the step once more, op by op. */
-  private async diagnose({ step, batches, figures }: Fault<B>): Promise<NonFiniteError> {
-    while (this.pending.length > 0) await (this.pending[0] as PendingStep<B>).done
-    const { loss, precision = 'f32' } = this.options
-    const buffers = this.model.namedBuffers()
-    const [kept, random] = [await readState(buffers), await defaultGenerator().stateDict()]
-    const what = `train: the ${Number.isFinite(figures.loss) ? 'gradients' : 'loss'} of step ${step} ${Number.isFinite(figures.loss) ? 'are' : 'is'} not finite`
-    try {
-      for (const batch of batches) {
-        const samples = samplesOf(batch)
-        const size = this.stepper.microBatch ?? samples
-        for (let start = 0; start < samples; start += size) {
-          const part = (size >= samples ? batch : samplesBetween(batch, start, start + size)) as TensorFields<B>
-          const outcome = autocast(precision, () => outcomeOf(loss(this.model, part)))
-          const origin = await nonFiniteOrigin(outcome.loss, this.model)
-          if (origin)
-            return new NonFiniteError(`${what}. ${origin.text}. The step has changed nothing.`, step, origin.op)
-        }
-      }
-      return new NonFiniteError(
-        `${what}; computed once more op by op, everything is. The step has changed nothing.`,
-        step,
-        undefined,
-      )
-    } finally {
-      loadInto(buffers, kept, true)
-      defaultGenerator().loadStateDict(random)
-      batches.forEach(disposeBatch)
-    }
   }
 
   private async endEpoch(): Promise<void> {
@@ -313,7 +246,7 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
     this.epoch++
     this.open = false
     this.history.push({ step: this.step, epoch: this.epoch, figures: { ...this.journal.figures } })
-    await this.call('onEpoch')
+    await this.callbacks.call('onEpoch')
     await this.journal.flush()
     if (this.keeper?.due(this.step, true)) await this.checkpoint()
     this.journal.restartInterval()
@@ -348,7 +281,7 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
       this.model.train()
       this.journal.restartInterval()
     }
-    await this.call('onValidation', this.validation as EvaluationResult)
+    await this.callbacks.call('onValidation', this.validation as EvaluationResult)
   }
 
   /** Everything with tensors that a checkpoint holds. */
@@ -390,9 +323,6 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
     await this.drain()
     this.saved = this.place
     const tensors = await tensorsOf(this.parts())
-    const callbacks = (this.options.callbacks ?? []).flatMap((callback): [string, Json][] =>
-      callback.name !== undefined && callback.save ? [[callback.name, callback.save()]] : [],
-    )
     const state: RunState = {
       step: this.step,
       epoch: this.epoch,
@@ -406,7 +336,7 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
       validatedAt: this.validatedAt,
       seconds: this.seconds(),
       algorithms: this.device.algorithms(),
-      callbacks: Object.fromEntries(callbacks),
+      callbacks: this.callbacks.save(),
     }
     const content = {
       tensors: { ...tensors, ...(this.best ? { best: this.best } : {}) },
@@ -428,10 +358,7 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
     this.device.useAlgorithms(state.algorithms)
     this.best = found.tensors['best']
     if (state.data) this.data.load?.(state.data)
-    for (const callback of this.options.callbacks ?? []) {
-      const saved = callback.name === undefined ? undefined : state.callbacks[callback.name]
-      if (saved !== undefined) callback.load?.(saved)
-    }
+    this.callbacks.load(state.callbacks)
     if (state.earlyStopping) this.stopping?.load(state.earlyStopping)
     this.step = state.step
     this.epoch = state.epoch
@@ -450,13 +377,8 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
     this.journal.note(step, text)
   }
 
-  private async call<E extends keyof Callback<M> & `on${string}`>(
-    event: E,
-    ...rest: readonly (EvaluationResult | CheckpointInfo)[]
-  ): Promise<void> {
-    const { callbacks = [] } = this.options
-    if (callbacks.length === 0) return
-    const view: RunView<M> = {
+  private view(): RunView<M> {
+    return {
       model: this.model,
       optimizer: this.optimizer,
       step: this.step,
@@ -466,12 +388,6 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
         this.reason ??= reason
       },
       note: (text) => this.note(text),
-    }
-    for (const callback of callbacks) {
-      const listener = callback[event] as
-        | ((run: RunView<M>, ...rest: readonly unknown[]) => void | Promise<void>)
-        | undefined
-      await listener?.call(callback, view, ...rest)
     }
   }
 }

@@ -30,25 +30,25 @@ export interface TrainingStepOptions<M extends Module, B extends object, O exten
   readonly loss: Objective<M, B, O>
   readonly optimizer: Optimizer
   /** What products are computed in (`autocast`). Default `f32`: what the parameters are. `f16` scales the loss. */
-  readonly precision?: Precision
+  readonly precision?: Precision | undefined
   /** Clips the norm of all gradients together. Default: not clipped. */
-  readonly clipNorm?: number
+  readonly clipNorm?: number | undefined
   /** Takes the parameters in after each step. */
-  readonly average?: ExponentialMovingAverage
+  readonly average?: ExponentialMovingAverage | undefined
   /** Takes the outcome of each batch in. */
-  readonly metrics?: Metrics<B, O>
+  readonly metrics?: Metrics<B, O> | undefined
   /** Samples that go through the model at once; larger batches are cut. Default: all. */
-  readonly microBatch?: number
+  readonly microBatch?: number | undefined
   /** Default `stop`. */
-  readonly nonFinite?: NonFinitePolicy
+  readonly nonFinite?: NonFinitePolicy | undefined
   /**
    * Whether the norm of all gradients is computed in every step, for logs and to find gradients that are not finite before
    * they reach a parameter. Without it only the loss is looked at, which costs nothing; with it updates wait for all
    * gradients. Default: where they are clipped, or where steps are to be skipped.
    */
-  readonly gradientNorm?: boolean
+  readonly gradientNorm?: boolean | undefined
   /** Is told that memory did not suffice and in how small pieces batches are cut from now on. */
-  readonly onMicroBatch?: (samples: number) => void
+  readonly onMicroBatch?: ((samples: number) => void) | undefined
 }
 
 /** What became of a step. */
