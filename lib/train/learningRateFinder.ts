@@ -33,7 +33,7 @@ export interface LearningRatePoint {
 
 export interface LearningRates {
   readonly points: readonly LearningRatePoint[]
-  /** Where the smoothed loss falls fastest over the logarithm of the rate; undefined where it never falls. */
+  /** Where the smoothed loss falls fastest over the logarithm of the rate; undefined where it does not fall. */
   readonly suggestion: number | undefined
 }
 
@@ -94,14 +94,18 @@ async function* endless<B extends object>(data: AsyncIterable<B>): AsyncGenerato
   }
 }
 
-/** The rate between two points with the steepest descent, before the least loss. */
+/**
+ * The rate in the middle of the stretch with the steepest descent, before the least loss. A stretch is a tenth of the points,
+ * and the first ones are passed over, where the mean is of few losses: between single points the noise of batches decides.
+ */
 function steepest(points: readonly LearningRatePoint[]): number | undefined {
   const losses = points.map(({ smoothed }) => smoothed)
-  const end = losses.indexOf(Math.min(...losses))
+  const least = losses.indexOf(Math.min(...losses))
+  const width = Math.max(1, Math.round(points.length / 10))
   let best: number | undefined
   let slope = 0
-  for (let i = 0; i < end; i++) {
-    const [a, b] = [points[i] as LearningRatePoint, points[i + 1] as LearningRatePoint]
+  for (let i = width; i + width <= least; i++) {
+    const [a, b] = [points[i] as LearningRatePoint, points[i + width] as LearningRatePoint]
     const fall = (b.smoothed - a.smoothed) / Math.log(b.lr / a.lr)
     if (fall >= slope) continue
     slope = fall

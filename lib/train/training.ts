@@ -102,6 +102,9 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
     await this.resume()
     this.model.train()
     await this.callbacks.call('onStart')
+    // One that was interrupted; the end of an epoch comes again by itself.
+    const every = this.options.validation?.every
+    if (every !== undefined && this.step > this.validatedAt && this.step % every === 0) await this.validate()
     while (!this.ended()) await this.runEpoch()
     await this.drain()
     if (this.options.validation && this.reason === undefined && this.validatedAt < this.step) await this.validate()
