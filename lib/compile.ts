@@ -128,10 +128,9 @@ class CompiledFunction<A extends unknown[], R> {
     for (const value of values) value.pendingUsers++
     try {
       const device = values.find(({ node }) => node.device)?.node.device ?? defaultDevice()
-      if (!this.queue && !device.vacancy()) return this.enqueue(flat, values, precision)
       // After waiting, the stack no longer has the caller's line, which errors of the run are to show.
       const site = new Error()
-      await this.turn(device)
+      if (this.queue || device.vacancy()) await this.turn(device)
       return this.enqueue(flat, values, precision, site)
     } finally {
       for (const value of values) {
@@ -152,15 +151,31 @@ class CompiledFunction<A extends unknown[], R> {
     if (this.queue === turn) this.queue = undefined
   }
 
-  private enqueue(flat: Flat, values: readonly Value[], precision: FloatDType | undefined, site?: Error): R {
+  /** Enqueues the run. Where its kernels are still being made, gives a promise that waits for them. */
+  private enqueue(
+    flat: Flat,
+    values: readonly Value[],
+    precision: FloatDType | undefined,
+    site: Error,
+  ): R | Promise<R> {
     realize(values.filter(({ node }) => node.leaf?.kind !== 'cell'))
     const entry = withPrecision(precision, () => this.entryFor(flat, values))
     this.plan = entry.recorded.plan
-    const buffers = entry.recorded.run(
+    const { recorded, outputs, rebuild } = entry
+    const buffers = recorded.run(
       values.map(({ buffer }) => buffer as Buffer),
       site,
     )
-    return entry.rebuild(entry.outputs.map((spec, i) => new Tensor(dataLeaf(buffers[i] as Buffer, spec)))) as R
+    const result = rebuild(outputs.map((spec, i) => new Tensor(dataLeaf(buffers[i] as Buffer, spec)))) as R
+    return (
+      recorded.pending?.then(
+        () => result,
+        (error) => {
+          for (const buffer of buffers) buffer.free()
+          throw error
+        },
+      ) ?? result
+    )
   }
 
   private entryFor(flat: Flat, values: readonly Value[]): Entry {
@@ -223,8 +238,10 @@ class CompiledFunction<A extends unknown[], R> {
 /**
  * Compiles a function of tensors. It is traced once per signature of its arguments (shapes, dtypes, devices, and every
  * other value in them) and per fact it relied on (a module's mode, what is frozen); each later call is one native call.
- * The promise resolves once the run is accepted, which waits while four are in flight; results are read with `item()`
- * or `data()`. Cells it assigns change together when the run has succeeded.
+ * The promise resolves once the run is accepted, which waits while four are in flight, and for its kernels, which are
+ * made on the device's thread after each trace; the run has its place among everything else from the call on, or from
+ * when there is a place. Results are read with `item()` or `data()`. Cells it assigns change together when the run has
+ * succeeded.
  */
 export function compile<A extends unknown[], R>(fn: (...args: A) => R, options: CompileOptions = {}): Compiled<A, R> {
   if (typeof fn !== 'function') throw new ArgumentError(`compile: it takes a function, not ${describe(fn)}`)

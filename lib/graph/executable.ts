@@ -1,33 +1,55 @@
-// The executable: a plan prepared on a device, run as often as one likes with one native call each.
+// The executable: a plan on a device, prepared on the device's thread, run as often as one likes with one native call each.
 import { Buffer } from '../runtime/buffer.js'
 import { type Device, library, settled } from '../runtime/device.js'
 import { native } from '../runtime/errors.js'
 import { encodePlan } from '../schema/plan.js'
 import type { Place } from './place.js'
-import type { Plan } from './plan.js'
+import type { Plan, PlanMemory } from './plan.js'
 
 const abandoned = new FinalizationRegistry<number>((plan) => library().release(plan))
 
 export class Executable {
+  /** Settles once the kernels are made, or with why they can not be, with the stack of `site`. Nobody has to listen. */
+  readonly prepared: Promise<void>
+  /** Whether that is still to come. */
+  pending = true
+  /** Whether the kernels could not be made: every run fails. */
+  failed = false
   private readonly id: number
   private readonly handles: Uint32Array
 
+  /** `site` is where it was asked for; the default is this call. */
   constructor(
     readonly device: Device,
     readonly plan: Plan,
     private readonly label: string,
+    site = new Error(),
   ) {
-    const prepared = native(() => library().prepare(device.index, encodePlan(plan.layout), label))
-    this.id = prepared.plan
-    abandoned.register(this, this.id)
-    const { offsets, arenaBytes } = plan.place(prepared.workspaceBytes)
-    native(() => library().place(this.id, offsets, arenaBytes))
+    const { plan: id, ticket } = native(() => library().prepare(device.index, encodePlan(plan.layout), label))
+    this.id = id
+    abandoned.register(this, id)
     this.handles = new Uint32Array(plan.external.length)
+    const end = (failed: boolean): void => {
+      this.pending = false
+      this.failed = failed
+    }
+    this.prepared = settled(ticket, site).then(
+      () => {
+        plan.memory = memoryOf(id)
+        end(false)
+      },
+      (error) => {
+        end(true)
+        throw error
+      },
+    )
+    this.prepared.catch(() => undefined)
   }
 
   /**
-   * Enqueues one run. `bufferOf` gives the memory of each input and cell; the results come back by position.
-   * `done` settles when the run has; nobody has to listen to it. Its errors have the stack of `site`, or of this call.
+   * Enqueues one run, which waits for the kernels on the device. `bufferOf` gives the memory of each input and cell; the
+   * results come back by position. `done` settles when the run has; nobody has to listen to it. Its errors have the stack
+   * of `site`, or of this call.
    */
   run(
     bufferOf: (place: Place) => Buffer,
@@ -54,5 +76,20 @@ export class Executable {
       )
     })
     return { results, done, ticket }
+  }
+}
+
+function memoryOf(id: number): PlanMemory {
+  const { arenaBytes, liveBytes, blocks } = native(() => library().memory(id))
+  const numbers = Array.from({ length: blocks.length / 4 }, (_, i) => [...blocks.subarray(4 * i, 4 * i + 4)])
+  return {
+    arena: arenaBytes,
+    live: liveBytes,
+    blocks: (numbers as [number, number, number, number][]).map(([offset, bytes, first, last]) => ({
+      offset,
+      bytes,
+      first,
+      last,
+    })),
   }
 }

@@ -3,7 +3,6 @@ import { bytesOf } from '../schema/dtype.js'
 import { encodeParams } from '../schema/op.js'
 import type { Operand, PlanLayout, Step, Storage } from '../schema/plan.js'
 import { sizeOf } from '../schema/shape.js'
-import { type Block, largestLiveBytes, placeBlocks } from './memory.js'
 import { kernelOps, opId } from './op.js'
 import type { Lowered, LoweredStep, Place, Stored } from './place.js'
 
@@ -23,8 +22,8 @@ export interface PlanMemory {
 export class Plan {
   readonly layout: PlanLayout
   readonly external: readonly Place[]
-  readonly memory: PlanMemory = { arena: 0, live: 0, blocks: [] }
-  private readonly blocks: readonly Block[]
+  /** Known once the kernels are made, as it is when a compiled call has been accepted. */
+  memory: PlanMemory = { arena: 0, live: 0, blocks: [] }
 
   constructor(private readonly lowered: Lowered) {
     const { steps } = lowered
@@ -38,34 +37,10 @@ export class Plan {
     this.external = [...outside.filter(({ kind }) => kind !== 'output'), ...results]
     const arena = places.filter(({ kind }) => kind === 'arena')
     const numbers = new Map([...this.external, ...arena].map((place, number) => [place, number]))
-    const blocks = new Map(arena.map((place) => [place, { bytes: place.bytes, first: steps.length, last: 0 }]))
-    steps.forEach(({ inputs, outputs }, i) => {
-      for (const { place } of [...inputs, ...outputs]) {
-        const block = blocks.get(root(place))
-        if (block) Object.assign(block, { first: Math.min(block.first, i), last: i })
-      }
-    })
-    this.blocks = [...blocks.values()]
     const storages = [...this.external, ...arena].map(
       (place): Storage => ({ kind: place.kind, bytes: place.bytes, written: written.has(place) }),
     )
     this.layout = { storages, ...encodeSteps(steps, (place) => numbers.get(root(place)) as number) }
-  }
-
-  /** Gives every block and every workspace its offset: those of the arena's storages, then one per step. */
-  place(workspaceBytes: ArrayLike<number>): { offsets: Float64Array; arenaBytes: number } {
-    const scratch: Block[] = Array.from(workspaceBytes, (bytes, step) => ({ bytes, first: step, last: step }))
-    const all: Block[] = [...this.blocks, ...scratch.filter(({ bytes }) => bytes > 0)]
-    const { offsets, bytes } = placeBlocks(all)
-    Object.assign(this, {
-      memory: {
-        arena: bytes,
-        live: largestLiveBytes(all),
-        blocks: all.map((block) => ({ ...block, offset: offsets.get(block) as number })),
-      },
-    })
-    const list = [...this.blocks, ...scratch].map((block) => offsets.get(block) ?? 0)
-    return { offsets: Float64Array.from(list), arenaBytes: bytes }
   }
 
   /** What step `index` computes, for error messages. */

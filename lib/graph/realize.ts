@@ -49,7 +49,7 @@ function executableFor(values: readonly Value[], device: Device): { executable: 
   const { key: structure, given } = structureOf(values, nodes)
   const key = `${device.name}\n${structure}`
   let executable = plans.get(key)
-  if (executable) {
+  if (executable && !executable.failed) {
     plans.delete(key)
   } else {
     const places = new Map(

@@ -24,7 +24,8 @@ export function copyOf(value: Value): Buffer {
 
 export class Recording {
   readonly plan: Plan
-  private readonly executable: Executable
+  readonly device: Device
+  private executable: Executable | undefined
   private readonly facts: readonly Fact[]
   private readonly written: readonly CellState[]
   private readonly cells: readonly CellState[]
@@ -33,7 +34,12 @@ export class Recording {
   private readonly inputCount: number
 
   /** `inputs` are the leaves that stand for the arguments, `outputs` what the function returned. */
-  constructor(trace: Trace, inputs: readonly Value[], outputs: readonly Value[], label: string) {
+  constructor(
+    trace: Trace,
+    inputs: readonly Value[],
+    outputs: readonly Value[],
+    private readonly label: string,
+  ) {
     this.facts = trace.allFacts
     this.inputCount = inputs.length
     const assignments = new Map(
@@ -56,24 +62,25 @@ export class Recording {
     )
     const graph: Graph = optimize({ outputs, assignments })
     this.plan = new Plan(lower(graph, (value) => places.get(value) as Place))
-    this.executable = new Executable(
-      deviceOf([...given, ...this.cells.map((cell) => trace.reads.get(cell) as Value)], label),
-      this.plan,
-      label,
-    )
+    this.device = deviceOf([...given, ...this.cells.map((cell) => trace.reads.get(cell) as Value)], label)
   }
 
-  get device(): Device {
-    return this.executable.device
+  /** Settles once the kernels of a recording that has run are made, or with why not; undefined where they are. */
+  get pending(): Promise<void> | undefined {
+    return this.executable?.pending ? this.executable.prepared : undefined
   }
 
-  /** The first fact that is no longer what it was, in words; undefined while the recording holds. */
+  /** Why it can not be used any more, in words: its kernels, or the first fact that is no longer what it was. */
   outdated(): string | undefined {
+    if (this.executable?.failed) return 'its kernels could not be made the last time'
     const fact = this.facts.find(({ read, value }) => !Object.is(read(), value))
     return fact && `${fact.owner.constructor.name}.${fact.key} was ${String(fact.value)} and is ${String(fact.read())}`
   }
 
-  /** Enqueues one run on these arguments and gives the memory of its results; `site` is where it was called. */
+  /**
+   * Enqueues one run on these arguments and gives the memory of its results; `site` is where it was called. The first one
+   * has the kernels made, on the device's thread.
+   */
   run(inputs: readonly Buffer[], site?: Error): Buffer[] {
     const lost = this.cells.find((cell) => cell.lost)
     if (lost) {
@@ -83,6 +90,7 @@ export class Recording {
       )
     }
     for (const cell of this.written) cell.detachReaders(copyOf)
+    this.executable ??= new Executable(this.device, this.plan, this.label, site)
     const { results, done, ticket } = this.executable.run((place) => {
       if (place.kind === 'cell') return place.cell.buffer
       const { position } = place as { position: number }

@@ -83,13 +83,17 @@ export interface Binding {
   write(handle: number, byteOffset: number, source: ArrayBufferView, lent?: boolean): number
   /** Fills `target` from the device's thread until the ticket settles: do not transfer or resize its memory before. */
   read(handle: number, byteOffset: number, target: ArrayBufferView): number
-  /** Makes a plan's kernels; `words` are those of `encodePlan`. Waits for the job in progress, not for queued ones. */
-  prepare(device: number, words: Float64Array, label: string): { plan: number; workspaceBytes: Float64Array }
-  /** Offsets, multiples of 64, of every arena storage and then of every step's workspace. */
-  place(plan: number, offsets: Float64Array, arenaBytes: number): void
   /**
-   * Queues a run on the caller's storages in order and returns its ticket. Slots of `output` storages are filled with
-   * handles of new buffers. Throws before anything is queued.
+   * A plan, whose kernels are made on the device's thread, after the job in progress and before queued ones; the ticket
+   * settles when they are, or with why they can not be. `words` are those of `encodePlan`; throws where they are no plan.
+   */
+  prepare(device: number, words: Float64Array, label: string): { plan: number; ticket: number }
+  /** What lies in the arena of a plan that is ready: offset, bytes, first and last step of each block. */
+  memory(plan: number): { arenaBytes: number; liveBytes: number; blocks: Float64Array }
+  /**
+   * Queues a run on the caller's storages in order and returns its ticket; the plan need not be ready, and the run of one
+   * that never gets there fails like its preparation. Slots of `output` storages are filled with handles of new buffers.
+   * Throws before anything is queued.
    */
   run(plan: number, handles: Uint32Array): number
   release(plan: number): void

@@ -14,10 +14,10 @@ struct NamedCall {
 };
 
 constexpr NamedCall kCalls[] = {
-    {"devices", devices},     {"inspect", inspect}, {"sync", sync},     {"stats", stats},
-    {"configure", configure}, {"choices", choices}, {"choose", choose}, {"listen", listen},
-    {"alloc", alloc},         {"free", free},       {"write", write},   {"read", read},
-    {"prepare", prepare},     {"place", place},     {"run", run},       {"release", release},
+    {"devices", devices}, {"inspect", inspect}, {"sync", sync},       {"stats", stats},     {"configure", configure},
+    {"choices", choices}, {"choose", choose},   {"listen", listen},   {"alloc", alloc},     {"free", free},
+    {"write", write},     {"read", read},       {"prepare", prepare}, {"waitFor", waitFor}, {"memory", memory},
+    {"run", run},         {"release", release},
 };
 
 /// Leaves a JavaScript exception behind, unless there is one already or the thread is being terminated.

@@ -1,32 +1,50 @@
-// prepare, place, run, release.
-#include <algorithm>
-
+// prepare, memory, run, release.
 #include "calls.h"
 
 namespace heddle::binding {
 
 napi_value prepare(const Arguments& arguments) {
+  const napi_env env = arguments.env;
+  Environment& environment = Environment::of(env);
   Device& device = Devices::ofProcess().at(arguments.integer(0, "device"));
   const std::span<double> words = arguments.numbers(1, "words");
-  std::string label = arguments.text(2, "label");
-  std::shared_ptr<Plan> plan;
-  device.executor.runNext([&] {
-    plan = std::make_shared<Plan>(device.backend, std::vector<double>(words.begin(), words.end()), std::move(label));
-  });
-  const std::vector<size_t> bytes = plan->workspaceBytes();
-  double* workspaceBytes;
-  napi_value result = object(arguments.env);
-  set(arguments.env, result, "workspaceBytes", numbers(arguments.env, bytes.size(), workspaceBytes));
-  std::copy(bytes.begin(), bytes.end(), workspaceBytes);
-  const uint32_t handle = Environment::of(arguments.env).addPlan(device, std::move(plan));
-  set(arguments.env, result, "plan", number(arguments.env, handle));
-  return result;
+  const auto plan = std::make_shared<Plan>(std::vector<double>(words.begin(), words.end()), arguments.text(2, "label"));
+  const uint32_t handle = environment.addPlan(device, plan);
+  const auto& settlement = environment.settlement();
+  const uint64_t ticket = settlement->issue();
+  try {
+    napi_value result = object(env);
+    set(env, result, "plan", number(env, handle));
+    set(env, result, "ticket", number(env, static_cast<double>(ticket)));
+    device.executor.startNext(settlement, [&device, plan, client = std::shared_ptr<Client>(settlement), ticket] {
+      preparePlan(device, *plan, *client, ticket);
+    });
+    return result;
+  } catch (...) {
+    settlement->withdraw(ticket);
+    environment.removePlan(handle);
+    throw;
+  }
 }
 
-napi_value place(const Arguments& arguments) {
-  const DevicePlan& plan = Environment::of(arguments.env).plan(arguments.handle(0, "plan"));
-  plan.plan->place(arguments.numbers(1, "offsets"), static_cast<double>(arguments.integer(2, "arenaBytes")));
-  return undefined(arguments.env);
+napi_value memory(const Arguments& arguments) {
+  const napi_env env = arguments.env;
+  const Plan& plan = *Environment::of(env).plan(arguments.handle(0, "plan")).plan;
+  if (!plan.ready()) arguments.reject("plan " + plan.label() + " is not ready: wait for its ticket");
+  const Placement& placement = plan.placement();
+  double* words;
+  napi_value result = object(env);
+  set(env, result, "arenaBytes", number(env, static_cast<double>(placement.arenaBytes)));
+  set(env, result, "liveBytes", number(env, static_cast<double>(placement.liveBytes)));
+  set(env, result, "blocks", numbers(env, 4 * placement.blocks.size(), words));
+  for (size_t i = 0; i < placement.blocks.size(); i++) {
+    const Block& block = placement.blocks[i];
+    *words++ = static_cast<double>(placement.offsets[i]);
+    *words++ = static_cast<double>(block.bytes);
+    *words++ = static_cast<double>(block.first);
+    *words++ = static_cast<double>(block.last);
+  }
+  return result;
 }
 
 napi_value run(const Arguments& arguments) {
@@ -54,7 +72,8 @@ napi_value run(const Arguments& arguments) {
                        std::to_string(given.buffer->bytes));
     buffers[i] = given.buffer;
   }
-  BufferPointer arena = device.arena(plan.plan->placement()->arenaBytes);
+  // A plan that is still being prepared sees to its arena itself.
+  BufferPointer arena = plan.plan->ready() ? device.arena(plan.plan->placement().arenaBytes) : nullptr;
   for (size_t i = 0; i < handles.size(); i++)
     if (storages[i].kind == StorageKind::output) {
       buffers[i] = device.pool->allocate(storages[i].bytes, plan.outputLabel);
@@ -67,8 +86,7 @@ napi_value run(const Arguments& arguments) {
     for (; added < outputs.size(); added++)
       handles[outputs[added]] = environment.addBuffer(device, buffers[outputs[added]]);
     return enqueue(arguments.env, device, [&](const auto& client, uint64_t ticket) {
-      return std::make_unique<RunJob>(client, ticket, device.backend, device.pool, plan.plan, std::move(uses),
-                                      std::move(arena));
+      return std::make_unique<RunJob>(client, ticket, device, plan.plan, std::move(uses), std::move(arena));
     });
   } catch (...) {
     for (size_t i = 0; i < added; i++) environment.removeBuffer(handles[outputs[i]]);

@@ -64,16 +64,26 @@ void Executor::runNext(const std::function<void()>& task) {
   {
     const std::lock_guard lock(mutex_);
     start();
-    tasks_.emplace_back([&packaged] { packaged(); });
+    tasks_.push_back({nullptr, [&packaged] { packaged(); }});
     arrived_.notify_one();
   }
   done.get();
 }
 
+void Executor::startNext(const std::shared_ptr<Client>& client, std::function<void()> task) {
+  const std::lock_guard lock(mutex_);
+  start();
+  tasks_.push_back({client, std::move(task)});
+  arrived_.notify_one();
+}
+
 void Executor::cancel(const std::shared_ptr<Client>& client) {
   std::deque<std::unique_ptr<Job>> dropped;
+  std::deque<Task> droppedTasks, keptTasks;
   std::unique_lock lock(mutex_);
   client->cancelled = true;
+  for (Task& task : tasks_) (task.client == client ? droppedTasks : keptTasks).push_back(std::move(task));
+  tasks_.swap(keptTasks);
   std::deque<std::unique_ptr<Job>> kept;
   for (auto& job : jobs_) (job->client == client ? dropped : kept).push_back(std::move(job));
   jobs_.swap(kept);
@@ -109,10 +119,12 @@ void Executor::loop() {
   for (;;) {
     arrived_.wait(lock, [&] { return stopping_ || !tasks_.empty() || !jobs_.empty(); });
     if (!tasks_.empty()) {
-      const auto task = std::move(tasks_.front());
+      Task task = std::move(tasks_.front());
       tasks_.pop_front();
       lock.unlock();
-      task();
+      task.run();
+      // It may hold the last reference to a plan.
+      task = {};
       lock.lock();
     } else if (!jobs_.empty()) {
       Started started{std::move(jobs_.front()), nullptr, nullptr};

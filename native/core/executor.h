@@ -23,11 +23,14 @@ class Executor {
   /// Throws Error in a process forked after the thread started: threads do not survive a fork.
   void enqueue(std::unique_ptr<Job> job);
 
-  /// Runs `task` on the executor thread before anything still queued, and waits for it; exceptions come back. Kernels
-  /// are prepared this way: they may use the compute threads, and those belong to the executor thread.
+  /// Runs `task` on the executor thread before anything still queued, and waits for it; exceptions come back.
   void runNext(const std::function<void()>& task);
+  /// The same without waiting; `task` throws nothing. Kernels are prepared this way: they may use the compute threads,
+  /// and those belong to the executor thread.
+  void startNext(const std::shared_ptr<Client>& client, std::function<void()> task);
 
-  /// Drops the client's queued jobs and settles nothing of it any more. A run of its in progress ends at its next step.
+  /// Drops the client's queued jobs and tasks and settles nothing of it any more. A run of its in progress ends at its
+  /// next step.
   void cancel(const std::shared_ptr<Client>& client);
 
   /// Ends the thread after the job in progress; queued jobs are dropped. The next call starts it again.
@@ -43,6 +46,12 @@ class Executor {
     std::unique_ptr<Fence> fence;  // none where the device was done at once
   };
 
+  /// What comes before queued jobs; of a client, or of one that waits for it.
+  struct Task {
+    std::shared_ptr<Client> client;
+    std::function<void()> run;
+  };
+
   void start();
   void loop();
   void finishLoop();
@@ -54,7 +63,7 @@ class Executor {
   std::condition_variable started_;
   std::condition_variable finished_;
   std::deque<std::unique_ptr<Job>> jobs_;
-  std::deque<std::function<void()>> tasks_;
+  std::deque<Task> tasks_;
   std::deque<Started> finishing_;
   // The clients whose memory a job that starts, and one that finishes, uses just now.
   Client* startTouches_ = nullptr;

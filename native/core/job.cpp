@@ -1,6 +1,7 @@
 // How jobs fail: a failed run marks what it should have written, and whatever reads that fails with the same failure.
 #include "job.h"
 
+#include "device.h"
 #include "replay.h"
 
 namespace heddle {
@@ -10,18 +11,45 @@ FailurePointer Job::finish(const StepError* found) {
   return std::make_shared<const Failure>(Failure{found->error.code, found->error.what(), ticket, found->step, false});
 }
 
-RunJob::RunJob(std::shared_ptr<Client> client, uint64_t ticket, Backend& backend, std::shared_ptr<Pool> pool,
-               std::shared_ptr<Plan> plan, std::vector<BufferUse> uses, BufferPointer arena)
+void preparePlan(Device& device, Plan& plan, Client& client, uint64_t ticket) {
+  FailurePointer failure;
+  const auto fail = [&](ErrorCode code, const std::string& message) {
+    failure = std::make_shared<const Failure>(Failure{code, message, ticket, -1, false});
+  };
+  try {
+    plan.prepare(device.backend, client.cancelled);
+    device.arena(plan.placement().arenaBytes);
+  } catch (const Error& error) {
+    fail(error.code, error.what());
+  } catch (const std::bad_alloc&) {
+    fail(ErrorCode::outOfMemory, "plan " + plan.label() + ": the host has no memory left for its kernels");
+  } catch (const std::exception& error) {
+    fail(ErrorCode::internal, "plan " + plan.label() + ": " + error.what());
+  }
+  plan.settle(failure);
+  if (!client.cancelled) client.settle(ticket, std::move(failure));
+}
+
+RunJob::RunJob(std::shared_ptr<Client> client, uint64_t ticket, Device& device, std::shared_ptr<Plan> plan,
+               std::vector<BufferUse> uses, BufferPointer arena)
     : Job(std::move(client), ticket),
-      backend_(backend),
-      pool_(std::move(pool)),
+      device_(device),
+      backend_(device.backend),
       plan_(std::move(plan)),
-      placement_(plan_->placement()),
       uses_(std::move(uses)),
       arena_(std::move(arena)) {}
 
 FailurePointer RunJob::start() {
-  if (const FailurePointer failure = inherited()) {
+  // Preparing comes before everything queued, so that a plan is ready here, or never will be.
+  FailurePointer failure = plan_->failure() ? plan_->failure() : inherited();
+  if (!failure && !arena_) {
+    try {
+      arena_ = device_.arena(plan_->placement().arenaBytes);
+    } catch (const Error& error) {
+      failure = std::make_shared<const Failure>(Failure{error.code, error.what(), ticket, -1, false});
+    }
+  }
+  if (failure) {
     mark(failure, false);
     return failure;
   }
@@ -30,8 +58,8 @@ FailurePointer RunJob::start() {
   for (const BufferUse& use : uses_) caller.push_back(use->data);
   try {
     backend_.beginRun();
-    plan_->replay().run(backend_, pool_, caller, arena_ ? static_cast<char*>(arena_->data) : nullptr, *placement_,
-                        client->cancelled);
+    plan_->replay().run(backend_, device_.pool, caller, arena_ ? static_cast<char*>(arena_->data) : nullptr,
+                        plan_->placement(), client->cancelled);
     return nullptr;
   } catch (const StepError& thrown) {
     return fail(thrown, false);

@@ -12,6 +12,8 @@
 
 namespace heddle {
 
+class Device;
+
 /// Whoever queues jobs. `settle` is called on the executor thread, never after the client was cancelled.
 class Client {
  public:
@@ -35,11 +37,12 @@ class Job {
   const uint64_t ticket;
 };
 
-/// Runs a plan. `uses` are the caller's storages in order.
+/// Runs a plan. `uses` are the caller's storages in order; `arena` is what a plan that is not ready yet finds by
+/// itself.
 class RunJob : public Job {
  public:
-  RunJob(std::shared_ptr<Client> client, uint64_t ticket, Backend& backend, std::shared_ptr<Pool> pool,
-         std::shared_ptr<Plan> plan, std::vector<BufferUse> uses, BufferPointer arena);
+  RunJob(std::shared_ptr<Client> client, uint64_t ticket, Device& device, std::shared_ptr<Plan> plan,
+         std::vector<BufferUse> uses, BufferPointer arena);
   FailurePointer start() override;
   FailurePointer finish(const StepError* found) override;
 
@@ -49,10 +52,9 @@ class RunJob : public Job {
   FailurePointer fail(const StepError& thrown, bool ranWhole);
   void mark(const FailurePointer& failure, bool stateLost);
 
+  Device& device_;
   Backend& backend_;
-  const std::shared_ptr<Pool> pool_;
   std::shared_ptr<Plan> plan_;
-  std::shared_ptr<const Placement> placement_;
   std::vector<BufferUse> uses_;
   BufferPointer arena_;
 };
@@ -123,6 +125,9 @@ class SyncJob : public Job {
   using Job::Job;
   FailurePointer start() override { return nullptr; }
 };
+
+/// Makes a plan's kernels, sees to it that the arena is large enough, and settles the ticket. For the executor thread.
+void preparePlan(Device& device, Plan& plan, Client& client, uint64_t ticket);
 
 /// Writes now, or queues it on an asynchronous device. Only for buffers that no queued job uses. Rewriting the whole
 /// buffer makes a failed one good again.

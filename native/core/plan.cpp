@@ -1,4 +1,4 @@
-// Decoding checks everything a run relies on, so that running checks nothing.
+// Decoding and making kernels check everything a run relies on, so that running checks nothing.
 #include "plan.h"
 
 #include <algorithm>
@@ -11,7 +11,6 @@ namespace heddle {
 namespace {
 
 constexpr int64_t kMostRank = 16;
-constexpr size_t kAlignment = 64;
 
 }  // namespace
 
@@ -19,15 +18,14 @@ struct Plan::Step {
   OpId op;
   std::vector<size_t> inputs;
   std::vector<size_t> outputs;
+  std::span<const double> params;
   std::unique_ptr<Kernel> kernel;
-  size_t workspaceBytes;
   // The addresses of a run, kept to spare allocations: one run of a plan at a time.
   std::vector<const void*> inputAddresses;
   std::vector<void*> outputAddresses;
 };
 
-Plan::Plan(const Backend& backend, std::vector<double> words, std::string label)
-    : words_(std::move(words)), label_(std::move(label)) {
+Plan::Plan(std::vector<double> words, std::string label) : words_(std::move(words)), label_(std::move(label)) {
   WordReader reader(words_);
   if (reader.integer() != kPlanVersion) reject("its version is not " + std::to_string(kPlanVersion));
   // Every entry takes at least one word, so no count that passes can be larger than the words are.
@@ -39,9 +37,8 @@ Plan::Plan(const Backend& backend, std::vector<double> words, std::string label)
   for (int64_t i = 0; i < operandCount; i++) decodeOperand(reader);
   firstCellWrite_ = stepCount;
   firstUnguardedCellWrite_ = stepCount;
-  for (int64_t i = 0; i < stepCount; i++) decodeStep(reader, backend);
+  for (int64_t i = 0; i < stepCount; i++) decodeStep(reader);
   if (!reader.done()) reject("words are left over after the last step");
-  for (const Step& step : steps_) step.kernel->complete();
   bases_.resize(storages_.size());
 }
 
@@ -102,7 +99,7 @@ void Plan::decodeOperand(WordReader& words) {
   operands_.push_back({static_cast<size_t>(storage), static_cast<size_t>(byteOffset), std::move(tensor)});
 }
 
-void Plan::decodeStep(WordReader& words, const Backend& backend) {
+void Plan::decodeStep(WordReader& words) {
   const auto operandList = [&] {
     std::vector<size_t> list;
     for (const int64_t id : words.list()) {
@@ -116,17 +113,48 @@ void Plan::decodeStep(WordReader& words, const Backend& backend) {
   step.op = words.enumerator<OpId>(static_cast<int64_t>(OpId::count));
   step.inputs = operandList();
   step.outputs = operandList();
-  WordReader params(words.slice(words.integer()));
-
-  const std::string op = kOpNames[static_cast<size_t>(step.op)];
-  std::vector<TensorSpec> inputs, outputs;
-  for (const size_t id : step.inputs) inputs.push_back(operands_[id].tensor);
+  step.params = words.slice(words.integer());
   for (const size_t id : step.outputs) {
     const StorageSpec& storage = storages_[operands_[id].storage];
     if (storage.kind == StorageKind::input || (storage.kind == StorageKind::cell && !storage.written))
-      reject(op + " writes storage " + std::to_string(operands_[id].storage) + ", which is not marked as written");
+      reject(std::string(kOpNames[static_cast<size_t>(step.op)]) + " writes storage " +
+             std::to_string(operands_[id].storage) + ", which is not marked as written");
+  }
+  step.inputAddresses.resize(step.inputs.size());
+  step.outputAddresses.resize(step.outputs.size());
+  steps_.push_back(std::move(step));
+}
+
+void Plan::prepare(const Backend& backend, const std::atomic<bool>& cancelled) {
+  const auto goOn = [&] {
+    if (cancelled) throw Error(ErrorCode::internal, "plan " + label_ + ": nobody waits for it any more");
+  };
+  int64_t position = 0;
+  for (Step& step : steps_) {
+    goOn();
+    makeKernel(step, position++, backend);
+  }
+  for (const Step& step : steps_) {
+    goOn();
+    step.kernel->complete();
+  }
+  goOn();
+  place();
+}
+
+void Plan::settle(FailurePointer failure) {
+  failure_ = std::move(failure);
+  ready_.store(!failure_, std::memory_order_release);
+}
+
+void Plan::makeKernel(Step& step, int64_t position, const Backend& backend) {
+  const std::string op = kOpNames[static_cast<size_t>(step.op)];
+  WordReader params(step.params);
+  std::vector<TensorSpec> inputs, outputs;
+  for (const size_t id : step.inputs) inputs.push_back(operands_[id].tensor);
+  for (const size_t id : step.outputs) {
     outputs.push_back(operands_[id].tensor);
-    outputs.back().kept = storage.kind == StorageKind::cell;
+    outputs.back().kept = storages_[operands_[id].storage].kind == StorageKind::cell;
   }
   const KernelFactory make = backend.kernels().find(step.op);
   if (!make)
@@ -140,54 +168,48 @@ void Plan::decodeStep(WordReader& words, const Backend& backend) {
   }
   if (!params.done()) reject(op + " has more parameter words than its schema says");
   if (std::any_of(outputs.begin(), outputs.end(), [](const TensorSpec& output) { return output.kept; })) {
-    const auto position = static_cast<int64_t>(steps_.size());
     firstCellWrite_ = std::min(firstCellWrite_, position);
     if (!step.kernel->guarded()) firstUnguardedCellWrite_ = std::min(firstUnguardedCellWrite_, position);
   }
-  step.workspaceBytes = step.kernel->workspaceBytes();
-  step.inputAddresses.resize(inputs.size());
-  step.outputAddresses.resize(outputs.size());
-  steps_.push_back(std::move(step));
+}
+
+void Plan::place() {
+  const int64_t count = stepCount();
+  std::vector<Block>& blocks = placement_.blocks;
+  for (size_t id = callerCount_; id < storages_.size(); id++) blocks.push_back({storages_[id].bytes, count, 0});
+  for (int64_t position = 0; position < count; position++) {
+    const Step& step = steps_[static_cast<size_t>(position)];
+    for (const std::vector<size_t>* list : {&step.inputs, &step.outputs})
+      for (const size_t id : *list) {
+        const size_t storage = operands_[id].storage;
+        if (storage < callerCount_) continue;
+        Block& block = blocks[storage - callerCount_];
+        block.first = std::min(block.first, position);
+        block.last = position;
+      }
+  }
+  std::vector<size_t> withWorkspace;
+  for (size_t position = 0; position < steps_.size(); position++)
+    if (const size_t bytes = steps_[position].kernel->workspaceBytes(); bytes > 0) {
+      const auto at = static_cast<int64_t>(position);
+      blocks.push_back({bytes, at, at});
+      withWorkspace.push_back(position);
+    }
+  Arrangement arrangement = placeBlocks(blocks);
+  const size_t arenaCount = storages_.size() - callerCount_;
+  placement_.storages.resize(storages_.size());
+  placement_.workspaces.resize(steps_.size());
+  for (size_t i = 0; i < arenaCount; i++) placement_.storages[callerCount_ + i] = arrangement.offsets[i];
+  for (size_t i = 0; i < withWorkspace.size(); i++)
+    placement_.workspaces[withWorkspace[i]] = arrangement.offsets[arenaCount + i];
+  placement_.arenaBytes = arrangement.bytes;
+  placement_.liveBytes = largestLiveBytes(blocks);
+  placement_.offsets = std::move(arrangement.offsets);
 }
 
 std::span<const StorageSpec> Plan::callerStorages() const { return std::span(storages_).first(callerCount_); }
 
 int64_t Plan::stepCount() const { return static_cast<int64_t>(steps_.size()); }
-
-std::vector<size_t> Plan::workspaceBytes() const {
-  std::vector<size_t> bytes;
-  for (const Step& step : steps_) bytes.push_back(step.workspaceBytes);
-  return bytes;
-}
-
-void Plan::place(std::span<const double> offsets, double arenaBytes) {
-  const size_t arenaCount = storages_.size() - callerCount_;
-  if (offsets.size() != arenaCount + steps_.size())
-    reject("place needs " + std::to_string(arenaCount) + " storage and " + std::to_string(steps_.size()) +
-           " workspace offsets, got " + std::to_string(offsets.size()));
-  WordReader reader(offsets);
-  const double size[] = {arenaBytes};
-  const int64_t limit = WordReader(size).integer();
-  const auto next = [&](size_t bytes) {
-    const int64_t offset = reader.integer();
-    if (offset < 0 || offset % static_cast<int64_t>(kAlignment) != 0 ||
-        static_cast<__int128>(offset) + static_cast<__int128>(bytes) > limit)
-      reject("place puts " + std::to_string(bytes) + " bytes at offset " + std::to_string(offset) +
-             ", which is not a multiple of 64 inside the arena of " + std::to_string(limit) + " bytes");
-    return static_cast<size_t>(offset);
-  };
-  auto placement = std::make_shared<Placement>();
-  placement->storages.resize(storages_.size());
-  for (size_t id = callerCount_; id < storages_.size(); id++) placement->storages[id] = next(storages_[id].bytes);
-  for (const Step& step : steps_) placement->workspaces.push_back(next(step.workspaceBytes));
-  placement->arenaBytes = static_cast<size_t>(limit);
-  placement_ = std::move(placement);
-}
-
-std::shared_ptr<const Placement> Plan::placement() const {
-  if (!placement_) throw Error(ErrorCode::invalidArgument, "plan " + label_ + ": place it before running it");
-  return placement_;
-}
 
 void Plan::run(Backend& backend, std::span<void* const> caller, char* arena, const Placement& placement,
                const std::atomic<bool>& cancelled) {

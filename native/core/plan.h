@@ -1,4 +1,4 @@
-// A plan made ready to run: the decoded words, validated, with one kernel per step and every address resolved.
+// A plan: the decoded words, validated; once it is prepared, with one kernel per step and a place in the arena for all.
 #pragma once
 
 #include <atomic>
@@ -9,6 +9,7 @@
 
 #include "backend.h"
 #include "buffer.h"
+#include "placement.h"
 
 namespace heddle {
 
@@ -30,21 +31,31 @@ struct OperandSpec {
 struct Placement {
   std::vector<size_t> storages;    // by storage; of the caller's storages unused
   std::vector<size_t> workspaces;  // by step
-  size_t arenaBytes;
+  size_t arenaBytes = 0;
+  size_t liveBytes = 0;  // the largest sum alive at one step
+  // What lies there: storages, then the workspaces that have bytes, each with its offset.
+  std::vector<Block> blocks;
+  std::vector<size_t> offsets;
 };
 
 class Replay;
 
 class Plan {
  public:
-  /// Decodes and checks the words and makes the kernels; `label` is what errors call the plan.
-  Plan(const Backend& backend, std::vector<double> words, std::string label);
+  /// Decodes and checks the words but for the kernels' parameters; `label` is what errors call the plan.
+  Plan(std::vector<double> words, std::string label);
   ~Plan();
 
-  /// Offsets of every arena storage, then of every step's workspace.
-  void place(std::span<const double> offsets, double arenaBytes);
-  /// Throws where `place` was never called.
-  std::shared_ptr<const Placement> placement() const;
+  /// Makes the kernels and places everything. Throws Error where a kernel can not be made, or early once `cancelled` is
+  /// set. For the executor thread, once, and before the first run.
+  void prepare(const Backend& backend, const std::atomic<bool>& cancelled);
+  /// Ends preparing, well or with why it failed.
+  void settle(FailurePointer failure);
+  /// Whether it has ended well; what follows may be asked only then, by any thread.
+  bool ready() const { return ready_.load(std::memory_order_acquire); }
+  /// Why preparing has failed. For the executor thread.
+  const FailurePointer& failure() const { return failure_; }
+  const Placement& placement() const { return placement_; }
 
   /// Runs every step on `caller`, the caller's storages in order, and `arena`. Stops early, without error, once
   /// `cancelled` is set. Throws StepError. For the executor thread.
@@ -57,7 +68,6 @@ class Plan {
   const std::string& label() const { return label_; }
   /// The storages the caller passes; arena storages follow them.
   std::span<const StorageSpec> callerStorages() const;
-  std::vector<size_t> workspaceBytes() const;
   int64_t stepCount() const;
   /// The first step that writes a cell; the number of steps where none does.
   int64_t firstCellWrite() const { return firstCellWrite_; }
@@ -68,7 +78,9 @@ class Plan {
   struct Step;
   void decodeStorage(WordReader& words);
   void decodeOperand(WordReader& words);
-  void decodeStep(WordReader& words, const Backend& backend);
+  void decodeStep(WordReader& words);
+  void makeKernel(Step& step, int64_t position, const Backend& backend);
+  void place();
   [[noreturn]] void reject(const std::string& what) const;
 
   const std::vector<double> words_;  // kernels may keep spans of their parameters
@@ -79,7 +91,9 @@ class Plan {
   size_t callerCount_ = 0;
   int64_t firstCellWrite_ = 0;
   int64_t firstUnguardedCellWrite_ = 0;
-  std::shared_ptr<const Placement> placement_;
+  Placement placement_;
+  FailurePointer failure_;
+  std::atomic<bool> ready_{false};
   std::vector<char*> bases_;  // by storage, while a run is under way
   std::unique_ptr<Replay> replay_;
 };

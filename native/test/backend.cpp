@@ -3,7 +3,7 @@
 // - take: y[i] = x[index[i]] of f32 by i32; an index out of range is an error.
 // - concat: copies its f32 inputs, one behind the other.
 // - sgd: adds f32 inputs[0] to outputs[0] element by element, in place.
-// - pad: a step that takes `value` milliseconds.
+// - pad: a step that takes `value` milliseconds, and whose kernel takes low[0] to make where it is given.
 // - softmax: copies f32 by way of a workspace.
 #include <atomic>
 #include <chrono>
@@ -107,7 +107,9 @@ class TestBackend : public HostBackend {
       return std::make_unique<Accumulate>(outputs[0].size());
     });
     kernels_.add(OpId::pad, [](WordReader& words, Specs, Specs) -> std::unique_ptr<Kernel> {
-      return std::make_unique<Wait>(PadParams::read(words).value);
+      const PadParams params = PadParams::read(words);
+      if (!params.low.empty()) std::this_thread::sleep_for(std::chrono::milliseconds(params.low[0]));
+      return std::make_unique<Wait>(params.value);
     });
     kernels_.add(OpId::softmax, [](WordReader& words, Specs inputs, Specs) -> std::unique_ptr<Kernel> {
       SoftmaxParams::read(words);

@@ -4,9 +4,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
-import { largestLiveBytes, placeBlocks } from '../../lib/graph/memory.js'
 import * as h from '../../lib/index.js'
-import { generator } from '../ops/check.js'
 import { root } from '../runtime/addon.js'
 
 type Memory = h.PlanMemory
@@ -192,31 +190,6 @@ describe('a plan', () => {
     }
     const found = await step(x)
     for (const [i, wanted] of eager(x).entries()) expect(await found[i]?.array()).toEqual(await wanted.array())
-  })
-})
-
-describe('placeBlocks', () => {
-  it('packs random lives without overlap, near the least possible', () => {
-    const next = generator(5)
-    for (let round = 0; round < 50; round++) {
-      const blocks = Array.from({ length: 40 }, () => {
-        const first = Math.floor(next() * 60)
-        return { bytes: 64 * Math.ceil(next() * 100), first, last: first + Math.floor(next() * 8) }
-      })
-      const { offsets, bytes } = placeBlocks(blocks)
-      const live = largestLiveBytes(blocks)
-      expectApart({
-        arena: bytes,
-        live,
-        blocks: blocks.map((block) => ({ ...block, offset: offsets.get(block) as number })),
-      })
-      expect(bytes).toBeGreaterThanOrEqual(live)
-      expect(bytes).toBeLessThanOrEqual(1.35 * live)
-    }
-  })
-
-  it('of no blocks is empty', () => {
-    expect(placeBlocks([]).bytes).toBe(0)
   })
 })
 

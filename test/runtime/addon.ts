@@ -86,11 +86,12 @@ const sgdParams = encodeParams(SGD, {
 })
 const PAD = { low: 'i64[]', high: 'i64[]', value: 'f64' } as const
 
-export const wait = (milliseconds: number): Step => ({
+/** A step that takes so long, and whose kernel takes `making` to be made. */
+export const wait = (milliseconds: number, making?: number): Step => ({
   op: opId('pad'),
   inputs: [],
   outputs: [],
-  params: encodeParams(PAD, { low: [], high: [], value: milliseconds }),
+  params: encodeParams(PAD, { low: making === undefined ? [] : [making], high: [], value: milliseconds }),
 })
 
 /** Storages: two inputs, an output of both, one behind the other, by way of the arena. Steps: concat, copy. */
@@ -135,19 +136,9 @@ export function trainPlan(size: number, cellFirst: boolean): PlanLayout {
   }
 }
 
-/** Prepares a plan and places its arena storages and workspaces one behind the other. */
-export function prepare(binding: Binding, plan: PlanLayout, label = 'plan'): number {
-  const { plan: id, workspaceBytes } = binding.prepare(0, encodePlan(plan), label)
-  let end = 0
-  const next = (bytes: number): number => {
-    const offset = end
-    end += Math.ceil(bytes / 64) * 64
-    return offset
-  }
-  const storages = plan.storages.filter(({ kind }) => kind === 'arena').map(({ bytes }) => next(bytes))
-  binding.place(id, Float64Array.from([...storages, ...Array.from(workspaceBytes, next)]), end)
-  return id
-}
+/** The plan's number; runs may be queued at once. */
+export const prepare = (binding: Binding, plan: PlanLayout, label = 'plan'): number =>
+  binding.prepare(0, encodePlan(plan), label).plan
 
 /** A buffer that holds the array. */
 export function bufferOf(binding: Binding, array: Float32Array | Int32Array, label = 'data'): number {

@@ -161,29 +161,60 @@ describe('plans', () => {
     )
   })
 
-  it('name the op no kernel exists for', () => {
+  it('name the op no kernel exists for, and every run of theirs fails', async () => {
     const plan: PlanLayout = {
-      storages: [],
+      storages: [{ kind: 'output', bytes: 4, written: true }],
       operands: [],
-      steps: [{ op: opId('globalNorm'), inputs: [], outputs: [], params: [] }],
+      steps: [{ op: opId('globalNorm'), inputs: [], outputs: [], params: [0] }],
     }
-    expect(codeOf(() => binding.prepare(0, encodePlan(plan), 'p'))).toBe(
-      'unsupported: globalNorm: the test backend has no kernel for it',
-    )
+    const { plan: id, ticket } = binding.prepare(0, encodePlan(plan), 'p')
+    const handles = Uint32Array.of(0)
+    const run = binding.run(id, handles)
+    const failure = await tickets.wait(ticket)
+    expect(failure).toEqual({
+      code: 'unsupported',
+      message: 'globalNorm: the test backend has no kernel for it',
+      origin: ticket,
+      step: -1,
+      stateLost: false,
+    })
+    expect(await tickets.wait(run)).toEqual(failure)
+    expect(await readFloats(binding, tickets, handles[0] as number, 1)).toEqual(failure)
+    expect(await tickets.wait(binding.run(id, Uint32Array.of(0)))).toEqual(failure)
+    expect(codeOf(() => binding.memory(id))).toMatch(/^invalidArgument: .*plan p is not ready/)
   })
 
-  it('must be placed inside their arena before they run', () => {
-    const { plan } = binding.prepare(0, encodePlan(concatPlan(16, 16)), 'p')
-    const handles = Uint32Array.of(bufferOf(binding, new Float32Array(16)), bufferOf(binding, new Float32Array(16)), 0)
-    expect(codeOf(() => binding.run(plan, handles))).toMatch(/^invalidArgument: plan p: place it/)
-    expect(codeOf(() => binding.place(plan, Float64Array.of(0, 0), 1024))).toMatch(
-      /needs 1 storage and 2 workspace offsets, got 2/,
-    )
-    expect(codeOf(() => binding.place(plan, Float64Array.of(0, 0, 960), 1024))).toMatch(
-      /^invalidPlan: .*inside the arena/,
-    )
-    expect(codeOf(() => binding.place(plan, Float64Array.of(0, 0, 8), 1024))).toMatch(/^invalidPlan: .*multiple of 64/)
-    expect(codeOf(() => binding.place(plan, Float64Array.of(0, 0, 128), 1024))).toBe('returned')
+  it('are run in the order they were queued in, ready or not', async () => {
+    const concat = prepare(binding, concatPlan(2, 1))
+    await tickets.wait(binding.sync(0))
+    const layout = concatPlan(2, 1)
+    const slow = prepare(binding, { ...layout, steps: [wait(0, 100), ...layout.steps] })
+    const [a, b] = [bufferOf(binding, new Float32Array([1, 2])), bufferOf(binding, new Float32Array([3]))]
+    const order: string[] = []
+    const queue = (plan: number, name: string, first: number): number => {
+      const handles = Uint32Array.of(first, b, 0)
+      void tickets.wait(binding.run(plan, handles)).then(() => order.push(name))
+      return handles[2] as number
+    }
+    const one = queue(slow, 'slow', a)
+    queue(concat, 'quick', one)
+    const last = queue(slow, 'slow again', one)
+    // Nothing of that waited here.
+    expect(order).toEqual([])
+    expect(await readFloats(binding, tickets, last, 3)).toEqual(new Float32Array([1, 2, 3]))
+    expect(order).toEqual(['slow', 'quick', 'slow again'])
+  })
+
+  it('know their memory once they are ready', async () => {
+    const { plan, ticket } = binding.prepare(0, encodePlan(concatPlan(16, 16)), 'p')
+    expect(await tickets.wait(ticket)).toBeUndefined()
+    // The concatenation, and behind it the workspace of the step that copies it.
+    expect(binding.memory(plan)).toEqual({
+      arenaBytes: 256,
+      liveBytes: 256,
+      blocks: Float64Array.of(0, 128, 0, 1, 128, 128, 1, 1),
+    })
+    expect(codeOf(() => binding.memory(0))).toMatch(/^invalidArgument/)
   })
 })
 

@@ -1,5 +1,6 @@
 // What a failed run leaves behind: failed outputs, untouched or lost cells, and how memory runs out and comes back.
 import { describe, expect, it } from 'vitest'
+import { encodePlan } from '../../lib/schema/plan.js'
 import { bufferOf, concatPlan, loadTestAddon, prepare, readFloats, Tickets, takePlan, trainPlan } from './addon.js'
 
 const binding = loadTestAddon()
@@ -122,16 +123,42 @@ describe('memory', () => {
 
   it('is reserved before a run is queued: running out changes nothing', async () => {
     const size = 2 * MIB
-    const plan = prepare(binding, concatPlan(size, size), 'large')
+    const { plan, ticket } = binding.prepare(0, encodePlan(concatPlan(size, size)), 'large')
+    expect(await tickets.wait(ticket)).toBeUndefined()
     const handles = Uint32Array.of(binding.alloc(0, 4 * size, 'a'), binding.alloc(0, 4 * size, 'b'), 0)
     const { limit, allocated, queued } = binding.stats(0)
-    // Room for the arena of 32 MiB but not for the output of 16.
-    binding.configure(0, { memoryLimit: allocated + 40 * MIB })
+    // The arena is there; there is no room for the output of 16 MiB.
+    binding.configure(0, { memoryLimit: allocated + 8 * MIB })
     expect(outOfMemory(() => binding.run(plan, handles))).toContain('16.0 MiB for large output')
     expect(handles[2]).toBe(0)
     expect(binding.stats(0).queued).toBe(queued)
     binding.configure(0, { memoryLimit: limit })
     expect(await tickets.wait(binding.run(plan, handles))).toBeUndefined()
     for (const handle of handles) binding.free(handle)
+  })
+
+  it('that a plan needs in the arena is reserved as it is prepared: without it, its runs fail and change nothing', async () => {
+    // More than an arena that is there already.
+    const size = 32 * MIB
+    const { limit, allocated } = binding.stats(0)
+    binding.configure(0, { memoryLimit: allocated + 16 * MIB })
+    const cell = bufferOf(binding, new Float32Array([1, 2]))
+    const gradient = bufferOf(binding, new Float32Array([1, 1]))
+    const train = trainPlan(2, true)
+    const layout = {
+      ...train,
+      storages: [...train.storages, { kind: 'arena' as const, bytes: 4 * size, written: true }],
+      operands: [...train.operands, { storage: 5, byteOffset: 0, dtype: 'f32' as const, shape: [2], strides: [1] }],
+      steps: [...train.steps, { ...train.steps[0], outputs: [5] } as (typeof train.steps)[0]],
+    }
+    const { plan, ticket } = binding.prepare(0, encodePlan(layout), 'large')
+    const handles = Uint32Array.of(cell, gradient, gradient, bufferOf(binding, new Int32Array(1)), 0)
+    const run = binding.run(plan, handles)
+    const failure = await tickets.wait(ticket)
+    expect(failure).toMatchObject({ code: 'outOfMemory', stateLost: false })
+    expect(failure?.message).toContain('128.0 MiB for arena')
+    expect(await tickets.wait(run)).toEqual(failure)
+    expect(await readFloats(binding, tickets, cell, 2)).toEqual(new Float32Array([1, 2]))
+    binding.configure(0, { memoryLimit: limit })
   })
 })

@@ -14,7 +14,7 @@ import { bufferOf, loadTestAddon, readFloats, root, Tickets, testAddonPath } fro
 const binding = loadTestAddon()
 const tickets = new Tickets(binding)
 const compiled = (name: string): string => join(root, 'dist/test/runtime', name)
-const start = (workerData: { milliseconds: number; steps: number; runs: number }): Worker =>
+const start = (workerData: { milliseconds: number; making?: number; steps: number; runs: number }): Worker =>
   new Worker(compiled('worker.js'), { workerData })
 const run = promisify(execFile)
 
@@ -62,6 +62,21 @@ describe('workers', () => {
     expect(binding.stats(0).allocated).toBe(allocated)
   })
 
+  it('terminated while their kernels are made leak nothing, and the rest of the kernels is not made', async () => {
+    await tickets.wait(binding.sync(0))
+    const { allocated } = binding.stats(0)
+    for (let i = 0; i < 20; i++) {
+      // Ten minutes, were they all made.
+      const worker = start({ milliseconds: 0, making: 20, steps: 30_000, runs: 3 })
+      await once(worker, 'message')
+      if (i % 2 === 0) await new Promise((resolve) => setTimeout(resolve, i))
+      await worker.terminate()
+    }
+    await tickets.wait(binding.sync(0))
+    expect(binding.stats(0).allocated).toBe(allocated)
+    expect(binding.stats(0).queued).toBe(0)
+  })
+
   it('cannot use the handles of other threads', async () => {
     const handle = bufferOf(binding, new Float32Array([1]))
     const source = `
@@ -105,5 +120,12 @@ describe('processes', () => {
     )
     expect(failed.code).toBe(3)
     expect(failed.stdout).not.toContain('settled')
+  })
+
+  it('may exit while kernels are made', async () => {
+    const failed = await run(process.execPath, [compiled('pending.js'), 'exit', '30000'], { timeout: 10_000 }).catch(
+      (error) => error,
+    )
+    expect(failed.code).toBe(3)
   })
 })

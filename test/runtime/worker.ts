@@ -5,10 +5,15 @@ import { bufferOf, concatPlan, loadTestAddon, prepare, readFloats, Tickets, wait
 const binding = loadTestAddon()
 const tickets = new Tickets(binding)
 const layout = concatPlan(2, 1)
-const { milliseconds, steps, runs } = workerData as { milliseconds: number; steps: number; runs: number }
+const { milliseconds, making, steps, runs } = workerData as {
+  milliseconds: number
+  making?: number
+  steps: number
+  runs: number
+}
 const plan = prepare(
   binding,
-  { ...layout, steps: [...Array.from({ length: steps }, () => wait(milliseconds)), ...layout.steps] },
+  { ...layout, steps: [...Array.from({ length: steps }, () => wait(milliseconds, making)), ...layout.steps] },
   'worker',
 )
 const a = bufferOf(binding, new Float32Array([1, 2]), 'worker')

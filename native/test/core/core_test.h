@@ -1,0 +1,12 @@
+// Tests of the core that need no device.
+#pragma once
+
+namespace heddle::test {
+
+/// Counts, and says what failed.
+void expect(bool condition, const char* what);
+
+void testHeap();
+void testPlacement();
+
+}  // namespace heddle::test
