@@ -158,7 +158,7 @@ class CompiledFunction<A extends unknown[], R> {
     precision: FloatDType | undefined,
     site: Error,
   ): R | Promise<R> {
-    realize(values.filter(({ node }) => node.leaf?.kind !== 'cell'))
+    const { executable } = realize(values.filter(({ node }) => node.leaf?.kind !== 'cell'))
     const entry = withPrecision(precision, () => this.entryFor(flat, values))
     this.plan = entry.recorded.plan
     const { recorded, outputs, rebuild } = entry
@@ -167,14 +167,14 @@ class CompiledFunction<A extends unknown[], R> {
       site,
     )
     const result = rebuild(outputs.map((spec, i) => new Tensor(dataLeaf(buffers[i] as Buffer, spec)))) as R
-    return (
-      recorded.pending?.then(
-        () => result,
-        (error) => {
-          for (const buffer of buffers) buffer.free()
-          throw error
-        },
-      ) ?? result
+    const pending = [executable, ...recorded.executables].filter((needed) => needed?.pending)
+    if (pending.length === 0) return result
+    return Promise.all(pending.map((needed) => needed?.prepared)).then(
+      () => result,
+      (error) => {
+        for (const buffer of buffers) buffer.free()
+        throw error
+      },
     )
   }
 

@@ -19,7 +19,9 @@ export function assignAll(pairs: readonly (readonly [CellState, Value])[]): void
   }
   // Copies, since no tensor shares a cell's bytes.
   const copies = pairs.map(([, value]) => identityOf(value))
-  const done = realize(copies)
+  const { done, executable } = realize(copies)
+  // Nobody might notice later: an assignment that fails leaves the cells as they were.
+  executable?.wait()
   pairs.forEach(([cell], i) => {
     cell.replace((copies[i] as Value).buffer as Buffer, done)
   })

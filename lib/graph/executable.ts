@@ -46,6 +46,17 @@ export class Executable {
     this.prepared.catch(() => undefined)
   }
 
+  /** Waits on this thread until the kernels are made, and throws why they can not be. */
+  wait(): void {
+    if (!this.pending && !this.failed) return
+    try {
+      native(() => library().waitFor(this.id))
+    } catch (error) {
+      this.failed = true
+      throw error
+    }
+  }
+
   /**
    * Enqueues one run, which waits for the kernels on the device. `bufferOf` gives the memory of each input and cell; the
    * results come back by position. `done` settles when the run has; nobody has to listen to it. Its errors have the stack

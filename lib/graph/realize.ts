@@ -74,13 +74,21 @@ function heldBeside(values: readonly Value[]): Value[] {
     .flatMap(({ outputs }) => outputs.filter((output) => output.handles > 0 && !hasData(output) && !chosen.has(output)))
 }
 
+/** A computation that is enqueued. */
+export interface Realized {
+  /** Settles when the run has; nobody has to listen to it. */
+  readonly done: Promise<void>
+  /** What runs, whose kernels may still have to be made; undefined where there was nothing to compute. */
+  readonly executable: Executable | undefined
+}
+
 /**
- * Enqueues the computation of `values`; afterwards each has a buffer. Gives a promise of the run, which nobody has to
- * listen to. Throws where memory or operands do not suffice.
+ * Enqueues the computation of `values`; afterwards each has a buffer, of which reads fail where the kernels can not be
+ * made or the run fails. Throws where memory or operands do not suffice.
  */
-export function realize(values: readonly Value[]): Promise<void> {
+export function realize(values: readonly Value[]): Realized {
   const wanted = [...new Set(values)].filter((value) => !hasData(value))
-  if (wanted.length === 0) return Promise.resolve()
+  if (wanted.length === 0) return { done: Promise.resolve(), executable: undefined }
   const missing = [...wanted, ...heldBeside(wanted)]
   const device = missing.map(({ node }) => node.device).find((found) => found !== undefined) ?? defaultDevice()
   const { executable, given } = executableFor(missing, device)
@@ -91,5 +99,5 @@ export function realize(values: readonly Value[]): Promise<void> {
     value.buffer = results[i] as Buffer
   })
   for (const value of missing) value.node.release()
-  return done
+  return { done, executable }
 }

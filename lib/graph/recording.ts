@@ -26,6 +26,8 @@ export class Recording {
   readonly plan: Plan
   readonly device: Device
   private executable: Executable | undefined
+  /** What computes the captured values. */
+  private readonly capturing: Executable | undefined
   private readonly facts: readonly Fact[]
   private readonly written: readonly CellState[]
   private readonly cells: readonly CellState[]
@@ -55,7 +57,7 @@ export class Recording {
       for (const input of node.inputs) if (!own(input)) outside.add(input)
     }
     this.captured = [...outside]
-    realize(this.captured)
+    this.capturing = realize(this.captured).executable
     const given = [...inputs, ...this.captured]
     const places = new Map(
       given.map((value, position): [Value, Place] => [value, { kind: 'input', bytes: bytes(value), position }]),
@@ -65,9 +67,9 @@ export class Recording {
     this.device = deviceOf([...given, ...this.cells.map((cell) => trace.reads.get(cell) as Value)], label)
   }
 
-  /** Settles once the kernels of a recording that has run are made, or with why not; undefined where they are. */
-  get pending(): Promise<void> | undefined {
-    return this.executable?.pending ? this.executable.prepared : undefined
+  /** What a recording that has run needs the kernels of. */
+  get executables(): readonly (Executable | undefined)[] {
+    return [this.capturing, this.executable]
   }
 
   /** Why it can not be used any more, in words: its kernels, or the first fact that is no longer what it was. */

@@ -88,6 +88,8 @@ export interface Binding {
    * settles when they are, or with why they can not be. `words` are those of `encodePlan`; throws where they are no plan.
    */
   prepare(device: number, words: Float64Array, label: string): { plan: number; ticket: number }
+  /** Waits, on this thread, until the plan is ready. Throws why it can not be. */
+  waitFor(plan: number): void
   /** What lies in the arena of a plan that is ready: offset, bytes, first and last step of each block. */
   memory(plan: number): { arenaBytes: number; liveBytes: number; blocks: Float64Array }
   /**

@@ -21,6 +21,7 @@ napi_value write(const Arguments& arguments);
 napi_value read(const Arguments& arguments);
 
 napi_value prepare(const Arguments& arguments);
+napi_value waitFor(const Arguments& arguments);
 napi_value memory(const Arguments& arguments);
 napi_value run(const Arguments& arguments);
 napi_value release(const Arguments& arguments);

@@ -1,4 +1,4 @@
-// prepare, memory, run, release.
+// prepare, waitFor, memory, run, release.
 #include "calls.h"
 
 namespace heddle::binding {
@@ -25,6 +25,16 @@ napi_value prepare(const Arguments& arguments) {
     environment.removePlan(handle);
     throw;
   }
+}
+
+napi_value waitFor(const Arguments& arguments) {
+  const DevicePlan& plan = Environment::of(arguments.env).plan(arguments.handle(0, "plan"));
+  if (plan.plan->ready()) return undefined(arguments.env);
+  FailurePointer failure;
+  // Tasks keep their order: this one comes after the one that prepares the plan.
+  plan.device->executor.runNext([&] { failure = plan.plan->failure(); });
+  if (failure) throw Error(failure->code, failure->message);
+  return undefined(arguments.env);
 }
 
 napi_value memory(const Arguments& arguments) {

@@ -103,6 +103,29 @@ describe('the first call', () => {
   })
 })
 
+describe('out of compiled functions', () => {
+  it('kernels that can not be made are told of by an assignment at once, by a read as it rejects', async () => {
+    const cell = new Cell(tensor([1, 2]))
+    const square = randomNormal([3200, 3200], { generator }).realize()
+    const device = defaultDevice()
+    await device.synchronize()
+    const sum = (): Tensor => square.matmul(square).tanh().matmul(square).sum()
+    device.setMemoryLimit(device.memory().allocated + 1e6)
+    try {
+      expect(() => cell.assign(cell.add(sum()))).toThrow(OutOfMemoryError)
+      const read = sum().add(1)
+      await expect(read.item()).rejects.toThrow(OutOfMemoryError)
+      const twice = compile((x: Tensor) => x.mul(2))
+      await expect(twice(sum().add(2))).rejects.toThrow(OutOfMemoryError)
+    } finally {
+      device.setMemoryLimit(Number.POSITIVE_INFINITY)
+    }
+    expect(Array.from((await cell.data()) as Float32Array)).toEqual([1, 2])
+    cell.assign(cell.add(sum()))
+    expect(Array.from((await cell.data()) as Float32Array)).not.toEqual([1, 2])
+  })
+})
+
 describe('order', () => {
   /** Steps, compiled and not, on the same cells; `pace` is called after each. */
   async function program(pace: (work?: Promise<unknown>) => Promise<unknown>): Promise<number[][]> {

@@ -182,6 +182,16 @@ describe('plans', () => {
     expect(await readFloats(binding, tickets, handles[0] as number, 1)).toEqual(failure)
     expect(await tickets.wait(binding.run(id, Uint32Array.of(0)))).toEqual(failure)
     expect(codeOf(() => binding.memory(id))).toMatch(/^invalidArgument: .*plan p is not ready/)
+    expect(codeOf(() => binding.waitFor(id))).toBe(`unsupported: ${failure?.message}`)
+  })
+
+  it('may be waited for', () => {
+    const layout = concatPlan(16, 16)
+    const plan = prepare(binding, { ...layout, steps: [wait(0, 50), ...layout.steps] })
+    expect(codeOf(() => binding.memory(plan))).toMatch(/is not ready/)
+    binding.waitFor(plan)
+    expect(binding.memory(plan).arenaBytes).toBe(256)
+    binding.waitFor(plan)
   })
 
   it('are run in the order they were queued in, ready or not', async () => {
