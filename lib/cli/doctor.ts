@@ -20,7 +20,7 @@ export interface Diagnosis {
 /** What each of NVIDIA's libraries is for, and the Python package that brings it. */
 const LIBRARIES: readonly (readonly [prefix: string, purpose: string, source: string])[] = [
   ['libcublasLt', 'matrix products', 'nvidia-cublas'],
-  ['libcudnn', 'convolutions', 'nvidia-cudnn-cu13'],
+  ['libcudnn', 'convolutions, attention in 16 bits', 'nvidia-cudnn-cu13'],
   ['libnvrtc', 'fused elementwise programs', 'nvidia-cuda-nvrtc'],
 ]
 

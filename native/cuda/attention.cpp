@@ -1,9 +1,9 @@
-// Ops attention and attentionGrad: chooses the kernels and hands them the problem; native/cpu/attention.cpp is what
-// they mean.
-#include "attention.h"
-
+// Ops attention and attentionGrad: chooses between cuDNN's engines and kernels of our own; native/cpu/attention.cpp is
+// what they mean.
 #include "../core/attention_problem.h"
-#include "context.h"
+
+#include "attention.h"
+#include "attention_choice.h"
 #include "kernels.h"
 
 namespace heddle::cuda {
@@ -30,143 +30,50 @@ void checkExtents(const char* op, const AttentionProblem& p) {
                                             "; compose it of matmul and softmax, or use the CPU");
 }
 
-template <typename T>
-HeadRows<T> rowsAt(const HeadStrides& strides, T* data, int64_t width) {
-  constexpr int64_t pack = 16 / sizeof(T);
-  const auto whole = [](int64_t elements) { return elements % pack == 0; };
-  const bool packed = reinterpret_cast<uintptr_t>(data) % 16 == 0 && whole(strides.batch) && whole(strides.head) &&
-                      whole(strides.row) && whole(width);
-  return {data, strides.batch, strides.head, strides.row, packed};
+/// What a kernel touches of an operand, from its first element to its last.
+TrialOperand operandOf(const AttentionProblem& p, int64_t heads, int64_t length, int64_t width,
+                       const HeadStrides& strides) {
+  const int64_t last =
+      (p.batch - 1) * strides.batch + (heads - 1) * strides.head + (length - 1) * strides.row + width - 1;
+  return {p.dtype, static_cast<size_t>(last) + 1};
 }
 
-/// What both ops are called with.
-template <typename T>
-AttentionCall<T> callOf(const AttentionProblem& p, const RunOperands& operands) {
-  const auto input = [&](size_t i) { return static_cast<const T*>(operands.inputs[i]); };
-  AttentionCall<T> call{};
-  call.batch = static_cast<int>(p.batch);
-  call.heads = static_cast<int>(p.heads);
-  call.keyHeads = static_cast<int>(p.keyHeads);
-  call.queries = static_cast<int>(p.queries);
-  call.keys = static_cast<int>(p.keys);
-  call.width = static_cast<int>(p.width);
-  call.valueWidth = static_cast<int>(p.valueWidth);
-  call.causal = p.causal;
-  call.scale = static_cast<Compute<T>>(p.scale);
-  call.keptScale = static_cast<Compute<T>>(p.keptScale);
-  if (p.hasMask) {
-    call.mask.data = operands.inputs[3];
-    call.mask.type = p.maskType;
-    std::copy_n(p.maskStrides, 4, call.mask.strides);
-  }
-  if (p.dropout > 0)
-    call.dropout = {static_cast<const int64_t*>(operands.inputs[p.firstOperands() - 1]), p.stateStride, p.offset,
-                    static_cast<unsigned>(p.dropLimit)};
-  call.q = rowsAt(p.q, input(0), p.width);
-  call.k = rowsAt(p.k, input(1), p.width);
-  call.v = rowsAt(p.v, input(2), p.valueWidth);
-  return call;
+/// Says all that the time of a problem depends on.
+std::string keyOf(const char* op, const AttentionProblem& p) {
+  std::string key = std::string(op) + " " + heddle::nameOf(p.dtype) + (p.causal ? " causal" : "");
+  for (const int64_t extent : {p.batch, p.heads, p.keyHeads, p.queries, p.keys, p.width, p.valueWidth})
+    key += " " + std::to_string(extent);
+  for (const HeadStrides& strides : {p.q, p.k, p.v, p.out, p.outGrad, p.qGrad, p.kGrad, p.vGrad})
+    for (const int64_t stride : {strides.batch, strides.head, strides.row}) key += " " + std::to_string(stride);
+  return key;
 }
 
-template <typename T>
-QueryValues<Compute<T>> statisticAt(const AttentionProblem& p, Compute<T>* data) {
-  return {data, p.statisticStrides[0], p.statisticStrides[1], p.statisticStrides[2]};
-}
-
-template <typename T>
-constexpr bool kHalf = std::is_same_v<T, BFloat16> || std::is_same_v<T, Float16>;
-
-/// Whether the device has tensor cores for T: f16's came first.
-template <typename T>
-bool hasTensorCores() {
-  const Context& context = Context::current();
-  return context.major >= 8 || (std::is_same_v<T, Float16> && context.major == 7 && context.minor == 5);
-}
-
-/// The code for devices whose tensor cores take both 16-bit floats has no scalar kernels of these.
-template <typename T>
-void expectScalarKernels(const char* op) {
-  const Context& context = Context::current();
-  if (kHalf<T> && context.major >= 8)
-    throw Error(ErrorCode::unsupported, std::string(op) + ": " + context.name + " gives a block " +
-                                            std::to_string(context.sharedBytesPerBlock) +
-                                            " bytes of shared memory, expected " + std::to_string(kTensorSharedBytes) +
-                                            " or more; cast the operands to f32");
-}
-
-template <typename T>
-class Attention : public Kernel {
- public:
-  explicit Attention(const AttentionProblem& problem) : p_(problem) {
-    const int64_t width = std::max(p_.width, p_.valueWidth);
-    if constexpr (kHalf<T>)
-      if (hasTensorCores<T>()) launch_ = tensorAttention<T>(width);
-    if (launch_) return;
-    expectScalarKernels<T>("attention");
-    launch_ = scalarAttention<T>(width);
-  }
-
-  void run(const RunOperands& operands) override {
-    AttentionCall<T> call = callOf<T>(p_, operands);
-    call.out = rowsAt(p_.out, static_cast<T*>(operands.outputs[0]), p_.valueWidth);
-    call.logSumExp = statisticAt<T>(p_, static_cast<Compute<T>*>(operands.outputs[1]));
-    launch_(call);
-  }
-
- private:
-  const AttentionProblem p_;
-  AttentionLaunch<T> launch_ = nullptr;
-};
-
-template <typename T>
-class AttentionGrad : public Kernel {
- public:
-  explicit AttentionGrad(const AttentionProblem& problem) : p_(problem) {
-    const int64_t width = std::max(p_.width, p_.valueWidth);
-    if constexpr (kHalf<T>)
-      if (hasTensorCores<T>()) launch_ = tensorAttentionGrad<T>(width);
-    if (launch_) return;
-    expectScalarKernels<T>("attentionGrad");
-    launch_ = scalarAttentionGrad<T>(width);
-  }
-
-  size_t workspaceBytes() const override {
-    return sizeof(Compute<T>) * static_cast<size_t>(p_.batch * p_.heads * p_.queries);
-  }
-
-  void run(const RunOperands& operands) override {
-    AttentionCall<T> call = callOf<T>(p_, operands);
-    const size_t next = p_.firstOperands();
-    call.savedOut = rowsAt(p_.out, static_cast<const T*>(operands.inputs[next]), p_.valueWidth);
-    // The gradient's kernels only read them.
-    call.logSumExp = statisticAt<T>(p_, static_cast<Compute<T>*>(const_cast<void*>(operands.inputs[next + 1])));
-    call.outGrad = rowsAt(p_.outGrad, static_cast<const T*>(operands.inputs[next + 2]), p_.valueWidth);
-    call.products = static_cast<Compute<T>*>(operands.workspace);
-    call.qGrad = rowsAt(p_.qGrad, static_cast<T*>(operands.outputs[0]), p_.width);
-    call.kGrad = rowsAt(p_.kGrad, static_cast<T*>(operands.outputs[1]), p_.width);
-    call.vGrad = rowsAt(p_.vGrad, static_cast<T*>(operands.outputs[2]), p_.valueWidth);
-    launch_(call);
-  }
-
- private:
-  const AttentionProblem p_;
-  AttentionLaunch<T> launch_ = nullptr;
-};
-
-template <template <typename> typename KernelOf, typename Params>
-std::unique_ptr<Kernel> makeKernel(const char* op, WordReader& words, Specs inputs, Specs outputs) {
-  const AttentionProblem problem = readAttention(Params::read(words), inputs, outputs);
-  checkExtents(op, problem);
-  return dispatchFloat(op, problem.dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
-    return std::make_unique<KernelOf<typename decltype(tag)::type>>(problem);
-  });
+std::unique_ptr<Kernel> makeFastestOf(const char* op, const AttentionProblem& p, AttentionDirection direction) {
+  checkExtents(op, p);
+  std::vector<TrialCandidate> candidates;
+  if (describable(p, direction)) candidates = attentionPlans(p, direction);
+  if (candidates.empty()) return makeFlashAttention(p, direction);
+  candidates.push_back({"flash", [=] { return makeFlashAttention(p, direction); }});
+  const TrialOperand q = operandOf(p, p.heads, p.queries, p.width, p.q);
+  const TrialOperand k = operandOf(p, p.keyHeads, p.keys, p.width, p.k);
+  const TrialOperand v = operandOf(p, p.keyHeads, p.keys, p.valueWidth, p.v);
+  const TrialOperand out = operandOf(p, p.heads, p.queries, p.valueWidth, p.out);
+  const TrialOperand logSumExp{DType::f32, static_cast<size_t>(p.batch * p.heads * p.queries)};
+  const std::string key = keyOf(op, p) + " " + dnn::version();
+  if (direction == AttentionDirection::forward) return makeFastest(key, candidates, {q, k, v}, {out, logSumExp});
+  return makeFastest(
+      key, candidates, {q, k, v, out, logSumExp, operandOf(p, p.heads, p.queries, p.valueWidth, p.outGrad)},
+      {operandOf(p, p.heads, p.queries, p.width, p.qGrad), operandOf(p, p.keyHeads, p.keys, p.width, p.kGrad),
+       operandOf(p, p.keyHeads, p.keys, p.valueWidth, p.vGrad)});
 }
 
 std::unique_ptr<Kernel> makeAttention(WordReader& words, Specs inputs, Specs outputs) {
-  return makeKernel<Attention, AttentionParams>("attention", words, inputs, outputs);
+  return makeFastestOf("attention", readAttention(AttentionParams::read(words), inputs, outputs),
+                       AttentionDirection::forward);
 }
 std::unique_ptr<Kernel> makeAttentionGrad(WordReader& words, Specs inputs, Specs outputs) {
-  return makeKernel<AttentionGrad, AttentionGradParams>("attentionGrad", words, inputs, outputs);
+  return makeFastestOf("attentionGrad", readAttention(AttentionGradParams::read(words), inputs, outputs),
+                       AttentionDirection::grad);
 }
 
 }  // namespace

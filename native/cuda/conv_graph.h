@@ -1,13 +1,11 @@
 // A convolution as cuDNN's operation graph, the engines that may run it, and plans made of them.
 #pragma once
 
-#include <array>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "../core/conv_problem.h"
-#include "cudnn.h"
+#include "cudnn_plan.h"
 
 namespace heddle::cuda {
 
@@ -36,37 +34,22 @@ struct ConvPointers {
   void* y;
   void* bias;
   void* workspace;
-  bool operator==(const ConvPointers&) const = default;
 };
 
-/// An engine with its settings, ready to be made a plan.
-struct ConvEngine {
-  std::string name;        // the same in every process with the same library and device
-  bool compiledAtRunTime;  // making a plan of it takes most of a second
-  std::shared_ptr<const dnn::Descriptor> config;
-  std::shared_ptr<const void> graph;  // what the config refers to
-};
-
-/// The engines cuDNN suggests, then those it falls back on, without those whose arithmetic is not what heddle promises.
-/// Empty where cuDNN knows none.
-std::vector<ConvEngine> enginesOf(const PackedConv& conv);
+/// The engines for a convolution; empty where cuDNN knows none.
+std::vector<dnn::Engine> enginesOf(const PackedConv& conv);
 
 class ConvPlan {
  public:
   /// Throws Error where the engine turns out not to take the problem.
-  explicit ConvPlan(const ConvEngine& engine);
+  explicit ConvPlan(const dnn::Engine& engine) : plan_(engine) {}
 
-  size_t workspaceBytes() const { return workspaceBytes_; }
+  size_t workspaceBytes() const { return plan_.workspaceBytes(); }
   /// Queues it.
   void run(const ConvPointers& pointers);
 
  private:
-  ConvEngine engine_;
-  dnn::Descriptor plan_;
-  size_t workspaceBytes_;
-  // Addresses seldom change from run to run.
-  ConvPointers last_{};
-  std::unique_ptr<dnn::Descriptor> pack_;
+  dnn::Plan plan_;
 };
 
 }  // namespace heddle::cuda

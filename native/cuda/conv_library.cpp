@@ -109,7 +109,7 @@ struct Arrangement {
 
 class ConvLibrary : public Kernel {
  public:
-  ConvLibrary(std::shared_ptr<const Arrangement> arrangement, const ConvEngine& engine)
+  ConvLibrary(std::shared_ptr<const Arrangement> arrangement, const dnn::Engine& engine)
       : a_(std::move(arrangement)), plan_(engine) {}
 
   size_t planBytes() const { return plan_.workspaceBytes(); }
@@ -184,7 +184,7 @@ struct Quota {
   int plans = 0;
 };
 
-std::unique_ptr<Kernel> makePlan(const std::shared_ptr<const Arrangement>& arrangement, const ConvEngine& engine,
+std::unique_ptr<Kernel> makePlan(const std::shared_ptr<const Arrangement>& arrangement, const dnn::Engine& engine,
                                  Quota& group, Quota& compiled) {
   if (group.plans >= kMostPlans || (engine.compiledAtRunTime && compiled.plans >= kMostCompiledPlans)) return nullptr;
   if (engine.compiledAtRunTime) compiled.plans++;
@@ -225,7 +225,7 @@ std::vector<TrialCandidate> convPlans(const ConvProblem& problem, ConvDirection 
       const auto arrangement =
           std::make_shared<const Arrangement>(Arrangement::of(problem, direction, channelsLast, mode));
       const auto group = std::make_shared<Quota>();
-      for (const ConvEngine& engine : enginesOf(arrangement->packed))
+      for (const dnn::Engine& engine : enginesOf(arrangement->packed))
         candidates.push_back({engine.name, [=] { return makePlan(arrangement, engine, *group, *compiled); }});
     }
   return candidates;

@@ -21,13 +21,27 @@ inline constexpr Status kNotSupported = 3000;  // to 3999
 inline constexpr int kFloat = 0;
 inline constexpr int kDouble = 1;
 inline constexpr int kHalf = 2;
+inline constexpr int kInt32 = 4;
 inline constexpr int kBFloat16 = 9;
+inline constexpr int kBoolean = 11;
 
 // cudnnConvolutionMode_t
 inline constexpr int kCrossCorrelation = 1;
 
 // cudnnPointwiseMode_t
 inline constexpr int kPointwiseAdd = 0;
+inline constexpr int kPointwiseMultiply = 1;
+inline constexpr int kPointwiseDivide = 6;
+inline constexpr int kPointwiseSubtract = 9;
+inline constexpr int kPointwiseExponential = 13;
+inline constexpr int kPointwiseLogarithm = 15;
+inline constexpr int kPointwiseNotLess = 303;
+inline constexpr int kPointwiseIndex = 501;
+inline constexpr int kPointwiseSelect = 601;
+
+// cudnnReduceTensorOp_t
+inline constexpr int kReduceAdd = 0;
+inline constexpr int kReduceMaximum = 3;
 
 // cudnnBackendDescriptorType_t
 inline constexpr int kPointwise = 0;
@@ -44,10 +58,16 @@ inline constexpr int kPointwiseOperation = 13;
 inline constexpr int kOperationGraph = 15;
 inline constexpr int kVariantPack = 16;
 inline constexpr int kTensor = 17;
+inline constexpr int kProduct = 18;
+inline constexpr int kProductOperation = 19;
+inline constexpr int kReduction = 21;
+inline constexpr int kReductionOperation = 22;
+inline constexpr int kReshapeOperation = 31;
 
 // cudnnBackendAttributeName_t
 inline constexpr int kPointwiseMode = 0;
 inline constexpr int kPointwisePrecision = 1;
+inline constexpr int kPointwiseAxis = 9;
 inline constexpr int kConvolutionComputeType = 100;
 inline constexpr int kConvolutionMode = 101;
 inline constexpr int kConvolutionDilations = 102;
@@ -87,6 +107,7 @@ inline constexpr int kPointwiseDescriptor = 750;
 inline constexpr int kPointwiseX = 751;
 inline constexpr int kPointwiseB = 752;
 inline constexpr int kPointwiseY = 753;
+inline constexpr int kPointwiseCondition = 758;
 inline constexpr int kGraphHandle = 800;
 inline constexpr int kGraphOperations = 801;
 inline constexpr int kTensorAlignment = 900;
@@ -95,12 +116,26 @@ inline constexpr int kTensorExtents = 902;
 inline constexpr int kTensorStrides = 903;
 inline constexpr int kTensorId = 906;
 inline constexpr int kTensorVirtual = 907;
+inline constexpr int kTensorByValue = 908;
 inline constexpr int kPackIds = 1000;
 inline constexpr int kPackPointers = 1001;
 inline constexpr int kPackWorkspace = 1003;
+inline constexpr int kEngineGraph = 1300;
 inline constexpr int kEngineIndex = 1301;
 inline constexpr int kEngineNumericalNotes = 1303;
 inline constexpr int kEngineBehaviourNotes = 1305;
+inline constexpr int kProductPrecision = 1500;
+inline constexpr int kProductA = 1520;
+inline constexpr int kProductB = 1521;
+inline constexpr int kProductC = 1522;
+inline constexpr int kProductDescriptor = 1523;
+inline constexpr int kReductionOperator = 1600;
+inline constexpr int kReductionPrecision = 1601;
+inline constexpr int kReductionX = 1610;
+inline constexpr int kReductionY = 1611;
+inline constexpr int kReductionDescriptor = 1612;
+inline constexpr int kReshapeX = 2200;
+inline constexpr int kReshapeY = 2201;
 
 // cudnnBackendAttributeType_t
 inline constexpr int kTypeHandle = 0;
@@ -116,11 +151,16 @@ inline constexpr int kTypeKnob = 9;
 inline constexpr int kTypeNumericalNote = 11;
 inline constexpr int kTypePointwiseMode = 14;
 inline constexpr int kTypeDescriptor = 15;
+inline constexpr int kTypeReduction = 18;
 inline constexpr int kTypeBehaviourNote = 19;
 
 // cudnnBackendHeurMode_t
 inline constexpr int kHeuristicsFallback = 2;
 inline constexpr int kHeuristicsA = 3;
+
+// cudnnBackendKnobType_t
+inline constexpr int kKnobStages = 14;
+inline constexpr int kKnobKernel = 24;
 
 // cudnnBackendNumericalNote_t
 inline constexpr int kNoteTensorCore = 0;

@@ -59,6 +59,21 @@ describe.skipIf(process.env['HEDDLE_CUDA_EMULATION'] !== '1')('kernels of CUDA, 
     300_000,
   )
 
+  it('of attention are the engines of cuDNN that take it', async () => {
+    for (const file of files()) rmSync(file)
+    expect(await run(['attention'])).toMatch(/^[1-9]\d* passed, 0 failed$/)
+    const choices = files()
+      .map(read)
+      .filter(({ key }) => /^attention/m.test(key))
+    for (const op of ['attention', 'attentionGrad']) {
+      for (const dtype of ['bf16', 'f16']) {
+        const chosen = choices.filter(({ key }) => key.includes(`\n${op} ${dtype} `)).map(({ value }) => value)
+        expect(chosen.length, `${op} ${dtype}`).toBeGreaterThan(4)
+        expect(new Set(chosen)).toEqual(new Set(['cuDNN engine 101 2=1']))
+      }
+    }
+  }, 300_000)
+
   describe('the choice of an algorithm', () => {
     beforeEach(() => {
       for (const file of files()) rmSync(file)

@@ -113,6 +113,16 @@ const LONG: readonly Row[] = [
   ['the widest heads, dropout', shapes(1, 1, 1, 40, 70, 256), { causal: true, dropout: 0.2 }],
 ]
 
+/** Rows that are whole packs of 16 bytes in 16 bits: what cuDNN's engines take. */
+const PACKED: readonly Row[] = [
+  ['packed rows', shapes(2, 3, 3, 20, 40, 8)],
+  ['packed rows, causal, grouped heads', shapes(2, 4, 2, 33, 33, 16), { causal: true }],
+  ['packed rows, causal with more keys than queries', shapes(1, 2, 2, 20, 77, 64), { causal: true }],
+  ['packed rows, another width of values, its own scale', shapes(1, 4, 1, 9, 30, 24, 40), { scale: 0.3 }],
+  ['packed rows, a scale below zero', shapes(1, 2, 2, 9, 30, 8), { scale: -0.5 }],
+  ['packed rows, causal with queries that see nothing', shapes(1, 2, 2, 20, 13, 8), { causal: true }],
+]
+
 const bool = (shape: readonly number[]): OperandSpec => ({ shape, low: 0, high: 2, integers: true, dtype: 'bool' })
 
 const MASKED: readonly (readonly [shape: readonly number[], options?: Options])[] = [
@@ -174,23 +184,29 @@ export const CASES: readonly OpCase[] = [
     }),
   ),
   ...masks,
-  {
-    name: 'heads that are views of one [B,T,3C] matrix',
-    operands: [{ shape: [2, 5, 3 * 2 * 4] }],
-    run: (x) => {
-      const [q, k, v] = heads(x, 2) as [h.Tensor, h.Tensor, h.Tensor]
-      return h.scaledDotProductAttention(q, k, v, { causal: true }).permute(0, 2, 1, 3).reshape(2, 5, 8)
-    },
-    reference: (x) => {
-      const [q, k, v] = headsOf(x, 2) as [Dense, Dense, Dense]
-      const out = attend(q, k, v, { causal: true })
-      return Dense.from([2, 5, 8], ([b, t, c]) =>
-        out.at(b as number, Math.floor((c as number) / 4), t as number, (c as number) % 4),
-      )
-    },
-    ...tolerance({}),
-  },
-  ...LONG.map(
+  ...[4, 8].map(
+    (width): OpCase => ({
+      name: `heads of ${width} that are views of one [B,T,3C] matrix`,
+      operands: [{ shape: [2, 5, 3 * 2 * width] }],
+      run: (x) => {
+        const [q, k, v] = heads(x, 2) as [h.Tensor, h.Tensor, h.Tensor]
+        return h
+          .scaledDotProductAttention(q, k, v, { causal: true })
+          .permute(0, 2, 1, 3)
+          .reshape(2, 5, 2 * width)
+      },
+      reference: (x) => {
+        const [q, k, v] = headsOf(x, 2) as [Dense, Dense, Dense]
+        const out = attend(q, k, v, { causal: true })
+        return Dense.from([2, 5, 2 * width], ([b, t, c]) =>
+          out.at(b as number, Math.floor((c as number) / width), t as number, (c as number) % width),
+        )
+      },
+      order: width === 4 ? 2 : 0,
+      ...tolerance({}),
+    }),
+  ),
+  ...[...LONG, ...PACKED].map(
     ([name, operands, options = {}]): OpCase => ({
       name,
       operands,

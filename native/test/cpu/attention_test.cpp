@@ -150,6 +150,8 @@ void check(const Case& c, DType dtype, int number, bool roundsWeights) {
   if (dtype == DType::f16) tolerance.absolute = 1e-3;
   expectNear(label + " dq", qGrad, expected.qGrad, tolerance);
   expectNear(label + " dk", kGrad, expected.kGrad, tolerance);
+  // Libraries on tensor cores round each head's part, below 2 here, before they add up those that share a head of keys.
+  if (roundsWeights && c.heads != c.keyHeads) weighted.absolute += weighted.absolute * double(c.heads / c.keyHeads);
   expectNear(label + " dv", vGrad, expected.vGrad, weighted);
 }
 
@@ -184,6 +186,8 @@ void testAttention(bool roundsWeights) {
       {1, 1, 1, 40, 130, 200, 256, true, 0},
       {1, 2, 1, 33, 70, 256, 131, false, 1, 0.2},
       {2, 2, 2, 0, 5, 8, 8, true, 0},
+      {2, 4, 2, 77, 77, 64, 64, true, 0},
+      {2, 3, 3, 40, 77, 48, 24, true, 0},
   };
   for (DType dtype : {DType::f32, DType::f64, DType::bf16, DType::f16})
     for (const Case& c : cases) check(c, dtype, int(&c - cases), roundsWeights);

@@ -47,13 +47,17 @@ bool compilesPrograms() { return true; }
 
 }  // namespace heddle::test
 
-/// Runs all tests; with `tell` and a number of columns, one product,
-/// and prints how its sums were split.
+/// Runs all tests, or with `attention` its alone; with `tell` and a number of columns, one product, and prints how its
+/// sums were split.
 int main(int count, char** arguments) {
   using namespace heddle::test;
   if (count == 3 && std::strcmp(arguments[1], "tell") == 0) {
     std::printf("%g\n", productThatTells(std::atoll(arguments[2])));
     return 0;
+  }
+  if (count == 2 && std::strcmp(arguments[1], "attention") == 0) {
+    testAttention(true);
+    return finish();
   }
   testTensorCores();
   testDivision();

@@ -22,6 +22,7 @@ using cuda::dnn::Status;
 constexpr int kDeviceProperties = 38;
 constexpr int kHeuristicsDevice = 204;
 constexpr int kPlanDevice = 407;
+constexpr int kEngineDevice = 1307;
 constexpr int kDeviceText = 2702;
 constexpr int kTypeCharacter = 24;
 
@@ -50,6 +51,7 @@ Status createDescriptor(int type, RawDescriptor* descriptor) {
   const auto give = [&](int name) { return setAttribute(*descriptor, name, cuda::dnn::kTypeDescriptor, 1, &device); };
   if (type == cuda::dnn::kEngineHeuristics) return give(kHeuristicsDevice);
   if (type == cuda::dnn::kExecutionPlan) return give(kPlanDevice);
+  if (type == cuda::dnn::kEngine) return give(kEngineDevice);
   return status;
 }
 

@@ -1,6 +1,5 @@
 // Plays libcudnn's backend interface: the descriptors, checked as they are set and finalized, and the engines that its
-// heuristics suggest for a graph of one convolution with, perhaps, a bias added behind it. cudnn_convolution.cpp runs
-// it.
+// heuristics suggest for a graph. cudnn_convolution.cpp and cudnn_attention.cpp run it.
 #include "../../cuda/cudnn.h"
 
 #include <algorithm>
@@ -10,7 +9,7 @@
 #include <memory>
 #include <vector>
 
-#include "cudnn_convolution.h"
+#include "cudnn_problem.h"
 #include "cudnn_rules.h"
 
 #define HEDDLE_EXPORT extern "C" __attribute__((visibility("default")))
@@ -23,43 +22,14 @@ struct HandleOpaque {
 
 namespace {
 
-using emulation::Convolution;
 using emulation::Engine;
+using emulation::Problem;
 
 constexpr Status kNotFinalized = 2004;
 constexpr Status kOutOfBound = 2005;
 constexpr Status kShapeMismatch = 2008;
 constexpr Status kAttributeType = 2010;
 constexpr Status kDescriptorType = 2012;
-
-struct Impl;
-
-struct Attribute {
-  int type;
-  int64_t count;
-  std::vector<char> bytes;
-  std::vector<std::shared_ptr<Impl>> descriptors;
-};
-
-struct Impl {
-  int type;
-  bool finalized = false;
-  std::map<int, Attribute> attributes;
-
-  bool has(int name) const { return attributes.count(name) > 0; }
-  template <typename Value>
-  std::vector<Value> values(int name) const {
-    const Attribute& attribute = attributes.at(name);
-    std::vector<Value> list(static_cast<size_t>(attribute.count));
-    std::memcpy(list.data(), attribute.bytes.data(), attribute.bytes.size());
-    return list;
-  }
-  template <typename Value>
-  Value value(int name) const {
-    return values<Value>(name).front();
-  }
-  const Impl& part(int name) const { return *attributes.at(name).descriptors.front(); }
-};
 
 /// What a raw descriptor points to: several may share what they hold.
 struct Holder {
@@ -73,63 +43,6 @@ std::string lastError;
 Status fail(Status status, const std::string& reason) {
   lastError = reason;
   return status;
-}
-
-emulation::TensorLayout layoutOf(const Impl& tensor) {
-  return {tensor.value<int>(kTensorType), tensor.values<int64_t>(kTensorExtents),
-          tensor.values<int64_t>(kTensorStrides), tensor.value<int64_t>(kTensorId),
-          tensor.value<int64_t>(kTensorAlignment)};
-}
-
-double scaleOf(const Impl& operation, int name) {
-  return operation.attributes.at(name).type == kTypeDouble ? operation.value<double>(name)
-                                                           : operation.value<float>(name);
-}
-
-/// Fills in what is to be computed; false where the graph is none that any engine knows.
-bool readGraph(const Impl& graph, Convolution& made) {
-  const auto& operations = graph.attributes.at(kGraphOperations).descriptors;
-  if (operations.empty() || operations.size() > 2) return false;
-  const Impl& operation = *operations[0];
-  const auto read = [&](int convolution, int x, int weight, int y, int alpha, int beta) {
-    const Impl& geometry = operation.part(convolution);
-    made.x = layoutOf(operation.part(x));
-    made.weight = layoutOf(operation.part(weight));
-    made.y = layoutOf(operation.part(y));
-    made.padding = geometry.values<int64_t>(kConvolutionPrePaddings);
-    made.paddingAfter = geometry.values<int64_t>(kConvolutionPostPaddings);
-    made.dilation = geometry.values<int64_t>(kConvolutionDilations);
-    made.stride = geometry.values<int64_t>(kConvolutionStrides);
-    made.computeType = geometry.value<int>(kConvolutionComputeType);
-    made.alpha = scaleOf(operation, alpha);
-    made.beta = scaleOf(operation, beta);
-  };
-  switch (operation.type) {
-    case kConvolutionForward:
-      made.result = Convolution::Result::y;
-      read(kForwardConvolution, kForwardX, kForwardWeight, kForwardY, kForwardAlpha, kForwardBeta);
-      break;
-    case kConvolutionBackwardData:
-      made.result = Convolution::Result::x;
-      read(kDataConvolution, kDataDx, kDataWeight, kDataDy, kDataAlpha, kDataBeta);
-      break;
-    case kConvolutionBackwardFilter:
-      made.result = Convolution::Result::weight;
-      read(kFilterConvolution, kFilterX, kFilterDw, kFilterDy, kFilterAlpha, kFilterBeta);
-      break;
-    default: return false;
-  }
-  if (operations.size() == 1) return true;
-  const Impl& addition = *operations[1];
-  if (addition.type != kPointwiseOperation || made.result != Convolution::Result::y) return false;
-  const Impl& sum = addition.part(kPointwiseX);
-  if (addition.part(kPointwiseDescriptor).value<int>(kPointwiseMode) != kPointwiseAdd) return false;
-  if (!sum.has(kTensorVirtual) || !sum.value<uint8_t>(kTensorVirtual)) return false;
-  if (sum.value<int64_t>(kTensorId) != made.y.id) return false;
-  made.biased = true;
-  made.bias = layoutOf(addition.part(kPointwiseB));
-  made.y = layoutOf(addition.part(kPointwiseY));
-  return true;
 }
 
 Status finalizeTensor(const Impl& tensor) {
@@ -151,25 +64,48 @@ Status finalizeConvolution(const Impl& convolution) {
   return kSuccess;
 }
 
+Engine engineOf(int index, int knob) {
+  return index < emulation::kFirstAttentionEngine ? emulation::convolutionEngine(index, knob)
+                                                  : emulation::attentionEngine(index, knob);
+}
+
+/// What a graph asks for; null where no engine knows it.
+std::shared_ptr<const Problem> problemOf(const Impl& graph) {
+  if (auto convolution = emulation::convolutionOf(graph)) return convolution;
+  return emulation::attentionOf(graph);
+}
+
+/// How many operands an operation between elements has besides x.
+Status finalizePointwise(const Impl& operation) {
+  const int mode = operation.part(kPointwiseDescriptor).value<int>(kPointwiseMode);
+  const bool alone = mode == kPointwiseExponential || mode == kPointwiseLogarithm || mode == kPointwiseIndex;
+  if (operation.has(kPointwiseB) == alone) return fail(kBadParameter, "b: of operations on two tensors alone");
+  if (operation.has(kPointwiseCondition) != (mode == kPointwiseSelect))
+    return fail(kBadParameter, "a condition: of a selection alone");
+  if (mode == kPointwiseIndex && !operation.part(kPointwiseDescriptor).has(kPointwiseAxis))
+    return fail(kBadParameter, "an axis to count along");
+  return kSuccess;
+}
+
 Status finalizeGraph(const Impl& graph) {
-  Convolution convolution;
-  if (!readGraph(graph, convolution)) return kSuccess;  // the heuristics will know no engine
-  if (!emulation::shapesAgree(convolution)) return fail(kShapeMismatch, "the shapes of x, weight and y do not agree");
+  const auto problem = problemOf(graph);
+  if (!problem) return kSuccess;  // the heuristics will know no engine
+  if (const char* mistake = problem->mistake()) return fail(kShapeMismatch, mistake);
   return kSuccess;
 }
 
 Status finalizeHeuristics(Impl& heuristics) {
-  Convolution convolution;
   const int mode = heuristics.value<int>(kHeuristicsMode);
   if (mode != kHeuristicsA && mode != kHeuristicsFallback) return fail(kBadParameter, "an unknown mode");
-  if (!readGraph(heuristics.part(kHeuristicsGraph), convolution)) return fail(kNotSupported, "no engine: the pattern");
-  if (emulation::suggestions(convolution, mode == kHeuristicsFallback).empty())
+  const auto problem = problemOf(heuristics.part(kHeuristicsGraph));
+  if (!problem) return fail(kNotSupported, "no engine: the pattern");
+  if (problem->suggestions(mode == kHeuristicsFallback).empty())
     return fail(kNotSupported, "no engine for the operands");
   return kSuccess;
 }
 
 struct PlanParts {
-  Convolution convolution;
+  std::shared_ptr<const Problem> problem;
   Engine engine;
 };
 
@@ -185,19 +121,16 @@ std::shared_ptr<Impl> configOf(const std::shared_ptr<Impl>& graph, const Engine&
 
 PlanParts partsOf(const Impl& config) {
   const Attribute& chosen = config.attributes.at(kConfigEngine);
-  PlanParts parts;
-  readGraph(*chosen.descriptors.front(), parts.convolution);
   int numbers[2];
   std::memcpy(numbers, chosen.bytes.data(), 8);
-  parts.engine = emulation::engineOf(numbers[0], numbers[1]);
-  return parts;
+  return {problemOf(*chosen.descriptors.front()), engineOf(numbers[0], numbers[1])};
 }
 
 Status finalizePlan(const Impl& plan) {
   const Impl& config = plan.part(kPlanConfig);
   if (config.type != kEngineConfig) return fail(kDescriptorType, "a plan is made of an engine configuration");
   const PlanParts parts = partsOf(config);
-  if (const char* reason = emulation::refusal(parts.convolution, parts.engine)) return fail(kNotSupported, reason);
+  if (const char* reason = parts.problem->refusal(parts.engine)) return fail(kNotSupported, reason);
   return kSuccess;
 }
 
@@ -215,7 +148,7 @@ Status give(const std::vector<Value>& values, int64_t capacity, int64_t* count, 
 
 using namespace heddle::cuda::dnn;
 
-HEDDLE_EXPORT size_t cudnnGetVersion() { return 90000; }
+HEDDLE_EXPORT size_t cudnnGetVersion() { return 91900; }
 HEDDLE_EXPORT const char* cudnnGetErrorString(Status status) {
   static thread_local char text[32];
   std::snprintf(text, sizeof text, "status %d", status);
@@ -266,6 +199,9 @@ HEDDLE_EXPORT Status cudnnBackendFinalize(RawDescriptor raw) {
   Status status = kSuccess;
   if (impl.type == kTensor) status = finalizeTensor(impl);
   if (impl.type == kConvolution) status = finalizeConvolution(impl);
+  if (impl.type == kPointwiseOperation) status = finalizePointwise(impl);
+  // None of those that are chosen by number supports this device.
+  if (impl.type == kEngine) status = fail(kNotSupported, "the engine does not support the device");
   if (impl.type == kOperationGraph) status = finalizeGraph(impl);
   if (impl.type == kEngineHeuristics) status = finalizeHeuristics(impl);
   if (impl.type == kExecutionPlan) status = finalizePlan(impl);
@@ -281,10 +217,7 @@ HEDDLE_EXPORT Status cudnnBackendGetAttribute(RawDescriptor raw, int name, int t
   if (!impl.finalized) return fail(kNotFinalized, "only finalized descriptors are asked");
   if (impl.type == kEngineHeuristics && name == kHeuristicsResults && type == kTypeDescriptor) {
     const auto& graph = impl.attributes.at(kHeuristicsGraph).descriptors.front();
-    Convolution convolution;
-    readGraph(*graph, convolution);
-    const auto engines =
-        heddle::emulation::suggestions(convolution, impl.value<int>(kHeuristicsMode) == kHeuristicsFallback);
+    const auto engines = problemOf(*graph)->suggestions(impl.value<int>(kHeuristicsMode) == kHeuristicsFallback);
     *count = std::min(capacity, static_cast<int64_t>(engines.size()));
     for (int64_t i = 0; i < *count; i++)
       static_cast<Holder*>(static_cast<RawDescriptor*>(elements)[i])->impl =
@@ -306,7 +239,7 @@ HEDDLE_EXPORT Status cudnnBackendGetAttribute(RawDescriptor raw, int name, int t
   const auto engineAt = [&](int attribute) {
     int numbers[2];
     std::memcpy(numbers, impl.attributes.at(attribute).bytes.data(), 8);
-    return heddle::emulation::engineOf(numbers[0], numbers[1]);
+    return engineOf(numbers[0], numbers[1]);
   };
   // Of attributes that hold one value cuDNN gives neither more nor less.
   const auto giveOne = [&](auto value) {
@@ -324,7 +257,7 @@ HEDDLE_EXPORT Status cudnnBackendGetAttribute(RawDescriptor raw, int name, int t
     return give(engineAt(kEngineIndex).behaviourNotes, capacity, count, elements);
   if (impl.type == kExecutionPlan && name == kPlanWorkspaceBytes && type == kTypeInt64) {
     const PlanParts parts = partsOf(impl.part(kPlanConfig));
-    return giveOne(int64_t{heddle::emulation::workspaceBytes(parts.convolution, parts.engine)});
+    return giveOne(parts.problem->workspaceBytes(parts.engine));
   }
   return fail(kBadParameter, "the descriptor does not give this attribute");
 }
@@ -338,9 +271,7 @@ HEDDLE_EXPORT Status cudnnBackendExecute(Handle handle, RawDescriptor plan, RawD
   heddle::emulation::Tensors tensors;
   for (size_t i = 0; i < ids.size(); i++) tensors[ids[i]] = pointers[i];
   const auto workspace = given.value<void*>(kPackWorkspace);
-  if (const char* reason = heddle::emulation::refusal(parts.convolution, parts.engine, tensors, workspace))
-    return fail(kBadParameter, reason);
-  heddle::emulation::enqueue(handle->stream,
-                             [=] { heddle::emulation::run(parts.convolution, parts.engine, tensors, workspace); });
+  if (const char* reason = parts.problem->refusal(parts.engine, tensors, workspace)) return fail(kBadParameter, reason);
+  heddle::emulation::enqueue(handle->stream, parts.problem->work(parts.engine, tensors, workspace));
   return kSuccess;
 }

@@ -115,7 +115,7 @@ bool shapesAgree(const Convolution& c) {
   return true;
 }
 
-Engine engineOf(int index, int knob) {
+Engine convolutionEngine(int index, int knob) {
   Engine engine{index, knob, {}, {}};
   if (index == kWinograd) engine.numericalNotes = {dnn::kNoteWinograd};
   if (index == kAtomic) engine.numericalNotes = {dnn::kNoteTensorCore, dnn::kNoteNondeterministic};
@@ -130,10 +130,11 @@ Engine engineOf(int index, int knob) {
 std::vector<Engine> suggestions(const Convolution& c, bool fallback) {
   // Two or three spatial axes, all tensors gapless and of one order.
   if (c.stride.size() < 2 || (!allPacked(c, false) && !allPacked(c, true))) return {};
-  if (fallback) return {engineOf(kDirect, 0)};
-  if (c.computeType == dnn::kDouble) return {engineOf(kNeverThere, 0)};
-  return {engineOf(kAtomic, 0), engineOf(kTensorFloat32, 0), engineOf(kWinograd, 0), engineOf(kNeverThere, 0),
-          engineOf(kFusion, 0), engineOf(kBlocked, 0),       engineOf(kBlocked, 2),  engineOf(kDirect, 0)};
+  if (fallback) return {convolutionEngine(kDirect, 0)};
+  if (c.computeType == dnn::kDouble) return {convolutionEngine(kNeverThere, 0)};
+  return {convolutionEngine(kAtomic, 0),     convolutionEngine(kTensorFloat32, 0), convolutionEngine(kWinograd, 0),
+          convolutionEngine(kNeverThere, 0), convolutionEngine(kFusion, 0),        convolutionEngine(kBlocked, 0),
+          convolutionEngine(kBlocked, 2),    convolutionEngine(kDirect, 0)};
 }
 
 const char* refusal(const Convolution& c, const Engine& engine) {

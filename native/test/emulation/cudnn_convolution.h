@@ -1,18 +1,9 @@
 // Convolutions as the emulated cuDNN runs them, and its engines: what each takes, notes of itself and does to numbers.
 #pragma once
 
-#include <cstdint>
-#include <map>
-#include <vector>
+#include "cudnn_problem.h"
 
 namespace heddle::emulation {
-
-struct TensorLayout {
-  int type;
-  std::vector<int64_t> shape, strides;
-  int64_t id;
-  int64_t alignment;
-};
 
 /// result = alpha * convolution + beta * result, with a bias added where there is one.
 struct Convolution {
@@ -25,16 +16,7 @@ struct Convolution {
   bool biased = false;
 };
 
-struct Engine {
-  int index, knob;
-  std::vector<int> numericalNotes, behaviourNotes;
-};
-
-/// Addresses by tensor id.
-using Tensors = std::map<int64_t, void*>;
-
 bool shapesAgree(const Convolution& convolution);
-Engine engineOf(int index, int knob);
 /// What the heuristics name, the best first; some of it turns out not to be supported once a plan is made.
 std::vector<Engine> suggestions(const Convolution& convolution, bool fallback);
 /// Why an engine does not take a problem; null where it does.

@@ -18,6 +18,7 @@ inline constexpr Rule kRules[] = {
     {kTensor, kTensorId, kTypeInt64, 1, true},
     {kTensor, kTensorAlignment, kTypeInt64, 1, true},
     {kTensor, kTensorVirtual, kTypeBoolean, 1, false},
+    {kTensor, kTensorByValue, kTypeBoolean, 1, false},
     {kConvolution, kConvolutionSpatialAxes, kTypeInt64, 1, true},
     {kConvolution, kConvolutionComputeType, kTypeDataType, 1, true},
     {kConvolution, kConvolutionMode, kTypeConvolutionMode, 1, true},
@@ -45,12 +46,28 @@ inline constexpr Rule kRules[] = {
     {kConvolutionBackwardFilter, kFilterBeta, kTypeFloat, 1, true},
     {kPointwise, kPointwiseMode, kTypePointwiseMode, 1, true},
     {kPointwise, kPointwisePrecision, kTypeDataType, 1, true},
+    {kPointwise, kPointwiseAxis, kTypeInt64, 1, false},
     {kPointwiseOperation, kPointwiseDescriptor, kTypeDescriptor, 1, true},
     {kPointwiseOperation, kPointwiseX, kTypeDescriptor, 1, true},
-    {kPointwiseOperation, kPointwiseB, kTypeDescriptor, 1, true},
+    {kPointwiseOperation, kPointwiseB, kTypeDescriptor, 1, false},
+    {kPointwiseOperation, kPointwiseCondition, kTypeDescriptor, 1, false},
     {kPointwiseOperation, kPointwiseY, kTypeDescriptor, 1, true},
+    {kProduct, kProductPrecision, kTypeDataType, 1, true},
+    {kProductOperation, kProductDescriptor, kTypeDescriptor, 1, true},
+    {kProductOperation, kProductA, kTypeDescriptor, 1, true},
+    {kProductOperation, kProductB, kTypeDescriptor, 1, true},
+    {kProductOperation, kProductC, kTypeDescriptor, 1, true},
+    {kReduction, kReductionOperator, kTypeReduction, 1, true},
+    {kReduction, kReductionPrecision, kTypeDataType, 1, true},
+    {kReductionOperation, kReductionDescriptor, kTypeDescriptor, 1, true},
+    {kReductionOperation, kReductionX, kTypeDescriptor, 1, true},
+    {kReductionOperation, kReductionY, kTypeDescriptor, 1, true},
+    {kReshapeOperation, kReshapeX, kTypeDescriptor, 1, true},
+    {kReshapeOperation, kReshapeY, kTypeDescriptor, 1, true},
     {kOperationGraph, kGraphHandle, kTypeHandle, 1, true},
-    {kOperationGraph, kGraphOperations, kTypeDescriptor, 16, true},
+    {kOperationGraph, kGraphOperations, kTypeDescriptor, 64, true},
+    {kEngine, kEngineGraph, kTypeDescriptor, 1, true},
+    {kEngine, kEngineIndex, kTypeInt64, 1, true},
     {kEngineHeuristics, kHeuristicsGraph, kTypeDescriptor, 1, true},
     {kEngineHeuristics, kHeuristicsMode, kTypeHeuristicsMode, 1, true},
     {kExecutionPlan, kPlanHandle, kTypeHandle, 1, true},
@@ -67,6 +84,7 @@ inline size_t bytesOfType(int type) {
     case kTypeConvolutionMode:
     case kTypeHeuristicsMode:
     case kTypePointwiseMode:
+    case kTypeReduction:
     case kTypeFloat: return 4;
     default: return 8;
   }

@@ -14,10 +14,22 @@ static_assert(dnn::kNotSupported == CUDNN_STATUS_NOT_SUPPORTED);
 static_assert(dnn::kFloat == CUDNN_DATA_FLOAT);
 static_assert(dnn::kDouble == CUDNN_DATA_DOUBLE);
 static_assert(dnn::kHalf == CUDNN_DATA_HALF);
+static_assert(dnn::kInt32 == CUDNN_DATA_INT32);
+static_assert(dnn::kBoolean == CUDNN_DATA_BOOLEAN);
 static_assert(dnn::kBFloat16 == CUDNN_DATA_BFLOAT16);
 
 static_assert(dnn::kCrossCorrelation == CUDNN_CROSS_CORRELATION);
 static_assert(dnn::kPointwiseAdd == CUDNN_POINTWISE_ADD);
+static_assert(dnn::kPointwiseMultiply == CUDNN_POINTWISE_MUL);
+static_assert(dnn::kPointwiseDivide == CUDNN_POINTWISE_DIV);
+static_assert(dnn::kPointwiseSubtract == CUDNN_POINTWISE_SUB);
+static_assert(dnn::kPointwiseExponential == CUDNN_POINTWISE_EXP);
+static_assert(dnn::kPointwiseLogarithm == CUDNN_POINTWISE_LOG);
+static_assert(dnn::kPointwiseNotLess == CUDNN_POINTWISE_CMP_GE);
+static_assert(dnn::kPointwiseIndex == CUDNN_POINTWISE_GEN_INDEX);
+static_assert(dnn::kPointwiseSelect == CUDNN_POINTWISE_BINARY_SELECT);
+static_assert(dnn::kReduceAdd == CUDNN_REDUCE_TENSOR_ADD);
+static_assert(dnn::kReduceMaximum == CUDNN_REDUCE_TENSOR_MAX);
 
 static_assert(dnn::kPointwise == CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
 static_assert(dnn::kConvolution == CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR);
@@ -33,9 +45,15 @@ static_assert(dnn::kPointwiseOperation == CUDNN_BACKEND_OPERATION_POINTWISE_DESC
 static_assert(dnn::kOperationGraph == CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
 static_assert(dnn::kVariantPack == CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
 static_assert(dnn::kTensor == CUDNN_BACKEND_TENSOR_DESCRIPTOR);
+static_assert(dnn::kProduct == CUDNN_BACKEND_MATMUL_DESCRIPTOR);
+static_assert(dnn::kProductOperation == CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR);
+static_assert(dnn::kReduction == CUDNN_BACKEND_REDUCTION_DESCRIPTOR);
+static_assert(dnn::kReductionOperation == CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR);
+static_assert(dnn::kReshapeOperation == CUDNN_BACKEND_OPERATION_RESHAPE_DESCRIPTOR);
 
 static_assert(dnn::kPointwiseMode == CUDNN_ATTR_POINTWISE_MODE);
 static_assert(dnn::kPointwisePrecision == CUDNN_ATTR_POINTWISE_MATH_PREC);
+static_assert(dnn::kPointwiseAxis == CUDNN_ATTR_POINTWISE_AXIS);
 static_assert(dnn::kConvolutionComputeType == CUDNN_ATTR_CONVOLUTION_COMP_TYPE);
 static_assert(dnn::kConvolutionMode == CUDNN_ATTR_CONVOLUTION_CONV_MODE);
 static_assert(dnn::kConvolutionDilations == CUDNN_ATTR_CONVOLUTION_DILATIONS);
@@ -75,6 +93,7 @@ static_assert(dnn::kPointwiseDescriptor == CUDNN_ATTR_OPERATION_POINTWISE_PW_DES
 static_assert(dnn::kPointwiseX == CUDNN_ATTR_OPERATION_POINTWISE_XDESC);
 static_assert(dnn::kPointwiseB == CUDNN_ATTR_OPERATION_POINTWISE_BDESC);
 static_assert(dnn::kPointwiseY == CUDNN_ATTR_OPERATION_POINTWISE_YDESC);
+static_assert(dnn::kPointwiseCondition == CUDNN_ATTR_OPERATION_POINTWISE_TDESC);
 static_assert(dnn::kGraphHandle == CUDNN_ATTR_OPERATIONGRAPH_HANDLE);
 static_assert(dnn::kGraphOperations == CUDNN_ATTR_OPERATIONGRAPH_OPS);
 static_assert(dnn::kTensorAlignment == CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT);
@@ -83,12 +102,26 @@ static_assert(dnn::kTensorExtents == CUDNN_ATTR_TENSOR_DIMENSIONS);
 static_assert(dnn::kTensorStrides == CUDNN_ATTR_TENSOR_STRIDES);
 static_assert(dnn::kTensorId == CUDNN_ATTR_TENSOR_UNIQUE_ID);
 static_assert(dnn::kTensorVirtual == CUDNN_ATTR_TENSOR_IS_VIRTUAL);
+static_assert(dnn::kTensorByValue == CUDNN_ATTR_TENSOR_IS_BY_VALUE);
 static_assert(dnn::kPackIds == CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS);
 static_assert(dnn::kPackPointers == CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS);
 static_assert(dnn::kPackWorkspace == CUDNN_ATTR_VARIANT_PACK_WORKSPACE);
 static_assert(dnn::kEngineIndex == CUDNN_ATTR_ENGINE_GLOBAL_INDEX);
 static_assert(dnn::kEngineNumericalNotes == CUDNN_ATTR_ENGINE_NUMERICAL_NOTE);
 static_assert(dnn::kEngineBehaviourNotes == CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE);
+static_assert(dnn::kEngineGraph == CUDNN_ATTR_ENGINE_OPERATION_GRAPH);
+static_assert(dnn::kProductPrecision == CUDNN_ATTR_MATMUL_COMP_TYPE);
+static_assert(dnn::kProductA == CUDNN_ATTR_OPERATION_MATMUL_ADESC);
+static_assert(dnn::kProductB == CUDNN_ATTR_OPERATION_MATMUL_BDESC);
+static_assert(dnn::kProductC == CUDNN_ATTR_OPERATION_MATMUL_CDESC);
+static_assert(dnn::kProductDescriptor == CUDNN_ATTR_OPERATION_MATMUL_DESC);
+static_assert(dnn::kReductionOperator == CUDNN_ATTR_REDUCTION_OPERATOR);
+static_assert(dnn::kReductionPrecision == CUDNN_ATTR_REDUCTION_COMP_TYPE);
+static_assert(dnn::kReductionX == CUDNN_ATTR_OPERATION_REDUCTION_XDESC);
+static_assert(dnn::kReductionY == CUDNN_ATTR_OPERATION_REDUCTION_YDESC);
+static_assert(dnn::kReductionDescriptor == CUDNN_ATTR_OPERATION_REDUCTION_DESC);
+static_assert(dnn::kReshapeX == CUDNN_ATTR_OPERATION_RESHAPE_XDESC);
+static_assert(dnn::kReshapeY == CUDNN_ATTR_OPERATION_RESHAPE_YDESC);
 
 static_assert(dnn::kTypeHandle == CUDNN_TYPE_HANDLE);
 static_assert(dnn::kTypeDataType == CUDNN_TYPE_DATA_TYPE);
@@ -103,10 +136,14 @@ static_assert(dnn::kTypeKnob == CUDNN_TYPE_KNOB_TYPE);
 static_assert(dnn::kTypeNumericalNote == CUDNN_TYPE_NUMERICAL_NOTE);
 static_assert(dnn::kTypePointwiseMode == CUDNN_TYPE_POINTWISE_MODE);
 static_assert(dnn::kTypeDescriptor == CUDNN_TYPE_BACKEND_DESCRIPTOR);
+static_assert(dnn::kTypeReduction == CUDNN_TYPE_REDUCTION_OPERATOR_TYPE);
 static_assert(dnn::kTypeBehaviourNote == CUDNN_TYPE_BEHAVIOR_NOTE);
 
 static_assert(dnn::kHeuristicsFallback == CUDNN_HEUR_MODE_FALLBACK);
 static_assert(dnn::kHeuristicsA == CUDNN_HEUR_MODE_A);
+
+static_assert(dnn::kKnobStages == CUDNN_KNOB_TYPE_STAGES);
+static_assert(dnn::kKnobKernel == CUDNN_KNOB_TYPE_KERNEL_CFG);
 
 static_assert(dnn::kNoteTensorCore == CUDNN_NUMERICAL_NOTE_TENSOR_CORE);
 static_assert(dnn::kNoteDownConvertInputs == CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS);
