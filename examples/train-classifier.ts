@@ -1,10 +1,10 @@
-// The loop the digit examples share: epochs of shuffled batches through one compiled step, then the accuracy.
-import { argmax, compile, crossEntropy, eq, grad, type nn, optim, sum, type Tensor, tensor } from '../lib/index.js'
-import { Progress } from '../lib/train/progress.js'
-import { generator } from './demo/random.js'
-import { type Digits, loadDigits, pick, shuffled } from './digits.js'
+// What the digit examples share: epochs over the digits, then the share of unseen ones that are read right.
+import { DataLoader } from '../lib/data/index.js'
+import { crossEntropy, type nn, optim, type Tensor } from '../lib/index.js'
+import { Accuracy, evaluate, train } from '../lib/train/index.js'
+import { type Digits, loadDigits } from './digits.js'
 
-const BATCH = 64
+const PIXELS = 28 * 28
 
 /** Trains `model` on the digits and gives the share of the test digits it gets right. `shape` is that of one image. */
 export async function trainClassifier(
@@ -12,37 +12,27 @@ export async function trainClassifier(
   shape: readonly number[],
   epochs: number,
 ): Promise<number> {
-  const { train, test } = loadDigits()
-  const parameters = model.parameters()
-  const adamw = new optim.AdamW(parameters, { lr: 1e-3 })
-  const step = compile((images: Tensor, labels: Tensor) => {
-    const loss = crossEntropy(model.forward(images), labels)
-    adamw.step(grad(loss, parameters))
-    return loss
-  })
-  const correct = compile((images: Tensor, labels: Tensor) =>
-    sum(eq(argmax(model.forward(images), { axis: 1 }), labels)),
-  )
-  const random = generator(2)
-  const batches = Math.floor(train.labels.length / BATCH)
-  const progress = new Progress({ total: epochs * batches })
-  for (let epoch = 0; epoch < epochs; epoch++) {
-    const order = shuffled(train.labels.length, random)
-    for (let i = 0; i < batches; i++) {
-      const [images, labels] = toTensors(pick(train, order.slice(i * BATCH, (i + 1) * BATCH)), shape)
-      const loss = await step(images, labels)
-      images.dispose()
-      labels.dispose()
-      if (i % 20 === 19) progress.update(epoch * batches + i + 1, { loss: Number(await loss.item()).toFixed(4) })
-    }
+  const samplesOf = ({ images, labels }: Digits) =>
+    Array.from(labels, (label, i) => ({
+      image: { data: images.subarray(i * PIXELS, (i + 1) * PIXELS), shape, dtype: 'f32' as const },
+      label,
+    }))
+  const digits = loadDigits()
+  const dtypes = { label: 'i32' } as const
+  const loss = (network: typeof model, { image, label }: { image: Tensor; label: Tensor }) => {
+    const predictions = network.forward(image)
+    return { loss: crossEntropy(predictions, label), predictions, targets: label }
   }
-  progress.finish()
-  model.eval()
-  const [images, labels] = toTensors(test, shape)
-  return Number(await (await correct(images, labels)).item()) / test.labels.length
+  await train(
+    model,
+    new DataLoader(samplesOf(digits.train), { batchSize: 64, shuffle: true, dropLast: true, dtypes }),
+    {
+      loss,
+      optimizer: (parameters) => new optim.AdamW(parameters, { lr: 1e-3 }),
+      epochs,
+    },
+  )
+  const test = new DataLoader(samplesOf(digits.test), { batchSize: 250, dtypes })
+  const { accuracy } = await evaluate(model, test, { loss, metrics: { accuracy: new Accuracy() } })
+  return Number(accuracy)
 }
-
-const toTensors = ({ images, labels }: Digits, shape: readonly number[]): [Tensor, Tensor] => [
-  tensor(images, { shape: [labels.length, ...shape] }),
-  tensor(labels),
-]

@@ -1,12 +1,8 @@
 // The code of docs/checkpoints.md runs, and a run that goes on continues bit for bit.
-import { execFileSync } from 'node:child_process'
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import ts from 'typescript'
 import { expect, onTestFinished, test } from 'vitest'
-
-const root = fileURLToPath(new URL('../..', import.meta.url))
+import { runPage } from './page.js'
 
 // Stands before the page's code: the inputs that a reader has.
 const BEFORE = `
@@ -31,18 +27,8 @@ console.log(JSON.stringify({ first, second: await three(again) }))
 `
 
 test('the program of the page', { timeout: 60_000 }, async () => {
-  const page = await readFile(join(root, 'docs/checkpoints.md'), 'utf8')
-  const blocks = [...page.matchAll(/```ts\n([\s\S]*?)```/g)].map((match) => match[1] as string)
-  expect(blocks.length).toBeGreaterThan(4)
-  const { outputText } = ts.transpileModule([BEFORE, ...blocks, AFTER].join('\n'), {
-    compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext, verbatimModuleSyntax: false },
-  })
-  // Inside the package, where its own name leads to what was built.
-  await mkdir(join(root, 'runs'), { recursive: true })
-  const folder = await mkdtemp(join(root, 'runs', 'docs-'))
+  const { folder, output } = await runPage('checkpoints.md', { before: BEFORE, after: AFTER })
   onTestFinished(() => rm(folder, { recursive: true, force: true }))
-  await writeFile(join(folder, 'page.mjs'), outputText)
-  const output = execFileSync(process.execPath, ['page.mjs'], { cwd: folder, encoding: 'utf8' })
   expect(output).toContain('goes on after step 10')
   const { first, second } = JSON.parse(output.trim().split('\n').at(-1) as string)
   expect(first).toHaveLength(3)
