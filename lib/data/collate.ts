@@ -56,6 +56,8 @@ function collateFields(samples: readonly Record<string, unknown>[], prefix: stri
   const batch: Record<string, HostBatch[string]> = {}
   for (const key of Object.keys(samples[0] ?? {})) {
     const field = prefix + key
+    if (key === '__proto__')
+      throw failed(`a field is called '${field}', which no object can hold as others`, field, context, 0)
     const values = samples.map((sample, at) => {
       if (Object.hasOwn(sample, key)) return sample[key]
       throw failed(`sample ${context.name(at)} has no field '${field}', others of its batch have`, field, context, at)

@@ -31,8 +31,22 @@ export interface CsvOptions {
   readonly maxRecord?: number
 }
 
+const inFile = (source: TextSource): string => {
+  const { file } = nameOf(source)
+  return file === undefined ? '' : ` of ${file}`
+}
+const shortened = (text: string): string => (text.length > 40 ? `${text.slice(0, 40)}...` : text)
+
+const MOST_NAMES = 20
+const shownNames = (names: readonly string[]): string =>
+  names
+    .slice(0, MOST_NAMES)
+    .map((name) => `'${shortened(name)}'`)
+    .join(', ') + (names.length > MOST_NAMES ? ` and ${names.length - MOST_NAMES} more` : '')
+
 const MISSING = ['', 'NA', 'N/A', 'NaN', 'nan', 'null', 'NULL', '?']
-const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/
+/** Every digit has one place in it, so that a long text is no long search. */
+const NUMBER = /^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$/
 /** Zeros in front belong to codes, which are no numbers. */
 const CODE = /^[+-]?0\d/
 
@@ -92,11 +106,16 @@ async function* recordsOf(source: TextSource, options: CsvOptions, maxRecord: nu
 function parseError(cause: unknown, source: TextSource, { header = true }: CsvOptions): DataError {
   const { message, code, lines, records } = cause as Error & { code?: string; lines?: number; records?: number }
   if (lines === undefined) {
-    return new DataError(`readCsv: ${message}`, 'malformed', nameOf(source), { cause })
+    return new DataError(
+      `readCsv: the rows${inFile(source)} can not be read: ${message}`,
+      'malformed',
+      nameOf(source),
+      { cause },
+    )
   }
   const row = (records ?? 0) + (header === true ? 0 : 1)
   return new DataError(
-    `readCsv: row ${row}, line ${lines}: ${message}`,
+    `readCsv: row ${row}, line ${lines}${inFile(source)}: ${message}`,
     code === 'CSV_MAX_RECORD_SIZE' ? 'tooLarge' : 'malformed',
     {
       ...nameOf(source),
@@ -140,12 +159,17 @@ async function* rowsOf(
 }
 
 function namesOf(names: readonly string[], source: TextSource): readonly string[] {
-  const twice = names.find((name, i) => names.indexOf(name) !== i)
-  if (twice === undefined) return names
-  throw new DataError(`readCsv: two columns are called '${twice}'; name them with header`, 'malformed', {
-    ...nameOf(source),
-    field: twice,
-  })
+  const seen = new Set<string>()
+  for (const name of names) {
+    if (!seen.has(name)) seen.add(name)
+    else
+      throw new DataError(
+        `readCsv: two columns${inFile(source)} are called '${shortened(name)}'; name them with header`,
+        'malformed',
+        { ...nameOf(source), field: name },
+      )
+  }
+  return names
 }
 
 interface Column {
@@ -163,7 +187,7 @@ function columnsOf(
   const unknown = Object.keys(types).find((name) => !names.includes(name))
   if (unknown !== undefined) {
     throw new DataError(
-      `readCsv: there is no column '${unknown}'; there are ${names.map((name) => `'${name}'`).join(', ')}`,
+      `readCsv: there is no column '${unknown}'${inFile(source)}; there are ${shownNames(names)}`,
       'malformed',
       { ...nameOf(source), field: unknown },
     )
@@ -187,7 +211,7 @@ function convert(
   const place = { ...nameOf(source), row, line: info.lines }
   if (record.length !== columns.length) {
     throw new DataError(
-      `readCsv: row ${row} has ${record.length} values for ${columns.length} columns`,
+      `readCsv: row ${row}, line ${info.lines}${inFile(source)} has ${record.length} values for ${columns.length} columns`,
       'malformed',
       place,
     )
@@ -200,9 +224,8 @@ function convert(
       if (missing.has(trimmed)) return [name, type === 'number' ? Number.NaN : null]
       if (type === 'number' && NUMBER.test(trimmed)) return [name, Number(trimmed)]
       if (type === 'boolean' && /^(true|false|0|1)$/i.test(trimmed)) return [name, /^(true|1)$/i.test(trimmed)]
-      const shown = text.length > 40 ? `${text.slice(0, 40)}...` : text
       throw new DataError(
-        `readCsv: '${shown}' in row ${row}, line ${info.lines} is no ${type}, which the column '${name}' holds; give its type in types, or what stands for missing values in missing`,
+        `readCsv: '${shortened(text)}' in row ${row}, line ${info.lines}${inFile(source)} is no ${type}, which the column '${shortened(name)}' holds; give its type in types, or what stands for missing values in missing`,
         'value',
         { ...place, field: name },
       )

@@ -34,19 +34,46 @@ export function readJsonLines<T extends object = Record<string, unknown>>(
   })
 }
 
+/** Deeper values can be read, but what walks through them has no room on its stack. */
+const MOST_DEPTH = 1000
+
+/** Whether brackets outside of strings are nested deeper than `most`. */
+function isDeeper(text: string, most: number): boolean {
+  if (text.length <= most) return false
+  let depth = 0
+  for (let i = 0; i < text.length; i++) {
+    const character = text[i]
+    if (character === '"') {
+      for (i++; i < text.length && text[i] !== '"'; i++) if (text[i] === '\\') i++
+    } else if (character === '{' || character === '[') {
+      if (++depth > most) return true
+    } else if (character === '}' || character === ']') depth--
+  }
+  return false
+}
+
 function parse(text: string, source: TextSource, line: number, row: number): object {
   const place = { ...nameOf(source), line, row }
+  const inFile = place.file === undefined ? '' : ` of ${place.file}`
   let value: unknown
+  if (isDeeper(text, MOST_DEPTH)) {
+    throw new DataError(`readJsonLines: line ${line}${inFile} is nested deeper than ${MOST_DEPTH}`, 'malformed', place)
+  }
   try {
     value = JSON.parse(text)
   } catch (cause) {
-    throw new DataError(`readJsonLines: line ${line} is no JSON: ${(cause as Error).message}`, 'malformed', place, {
-      cause,
-    })
+    throw new DataError(
+      `readJsonLines: line ${line}${inFile} is no JSON: ${(cause as Error).message}`,
+      'malformed',
+      place,
+      {
+        cause,
+      },
+    )
   }
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
   throw new DataError(
-    `readJsonLines: line ${line} holds ${describe(value)}, where an object is expected`,
+    `readJsonLines: line ${line}${inFile} holds ${describe(value)}, where an object is expected`,
     'malformed',
     place,
   )
