@@ -2,7 +2,7 @@
 import { assignAll } from './graph/assign.js'
 import { CellState } from './graph/cell.js'
 import type { Value } from './graph/node.js'
-import { copyOf } from './graph/recording.js'
+import { copyNow, copyOf } from './graph/recording.js'
 import { currentTrace } from './graph/trace.js'
 import { ArgumentError, DTypeError, TraceError } from './runtime/errors.js'
 import { describe } from './schema/describe.js'
@@ -30,7 +30,7 @@ export class Cell<D extends DType = DType, S extends Shape = Shape> extends Tens
     if (currentTrace()) throw new TraceError('cell: state can not be made inside a compiled function; make it before')
     if (!(initial instanceof Tensor)) throw new ArgumentError(`cell: it starts from a tensor, not ${describe(initial)}`)
     const { dtype, shape } = initial
-    const buffer = copyOf(initial.value)
+    const buffer = copyNow(initial.value)
     this.state = new CellState(buffer, dtype, shape, options.name ?? `cell ${dtype}[${shape}]`)
   }
 

@@ -98,6 +98,18 @@ export function realize(values: readonly Value[]): Realized {
   missing.forEach((value, i) => {
     value.buffer = results[i] as Buffer
   })
-  for (const value of missing) value.node.release()
+  const release = (): void => {
+    for (const value of missing) value.node.release()
+  }
+  if (!executable.pending) release()
+  else {
+    // Where kernels can not be made the values are as before, so that asking for them again is another attempt.
+    executable.prepared.then(release, () =>
+      missing.forEach((value, i) => {
+        if (value.buffer === results[i]) value.buffer = undefined
+        results[i]?.free()
+      }),
+    )
+  }
   return { done, executable }
 }

@@ -22,6 +22,13 @@ export function copyOf(value: Value): Buffer {
   return copy.buffer as Buffer
 }
 
+/** The same, once the kernels for it are made; throws why they can not be. */
+export function copyNow(value: Value): Buffer {
+  const copy = identityOf(value)
+  realize([copy]).executable?.wait()
+  return copy.buffer as Buffer
+}
+
 export class Recording {
   readonly plan: Plan
   readonly device: Device
@@ -74,7 +81,7 @@ export class Recording {
 
   /** Why it can not be used any more, in words: its kernels, or the first fact that is no longer what it was. */
   outdated(): string | undefined {
-    if (this.executable?.failed) return 'its kernels could not be made the last time'
+    if (this.executables.some((needed) => needed?.failed)) return 'its kernels could not be made the last time'
     const fact = this.facts.find(({ read, value }) => !Object.is(read(), value))
     return fact && `${fact.owner.constructor.name}.${fact.key} was ${String(fact.value)} and is ${String(fact.read())}`
   }
