@@ -16,6 +16,7 @@ struct Case {
   bool causal;
   int mask;  // 0 none, 1 bool [B,1,T,S], 2 float [T,S], 3 bool [B,1,1,S] with rows of nothing
   double dropout = 0;
+  int64_t before = 0;  // elements that values begin behind
 };
 
 // The counter carries into its upper word inside the draw.
@@ -105,7 +106,8 @@ void check(const Case& c, DType dtype, int number, bool roundsWeights) {
   const double scale = 1 / std::sqrt(double(c.width));
   Tensor q = headsInside(dtype, {c.batch, c.heads, c.queries, c.width});
   Tensor k = headsInside(dtype, {c.batch, c.keyHeads, c.keys, c.width});
-  Tensor v(dtype, {c.batch, c.keyHeads, c.keys, c.valueWidth});
+  const Shape values{c.batch, c.keyHeads, c.keys, c.valueWidth};
+  Tensor v(dtype, values, rowMajor(values), c.before);
   Tensor out = headsInside(dtype, {c.batch, c.heads, c.queries, c.valueWidth});
   Tensor g(dtype, {c.batch, c.heads, c.queries, c.valueWidth});
   Tensor logSumExp(statistic, {c.batch, c.heads, c.queries});
@@ -188,6 +190,7 @@ void testAttention(bool roundsWeights) {
       {2, 2, 2, 0, 5, 8, 8, true, 0},
       {2, 4, 2, 77, 77, 64, 64, true, 0},
       {2, 3, 3, 40, 77, 48, 24, true, 0},
+      {2, 2, 2, 9, 20, 16, 16, false, 0, 0, 1},
   };
   for (DType dtype : {DType::f32, DType::f64, DType::bf16, DType::f16})
     for (const Case& c : cases) check(c, dtype, int(&c - cases), roundsWeights);

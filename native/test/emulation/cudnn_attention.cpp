@@ -253,8 +253,7 @@ class AttentionProblem : public Problem {
         if (reinterpret_cast<uintptr_t>(found->second) % alignment != 0)
           return "an address less aligned than its tensor";
       }
-    if (workspaceBytes(engine) > 0 && !workspace) return "workspace is missing";
-    return nullptr;
+    return workspaceBytes(engine) > 0 ? workspaceMistake(engine, tensors, workspace) : nullptr;
   }
 
   std::function<void()> work(const Engine& engine, const Tensors& tensors, void* workspace) const override {
@@ -274,6 +273,20 @@ class AttentionProblem : public Problem {
   }
 
  private:
+  const char* workspaceMistake(const Engine& engine, const Tensors& tensors, const void* workspace) const {
+    if (!workspace) return "workspace is missing";
+    const auto* first = static_cast<const char*>(workspace);
+    const char* end = first + workspaceBytes(engine);
+    for (const Step& s : steps_)
+      for (const Port* port : {&s.x, s.hasB ? &s.b : &s.x, &s.y}) {
+        if (port->inside) continue;
+        const auto* from = static_cast<const char*>(tensors.at(port->layout.id));
+        const size_t bytes = static_cast<size_t>(reachOf(port->layout)) * bytesOfElement(port->layout.type);
+        if (from < end && first < from + bytes) return "workspace lies over an operand";
+      }
+    return nullptr;
+  }
+
   static const char* shapeMistake(const Step& s) {
     const auto &x = s.x.layout.shape, &y = s.y.layout.shape;
     if (s.type == kProductOperation) {
