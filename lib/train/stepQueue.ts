@@ -33,21 +33,20 @@ export class StepQueue<B extends object> {
   /** Batches belong to the queue from here on. */
   add(step: number, batches: readonly TensorFields<B>[], { samples, figures }: Submitted): void {
     const taken = { step, batches, samples }
-    const settled = figures.then(
-      (found) => {
-        this.pending.shift()
-        const fine = this.done(taken, found)
-        // Later steps change nothing either; the first one is what matters.
-        if (fine || this.fault) batches.forEach(disposeBatch)
-        else this.fault = { ...taken, figures: found }
-      },
-      (error: unknown) => {
-        this.pending.shift()
-        this.fail(error)
-        batches.forEach(disposeBatch)
-      },
-    )
-    this.pending.push(settled)
+    const settled = figures.then((found) => {
+      const fine = this.done(taken, found)
+      // Later steps change nothing either; the first one is what matters.
+      if (fine || this.fault) batches.forEach(disposeBatch)
+      else this.fault = { ...taken, figures: found }
+    })
+    const caught = settled.catch((error: unknown) => {
+      this.fail(error)
+      batches.forEach(disposeBatch)
+    })
+    const gone = caught.then(() => {
+      this.pending.shift()
+    })
+    this.pending.push(gone)
   }
 
   /** Notes what went wrong, unless something did before. */

@@ -15,8 +15,8 @@ abstract class TextLog implements Log {
     this.file = new AppendedFile(path)
   }
 
-  /** A step as a line, without its end. */
-  protected abstract line(step: number, values: LogValues): string
+  /** A step as a line, without its end; undefined where there is nothing to write. */
+  protected abstract line(step: number, values: LogValues): string | undefined
 
   /** What is left of the file when a run goes on at `step`. */
   protected abstract until(step: number): Rewrite
@@ -27,7 +27,8 @@ abstract class TextLog implements Log {
 
   write(step: number, values: LogValues): void {
     checkValues(this.name, step, values)
-    this.append(this.line(step, values))
+    const line = this.line(step, values)
+    if (line !== undefined) this.append(line)
   }
 
   async rewind(step: number): Promise<void> {
@@ -49,7 +50,7 @@ const quoted = (field: string): string => (/[",\r\n]/.test(field) ? `"${field.re
 
 /**
  * A table with a column `step` and one for each of `columns`, appended to what is there; a column without a value in a
- * step is empty there. `write` throws `ArgumentError` for a value that has no column.
+ * step is empty there. Values without a column are left out, and steps that have none with one.
  */
 export class CsvLog extends TextLog {
   private readonly columns: readonly string[]
@@ -65,11 +66,8 @@ export class CsvLog extends TextLog {
     if (!existsSync(path) || statSync(path).size === 0) this.append(this.head)
   }
 
-  protected override line(step: number, values: LogValues): string {
-    for (const name of Object.keys(values)) {
-      if (!this.columns.includes(name))
-        throw new ArgumentError(`CsvLog: '${name}' is none of its columns: ${this.columns.join(', ')}`)
-    }
+  protected override line(step: number, values: LogValues): string | undefined {
+    if (!this.columns.some((name) => name in values)) return undefined
     return [step, ...this.columns.map((name) => values[name] ?? '')].join(',')
   }
 

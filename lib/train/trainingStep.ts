@@ -162,7 +162,12 @@ export class TrainingStep<M extends Module, B extends object, O extends Outcome 
 
   private async runPieces(pending: Piece<B>[]): Promise<Tensor> {
     this.sums ??= new Sums()
-    this.sums.prepare(this.trainable())
+    try {
+      this.sums.prepare(this.trainable())
+    } catch (error) {
+      if (error instanceof OutOfMemoryError) throw insufficient('with the gradients kept between parts', error)
+      throw error
+    }
     for (;;) {
       const { batch, start, end } = pending[0] as Piece<B>
       const cut = Math.min(end, start + (this.microBatch ?? end))
@@ -184,12 +189,7 @@ export class TrainingStep<M extends Module, B extends object, O extends Outcome 
   /** From now on half of `samples` at once, where memory was what did not suffice; throws everything else. */
   private halve(samples: number, error: unknown): void {
     if (!(error instanceof OutOfMemoryError)) throw error
-    if (samples === 1) {
-      throw new OutOfMemoryError(
-        `train: the memory does not suffice for a step with a single sample at once; take a smaller model, another optimizer or a 16-bit precision. ${error.message}`,
-        { cause: error },
-      )
-    }
+    if (samples === 1) throw insufficient('with a single sample at once', error)
     this.microBatch = Math.ceil(samples / 2)
     this.options.onMicroBatch?.(this.microBatch)
   }
@@ -290,6 +290,12 @@ export class TrainingStep<M extends Module, B extends object, O extends Outcome 
 /** A value times its weight, as its sum has it; nothing where the weight is 0, though the value may be NaN then. */
 const weighted = (value: Tensor, weight: Tensor, sum: Tensor): Tensor =>
   where(gt(weight, 0), mul(cast(value, sum.dtype), cast(weight, sum.dtype)), 0)
+
+const insufficient = (how: string, error: OutOfMemoryError): OutOfMemoryError =>
+  new OutOfMemoryError(
+    `train: the memory does not suffice for a step ${how}; take a smaller model, another optimizer or a 16-bit precision. ${error.message}`,
+    { cause: error },
+  )
 
 async function figuresOf(packed: Tensor): Promise<StepFigures> {
   try {

@@ -189,7 +189,7 @@ describe('memory that does not suffice', () => {
       close: async () => {},
     }
     const device = defaultDevice()
-    device.setMemoryLimit(device.memory().allocated + 2_200_000)
+    device.setMemoryLimit(device.memory().allocated + 3_200_000)
     const run = await train(model, data(), { loss, optimizer: plain, epochs: 2, progress: false, logs: [noting] })
     device.setMemoryLimit(Number.POSITIVE_INFINITY)
     await train(peer, data(), { loss, optimizer: plain, epochs: 2, progress: false })
@@ -201,10 +201,17 @@ describe('memory that does not suffice', () => {
   })
 
   it('is an error where not one sample fits', async () => {
-    const model = new Wide()
+    // Gradients of 26 MB, whatever the number of samples.
+    const model = new nn.Linear(64, 100_000)
     const device = defaultDevice()
     device.setMemoryLimit(device.memory().allocated + 300_000)
-    const run = train(model, data(), { loss, optimizer: plain, epochs: 1, progress: false })
+    const run = train(model, data(), {
+      loss: (layer, { x }: { x: Tensor }) => mean(layer.forward(x)),
+      optimizer: plain,
+      epochs: 1,
+      progress: false,
+    })
+    await expect(run).rejects.toThrow(/train: the memory does not suffice for a step with/)
     await expect(run).rejects.toThrow(OutOfMemoryError)
   })
 })
@@ -373,6 +380,8 @@ describe('along the way', () => {
     const options = { loss: scored, optimizer: sgd(0.1), epochs: 2, progress: false } as const
     const failing = { onStep: () => Promise.reject(new Error('no more')) }
     await expect(train(made(), loader(), { ...options, callbacks: [failing] })).rejects.toThrow('no more')
+    const refusing = { write: () => expect.unreachable('no place'), flush: async () => {}, close: async () => {} }
+    await expect(train(made(), loader(), { ...options, logs: [refusing], logEvery: 1 })).rejects.toThrow('no place')
     async function* broken() {
       yield* loader()
       throw new Error('the disk is gone')
