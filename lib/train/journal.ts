@@ -1,7 +1,8 @@
 // What a run tells while it goes: figures by step to the logs, notes, and the progress bar.
 import type { Device } from '../runtime/device.js'
 import type { Log, LogValues } from './log.js'
-import type { Progress } from './progress.js'
+import { Progress, type ProgressOptions } from './progress.js'
+import { HtmlReport } from './report.js'
 import type { StepFigures } from './trainingStep.js'
 
 /** Sums over the steps of an epoch; plain JSON for a checkpoint. */
@@ -15,14 +16,23 @@ export class Journal {
   readonly figures: Record<string, number> = {}
   private epoch: EpochSums = { loss: 0, samples: 0 }
   private interval = emptyInterval()
+  private progress: Progress | undefined
   private readonly failed = new Set<Log>()
 
   constructor(
     private readonly logs: readonly Log[],
-    private readonly progress: Progress | undefined,
+    /** The options of the progress; undefined where none is shown. */
+    private readonly shown: Omit<ProgressOptions, 'total' | 'start'> | undefined,
     private readonly every: number,
     private readonly device: Device,
   ) {}
+
+  /** The run begins behind `step`, of `total` where that is known. */
+  async begin(step: number, total: number | undefined): Promise<void> {
+    // Where a run goes on, what was written behind its checkpoint comes again. Else reports of other runs end here.
+    await this.each((log) => (step > 0 || log instanceof HtmlReport ? log.rewind?.(step) : undefined))
+    if (this.shown) this.progress = new Progress({ ...this.shown, total: total ?? step + 1, start: step })
+  }
 
   /** The loop has waited so long for a batch. */
   waitedForData(milliseconds: number): void {
@@ -84,8 +94,9 @@ export class Journal {
     for (const log of this.logs) log.write(step, values)
   }
 
-  note(step: number, text: string): void {
-    for (const log of this.logs) log.note?.(step, text)
+  /** A line for the progress and, of a step, for the logs. */
+  note(step: number | undefined, text: string): void {
+    if (step !== undefined) for (const log of this.logs) log.note?.(step, text)
     this.progress?.note(text)
   }
 
@@ -116,10 +127,6 @@ export class Journal {
         }
       }),
     )
-  }
-
-  rewind(step: number): Promise<void> {
-    return this.each((log) => log.rewind?.(step))
   }
 
   flush(): Promise<void> {

@@ -127,7 +127,7 @@ export interface HistoryEntry {
   readonly step: number
   /** Epochs done. */
   readonly epoch: number
-  /** `train/loss`, `validation/loss` and what was measured, by name. */
+  /** `epoch/loss`, the mean over the epoch, `validation/loss` and what else was measured, by name. */
   readonly figures: LogValues
 }
 

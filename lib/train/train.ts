@@ -11,7 +11,6 @@ import { Journal } from './journal.js'
 import type { Log } from './log.js'
 import { checkMetrics, type Outcome } from './objective.js'
 import type { Run, TrainingData, TrainOptions } from './options.js'
-import { Progress } from './progress.js'
 import { HtmlReport } from './report.js'
 import { Training } from './training.js'
 
@@ -100,13 +99,13 @@ export async function train<M extends Module, B extends object, O extends Outcom
   const optimizer = optimizerOf(model, options.optimizer)
   optimizer.totalSteps ??= stepsOf(data, options)
   const device = (optimizer.parameters[0] as Parameter).device
-  const bar =
-    progress === false
-      ? undefined
-      : new Progress({ total: optimizer.totalSteps ?? 1, ...(progress === true ? {} : progress) })
-  const journal = new Journal([...(options.logs ?? []), ...reportOf(model, optimizer, options)], bar, logEvery, device)
+  const logs = [...(options.logs ?? []), ...reportOf(model, optimizer, options)]
+  const journal = new Journal(logs, progress === true ? {} : progress || undefined, logEvery, device)
   using interruption = new Interruption(options.signal, options.handleSignals ?? checkpoint !== undefined, (reason) =>
-    bar?.note(`${reason}: the step in progress is finished and all is saved; a second signal ends it at once`),
+    journal.note(
+      undefined,
+      `${reason}: the step in progress is finished and all is saved; a second signal ends it at once`,
+    ),
   )
   let state: 'finished' | 'stopped' = 'stopped'
   try {

@@ -1,6 +1,7 @@
 // The loop of a training: epochs of steps, with validation, checkpoints and callbacks at their places.
 import type { Parameter } from '../cell.js'
 import { disposeBatch } from '../data/tensors.js'
+import type { Checkpoint } from '../io/checkpoint.js'
 import type { Module } from '../nn/module.js'
 import { autocast } from '../ops/autocast.js'
 import { defaultGenerator } from '../ops/random.js'
@@ -99,7 +100,10 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
   }
 
   async run(): Promise<Run<M>> {
-    await this.resume()
+    const found = await this.keeper?.latest()
+    if (found) await this.resume(found)
+    await this.journal.begin(this.step, this.total)
+    if (found) this.note(`goes on from step ${this.step}, ${found.path}`)
     this.model.train()
     await this.callbacks.call('onStart')
     // One that was interrupted; the end of an epoch comes again by itself.
@@ -240,7 +244,7 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
   private async endEpoch(): Promise<void> {
     await this.drain()
     const measured = await this.trainingMetrics()
-    this.journal.write(this.step, { 'train/loss': this.journal.closeEpoch(), ...measured })
+    this.journal.write(this.step, { 'epoch/loss': this.journal.closeEpoch(), ...measured })
     if (this.options.validation && this.options.validation.every === undefined) {
       await this.validate()
       // Interrupted: the end of the epoch comes again when the run goes on.
@@ -349,10 +353,8 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
     await this.keeper.save(this.step, content, this.journal.figures)
   }
 
-  /** Goes on from the last checkpoint, where there is one. */
-  private async resume(): Promise<void> {
-    const found = await this.keeper?.latest()
-    if (!found) return
+  /** Becomes what it was when the checkpoint was saved. */
+  private async resume(found: Checkpoint): Promise<void> {
     const state = runStateOf(found)
     if (state.data && !this.data.load) {
       throw new CheckpointError(`${found.path}: it has a position in the data, and these data can not go on from one`)
@@ -372,8 +374,6 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
     this.history.push(...state.history)
     this.stepper.microBatch = state.microBatch
     this.journal.load(state.sums, state.figures)
-    await this.journal.rewind(state.step)
-    this.note(`goes on from step ${state.step}, ${found.path}`)
   }
 
   private note(text: string, step = this.step): void {

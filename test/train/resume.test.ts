@@ -228,7 +228,10 @@ it('has files for people to read beside the checkpoints', async () => {
   await mkdir(folder)
   const report = join(folder, 'report.html')
   await train(model(), data(), { ...options, epochs: 2, validation: { data: data() }, report, logEvery: 2 })
+  // Another run in the same place begins a report of its own.
+  await train(model(), data(), { ...options, epochs: 1, validation: { data: data() }, report, logEvery: 2 })
   const page = await readFile(report, 'utf8')
+  expect(page).not.toContain('"step":20')
   for (const text of ['validation/loss', 'AdamW', 'memory/allocated bytes']) expect(page).toContain(text)
   expect(await readdir(folder)).toEqual(['report.html'])
 })
