@@ -22,6 +22,7 @@ export function assignAll(pairs: readonly (readonly [CellState, Value])[]): void
   const { done, executable } = realize(copies)
   // Nobody might notice later: an assignment that fails leaves the cells as they were.
   executable?.wait()
+  for (const copy of copies) copy.node.letGo()
   pairs.forEach(([cell], i) => {
     cell.replace((copies[i] as Value).buffer as Buffer, done)
   })

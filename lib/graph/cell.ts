@@ -83,7 +83,9 @@ export class CellState implements Spec {
     done.then(
       () => {
         this.settle(replacement)
-        if (!replacement.reader) replacement.previous.free()
+        // Who has read it and holds it no more does not keep it until the collector comes.
+        if (replacement.reader) replacement.reader.freeIfUnused()
+        else replacement.previous.free()
       },
       () => this.takeBack(replacement),
     )

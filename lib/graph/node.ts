@@ -79,7 +79,12 @@ export class Node {
 
   /** Once all its outputs have data, a node that no gradient can be asked of lets go of its inputs. */
   release(): void {
-    if (this.tracked || this.inputs.length === 0 || !this.outputs.every(({ buffer }) => buffer)) return
+    if (!this.tracked) this.letGo()
+  }
+
+  /** The same for one whose outputs nobody will ask a gradient through. */
+  letGo(): void {
+    if (this.inputs.length === 0 || !this.outputs.every(({ buffer }) => buffer)) return
     const inputs = this.inputs
     this.inputs = []
     for (const input of inputs) {

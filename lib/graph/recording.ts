@@ -19,6 +19,7 @@ import type { Fact, Trace } from './trace.js'
 export function copyOf(value: Value): Buffer {
   const copy = identityOf(value)
   realize([copy])
+  copy.node.letGo()
   return copy.buffer as Buffer
 }
 
@@ -26,6 +27,7 @@ export function copyOf(value: Value): Buffer {
 export function copyNow(value: Value): Buffer {
   const copy = identityOf(value)
   realize([copy]).executable?.wait()
+  copy.node.letGo()
   return copy.buffer as Buffer
 }
 

@@ -10,7 +10,7 @@ import type { Optimizer } from '../optim/optimizer.js'
 import type { Device } from '../runtime/device.js'
 import { ArgumentError, CheckpointError } from '../runtime/errors.js'
 import type { StateDict } from '../state.js'
-import type { Tensor } from '../tensor.js'
+import { scope, type Tensor } from '../tensor.js'
 import { holdBatch, type TensorFields } from './batch.js'
 import { Callbacks } from './callbacks.js'
 import { EarlyStopping } from './earlyStopping.js'
@@ -241,7 +241,12 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
     await this.check()
   }
 
-  private async endEpoch(): Promise<void> {
+  /** What is computed at an epoch's end without being compiled is given back at once. */
+  private endEpoch(): Promise<void> {
+    return scope(() => this.closeEpoch())
+  }
+
+  private async closeEpoch(): Promise<void> {
     await this.drain()
     const measured = await this.trainingMetrics()
     this.journal.write(this.step, { 'epoch/loss': this.journal.closeEpoch(), ...measured })
@@ -266,7 +271,11 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
     return numbersOf('train', Object.fromEntries(results) as EvaluationResult)
   }
 
-  private async validate(): Promise<void> {
+  private validate(): Promise<void> {
+    return scope(() => this.evaluate())
+  }
+
+  private async evaluate(): Promise<void> {
     const { data } = this.options.validation as { readonly data: AsyncIterable<B> }
     this.average?.swap()
     try {

@@ -324,6 +324,24 @@ describe('along the way', () => {
     expect(model.training).toBe(false)
   })
 
+  it('holds no more memory after many epochs than after some', async () => {
+    const held: number[] = []
+    const device = defaultDevice()
+    await train(made(), loader(), {
+      loss: scored,
+      optimizer: sgd(0.01),
+      epochs: 24,
+      metrics: { accuracy: new Accuracy() },
+      validation: { data: loader(), metrics: { accuracy: new Accuracy() } },
+      average: { decay: 0.9 },
+      callbacks: [{ onEpoch: () => void held.push(device.memory().allocated) }],
+      progress: false,
+    })
+    // The collector may free something of the tests before; nothing may come on top.
+    expect(Math.min(...held.slice(12))).toBeLessThanOrEqual(Math.min(...held.slice(4, 12)))
+    expect(held.at(-1)).toBeLessThanOrEqual(held[6] as number)
+  })
+
   it('stops early and gives back the best parameters', async () => {
     const model = made()
     const states: StateDict[] = []
