@@ -1,6 +1,6 @@
 // Loading safetensors beside the page cache's bandwidth, saving beside the disk's: in turns, in one run, on random data.
 import { randomFillSync } from 'node:crypto'
-import { mkdtemp, open, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -13,6 +13,7 @@ const { values } = parseArgs({
     mebibytes: { type: 'string', default: '1024' },
     rounds: { type: 'string', default: '7' },
     folder: { type: 'string', default: tmpdir() },
+    json: { type: 'string' },
   },
 })
 const rounds = Number(values.rounds)
@@ -112,12 +113,19 @@ try {
     console.log(
       `${name.padEnd(36)} ${rate(name).toFixed(2)} GB/s  ${typical(name, 'cpuSeconds').toFixed(2)} CPU seconds per GB`,
     )
-  const ratio = (name: string, base: string): void =>
+  const ratios: Record<string, number> = {}
+  const ratio = (name: string, base: string): void => {
+    ratios[`${name} / ${base}`] = rate(name) / rate(base)
     console.log(`${name} / ${base}: ${((100 * rate(name)) / rate(base)).toFixed(0)} %`)
+  }
   for (const base of ['load: fs.readFile', 'load: page cache into new memory', 'load: page cache into warm memory'])
     ratio('load: readSafetensors', base)
   ratio('save: writeSafetensors', 'save: plain file and fsync')
   ratio('save: saveCheckpoint, hashed', 'save: plain file and fsync')
+  if (values.json) {
+    const gigabytesPerSecond = Object.fromEntries(names.map((name) => [name, rate(name)]))
+    await writeFile(values.json, `${JSON.stringify({ gigabytesPerSecond, ratios }, null, 2)}\n`)
+  }
 } finally {
   await rm(folder, { recursive: true, force: true })
 }

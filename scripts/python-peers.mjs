@@ -14,6 +14,12 @@ const PACKAGES = [
   'absl-py==2.3.1',
   'packaging==25.0',
   'six==1.17.0',
+  // scikit-learn's models, beside which an example's stands.
+  'scikit-learn==1.9.1',
+  'scipy==1.17.1',
+  'joblib==1.6.0',
+  'threadpoolctl==3.8.0',
+  'narwhals==2.29.0',
 ]
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
