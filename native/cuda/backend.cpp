@@ -10,6 +10,7 @@
 #include "kernels.h"
 #include "library.h"
 #include "transfer.h"
+#include "trial.h"
 
 namespace heddle::cuda {
 
