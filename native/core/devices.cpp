@@ -29,11 +29,12 @@ std::string besideThisLibrary(const std::string& name) {
 constexpr size_t kMostDevices = 64;
 
 /// The library of a kind of device, beside this one. A stand-in for CUDA that runs on the host, made for tests, is
-/// opened only where it is asked for, and says what it is.
+/// opened only where it is asked for, from the checkout's folder for it or from the one given, and says what it is.
 std::string libraryOf(const std::string& kind) {
-  const char* emulation = std::getenv("HEDDLE_CUDA_EMULATION");
-  const bool emulated = kind == "cuda" && emulation && std::string(emulation) == "1";
-  return besideThisLibrary((emulated ? "../Emulation/libheddle-" : "libheddle-") + kind + ".so");
+  const char* given = std::getenv("HEDDLE_CUDA_EMULATION");
+  const std::string emulation = kind == "cuda" && given ? given : "", name = "libheddle-" + kind + ".so";
+  if (emulation.starts_with("/")) return emulation + "/" + name;
+  return besideThisLibrary((emulation == "1" ? "../Emulation/" : "") + name);
 }
 
 void* openLibrary(const std::string& path) { return dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE); }
