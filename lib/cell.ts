@@ -3,7 +3,8 @@ import { assignAll } from './graph/assign.js'
 import { CellState } from './graph/cell.js'
 import type { Value } from './graph/node.js'
 import { copyNow, copyOf } from './graph/recording.js'
-import { currentTrace } from './graph/trace.js'
+import { currentTrace, recording } from './graph/trace.js'
+import type { Buffer } from './runtime/buffer.js'
 import { ArgumentError, DTypeError, TraceError } from './runtime/errors.js'
 import { describe } from './schema/describe.js'
 import type { DType } from './schema/dtype.js'
@@ -15,6 +16,25 @@ export interface CellOptions {
   /** Names it in errors and memory reports. */
   readonly name?: string
 }
+
+let deferred = false
+
+/**
+ * Runs `build` so that cells made in it have no memory: the first read, or a write of the whole, gives them some. For
+ * models whose weights come from a file. Initial values are not drawn there (`nn/initialize.ts`).
+ */
+export function withoutMemory<T>(build: () => T): T {
+  const before = deferred
+  deferred = true
+  try {
+    return build()
+  } finally {
+    deferred = before
+  }
+}
+
+/** Whether cells are made without memory now. */
+export const isDeferred = (): boolean => deferred
 
 /**
  * State that outlives a run. Reading it gives its present value; `assign` gives it the next one. Inside a compiled
@@ -29,9 +49,10 @@ export class Cell<D extends DType = DType, S extends Shape = Shape> extends Tens
     super(undefined)
     if (currentTrace()) throw new TraceError('cell: state can not be made inside a compiled function; make it before')
     if (!(initial instanceof Tensor)) throw new ArgumentError(`cell: it starts from a tensor, not ${describe(initial)}`)
-    const { dtype, shape } = initial
-    const buffer = copyNow(initial.value)
-    this.state = new CellState(buffer, dtype, shape, options.name ?? `cell ${dtype}[${shape}]`)
+    const { dtype, shape, value } = initial
+    // A first read may stand in a compiled function; the memory is made outside of it.
+    const make = (): Buffer => recording(undefined, () => copyNow(value))
+    this.state = new CellState(deferred ? make : make(), dtype, shape, options.name ?? `cell ${dtype}[${shape}]`)
   }
 
   override get value(): Value {
@@ -64,15 +85,15 @@ export class Cell<D extends DType = DType, S extends Shape = Shape> extends Tens
     if (!holds(dtype, data)) {
       throw new DTypeError(`write: ${label} takes a ${storageName(dtype)} or raw bytes, not ${describe(data)}`)
     }
-    if (data.byteLength !== this.state.buffer.bytes) {
-      throw new ArgumentError(`write: ${label} takes ${this.state.buffer.bytes} bytes, not ${data.byteLength}`)
+    if (data.byteLength !== this.state.bytes) {
+      throw new ArgumentError(`write: ${label} takes ${this.state.bytes} bytes, not ${data.byteLength}`)
     }
     this.state.write(data, copyOf)
   }
 
   /** A cell's memory goes with the cell. */
   override dispose(): void {
-    this.state.buffer.free()
+    this.state.free()
   }
 }
 

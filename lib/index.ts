@@ -126,6 +126,7 @@ export {
   InternalError,
   LogError,
   OutOfMemoryError,
+  PretrainedError,
   ShapeError,
   StateDictError,
   StateLostError,

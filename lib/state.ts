@@ -39,14 +39,15 @@ export async function readState(
   return Object.fromEntries(entries)
 }
 
-/** What is wrong with a state dict, by kind. */
-interface Problems {
+/** @internal What is wrong with a state dict, by kind. */
+export interface Problems {
   readonly missing: string[]
   readonly unexpected: string[]
   readonly misfits: string[]
 }
 
-function describe({ missing, unexpected, misfits }: Problems): string {
+/** @internal The problems as a table; nothing where there are none. */
+export function tableOf({ missing, unexpected, misfits }: Problems): string {
   const section = (title: string, names: readonly string[]): string[] =>
     names.length === 0
       ? []
@@ -55,16 +56,15 @@ function describe({ missing, unexpected, misfits }: Problems): string {
           ...names.slice(0, 20).map((name) => `    ${name}`),
           ...(names.length > 20 ? [`    and ${names.length - 20} more`] : []),
         ]
-  const lines = [
+  return [
     ...section('missing', missing),
     ...section('unexpected', unexpected),
     ...section('of another shape or dtype', misfits),
-  ]
-  return `loadStateDict: the state does not fit; nothing was loaded\n${lines.join('\n')}`
+  ].join('\n')
 }
 
-/** The elements as memory of the cell, or what does not fit. Floats may be converted, nothing else. */
-function memoryFor(cell: Cell, { data, shape, dtype }: TensorState): ArrayBufferView | string {
+/** @internal The elements as memory of the cell, or what does not fit. Floats may be converted, nothing else. */
+export function memoryFor(cell: Cell, { data, shape, dtype }: TensorState): ArrayBufferView | string {
   if (!isDType(dtype) || !Array.isArray(shape) || !ArrayBuffer.isView(data)) return 'no { data, shape, dtype }'
   if (!sameShape(shape, cell.shape)) return `${formatShape(shape)}, expected ${formatShape(cell.shape)}`
   if (dtype !== cell.dtype && !(isFloat(dtype) && isFloat(cell.dtype))) return `${dtype}, expected ${cell.dtype}`
@@ -74,8 +74,7 @@ function memoryFor(cell: Cell, { data, shape, dtype }: TensorState): ArrayBuffer
     if (dtype !== cell.dtype) elements = widen(dtype, data)
   }
   const { bytes } = encode(elements, cell.dtype, (message) => new ArgumentError(`loadStateDict: ${message}`))
-  if (bytes.byteLength !== cell.state.buffer.bytes)
-    return `${bytes.byteLength} bytes, expected ${cell.state.buffer.bytes}`
+  if (bytes.byteLength !== cell.state.bytes) return `${bytes.byteLength} bytes, expected ${cell.state.bytes}`
   return bytes
 }
 
@@ -103,7 +102,7 @@ export function loadInto(cells: Named, state: StateDict, strict: boolean): void 
     if (typeof memory === 'string') problems.misfits.push(`${name}: ${memory}`)
     else writes.push([cell, memory])
   }
-  if (problems.missing.length + problems.unexpected.length + problems.misfits.length > 0)
-    throw new StateDictError(describe(problems))
+  const table = tableOf(problems)
+  if (table) throw new StateDictError(`loadStateDict: the state does not fit; nothing was loaded\n${table}`)
   for (const [cell, memory] of writes) cell.write(memory)
 }

@@ -1,10 +1,10 @@
 // The cell: state that outlives a run (a parameter, a moment, a step number), read and assigned inside and outside traces.
-import type { Buffer } from '../runtime/buffer.js'
-import type { Device } from '../runtime/device.js'
+import { Buffer } from '../runtime/buffer.js'
+import { type Device, defaultDevice } from '../runtime/device.js'
 import { DTypeError, ShapeError } from '../runtime/errors.js'
-import type { DType } from '../schema/dtype.js'
+import { bytesOf, type DType } from '../schema/dtype.js'
 import type { Spec } from '../schema/op.js'
-import { formatShape, type Shape, sameShape } from '../schema/shape.js'
+import { formatShape, type Shape, sameShape, sizeOf } from '../schema/shape.js'
 import { cellLeaf, type Value } from './node.js'
 import { currentTrace } from './trace.js'
 
@@ -27,13 +27,37 @@ export class CellState implements Spec {
   private leaf: WeakRef<Value> | undefined
   /** Replacements whose runs have not settled, oldest first. */
   private readonly replacements: Replacement[] = []
+  private memory: Buffer | undefined
+  /** Makes the memory, with the initial value in it, of a cell that has none yet. */
+  private readonly make: (() => Buffer) | undefined
 
   constructor(
-    public buffer: Buffer,
+    initial: Buffer | (() => Buffer),
     readonly dtype: DType,
     readonly shape: Shape,
     readonly label: string,
-  ) {}
+  ) {
+    if (typeof initial === 'function') this.make = initial
+    else this.memory = initial
+  }
+
+  get buffer(): Buffer {
+    return (this.memory ??= (this.make as () => Buffer)())
+  }
+
+  set buffer(buffer: Buffer) {
+    this.memory = buffer
+  }
+
+  /** Bytes of its elements. */
+  get bytes(): number {
+    return sizeOf(this.shape) * bytesOf(this.dtype)
+  }
+
+  /** Gives its memory back, where it has some. */
+  free(): void {
+    this.memory?.free()
+  }
 
   get device(): Device {
     return this.buffer.device
@@ -119,7 +143,9 @@ export class CellState implements Spec {
     this.detachReaders(copy)
     // What is written is not taken back with what was there before it.
     this.replacements.length = 0
-    this.buffer.write(data)
+    // All of it is overwritten: the initial value of a cell without memory is not needed.
+    this.memory ??= Buffer.allocate(defaultDevice(), this.bytes, this.label)
+    this.memory.write(data)
     this.mend()
   }
 

@@ -1,4 +1,5 @@
 // The op as the graph sees it: schema, shape rule, gradient rule, and how lowering treats it.
+import { OP_NAMES } from '../schema/hash.gen.js'
 import type { OpSchema, ParamSchema, Params, Spec, Strides } from '../schema/op.js'
 import type { Opcode } from '../schema/program.js'
 import type { Shape } from '../schema/shape.js'
@@ -68,11 +69,10 @@ export function kernelOps(): readonly Op[] {
   return [...registry.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
-let ids: Map<string, number> | undefined
+const ids = new Map(OP_NAMES.map((name, id) => [name, id]))
 
-/** The op's number in a plan. */
+/** The op's number in a plan: that of the native enumeration, whichever ops a program has imported. */
 export function opId(name: string): number {
-  ids ??= new Map(kernelOps().map((op, id) => [op.name, id]))
   const id = ids.get(name)
   if (id === undefined) throw new Error(`op '${name}' has no kernel`)
   return id

@@ -1,6 +1,8 @@
 // Initial values of parameters, drawn from the default generator unless another is given.
 
+import { isDeferred } from '../cell.js'
 import { numberIn } from '../ops/arguments.js'
+import { zeros } from '../ops/create.js'
 import { type RandomOptions, randomNormal, randomUniform } from '../ops/random.js'
 import { ArgumentError, ShapeError } from '../runtime/errors.js'
 import { formatShape, type Shape, sizeOf } from '../schema/shape.js'
@@ -40,10 +42,16 @@ export function gain(nonlinearity: Nonlinearity, slope = 0.01): number {
   }
 }
 
+/** Draws as asked; nothing where cells are made without memory, whose contents come from elsewhere. */
+const unlessDeferred =
+  <O extends RandomOptions>(draw: (shape: Shape, options?: O) => Tensor) =>
+  (shape: Shape, options?: O): Tensor =>
+    isDeferred() ? zeros(shape, { dtype: options?.dtype ?? 'f32' }) : draw(shape, options)
+
 /** Uniform in [low, high) (default [0, 1)), as `randomUniform`, whose options it takes. */
-export const uniform = randomUniform
+export const uniform = unlessDeferred(randomUniform)
 /** Normal with `mean` (default 0) and `std` (default 1), as `randomNormal`, whose options it takes. */
-export const normal = randomNormal
+export const normal = unlessDeferred(randomNormal)
 
 export interface KaimingOptions extends RandomOptions {
   /** Keep the variance of activations (`fanIn`, default) or of gradients (`fanOut`). */
@@ -61,7 +69,7 @@ function kaimingStd(shape: Shape, { mode = 'fanIn', nonlinearity = 'leakyRelu', 
 }
 
 const symmetric = (shape: Shape, bound: number, options: RandomOptions): Tensor =>
-  randomUniform(shape, { ...options, low: -bound, high: bound })
+  uniform(shape, { ...options, low: -bound, high: bound })
 
 /** Uniform with the standard deviation gain / sqrt(fan) (He et al. 2015). */
 export const kaimingUniform = (shape: Shape, options: KaimingOptions = {}): Tensor =>
@@ -69,7 +77,7 @@ export const kaimingUniform = (shape: Shape, options: KaimingOptions = {}): Tens
 
 /** Normal with the standard deviation gain / sqrt(fan) (He et al. 2015). */
 export const kaimingNormal = (shape: Shape, options: KaimingOptions = {}): Tensor =>
-  randomNormal(shape, { ...options, std: kaimingStd(shape, options) })
+  normal(shape, { ...options, std: kaimingStd(shape, options) })
 
 export interface XavierOptions extends RandomOptions {
   /** Factor of the standard deviation. Default 1. */
@@ -87,7 +95,7 @@ export const xavierUniform = (shape: Shape, options: XavierOptions = {}): Tensor
 
 /** Normal with the standard deviation gain sqrt(2 / (fanIn + fanOut)) (Glorot and Bengio 2010). */
 export const xavierNormal = (shape: Shape, options: XavierOptions = {}): Tensor =>
-  randomNormal(shape, { ...options, std: xavierStd(shape, options) })
+  normal(shape, { ...options, std: xavierStd(shape, options) })
 
 /** Uniform in [-1/sqrt(fan), 1/sqrt(fan)): what linear and convolution layers start with, weights and biases. */
 export const uniformByFan = (shape: Shape, fan: number, options: RandomOptions = {}): Tensor =>

@@ -42,6 +42,9 @@ function* namedCells(owner: object, prefix: string, around: readonly object[]): 
   }
 }
 
+/** @internal Every cell of a module under each name it has: a tied one under several. */
+export const namesOfCells = (module: Module): (readonly [string, Cell])[] => [...namedCells(module, '', [module])]
+
 function* namedModulesOf(owner: object, prefix: string, seen: Set<object>): Generator<readonly [string, Module]> {
   for (const [key, value] of Object.entries(owner)) {
     if (!holdsMembers(value) || seen.has(value)) continue

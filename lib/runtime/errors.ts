@@ -54,6 +54,11 @@ export class StateDictError extends HeddleError {
   override readonly name = 'StateDictError'
 }
 
+/** A folder of a pretrained model that can not be used: its config, its architecture, or what it lacks. Nothing was loaded. */
+export class PretrainedError extends HeddleError {
+  override readonly name = 'PretrainedError'
+}
+
 /** A file whose contents are not what they should be: damaged, truncated, hostile or of another format. */
 export class FormatError extends HeddleError {
   override readonly name = 'FormatError'

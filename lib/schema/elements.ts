@@ -156,8 +156,14 @@ export const stored = <D extends DType>(dtype: D, memory: ArrayBuffer): Stored<D
   new ARRAYS[dtype](memory) as Stored<D>
 
 /** The values of bf16 or f16 bits. */
-export const widen = (dtype: 'bf16' | 'f16', halves: Uint16Array): Float32Array =>
-  Float32Array.from(halves, dtype === 'bf16' ? fromBf16 : fromF16)
+export function widen(dtype: 'bf16' | 'f16', halves: Uint16Array): Float32Array {
+  const words = new Uint32Array(halves.length)
+  const floats = new Float32Array(words.buffer)
+  // A bf16 is the upper half of an f32.
+  if (dtype === 'bf16') for (let i = 0; i < halves.length; i++) words[i] = (halves[i] as number) << 16
+  else for (let i = 0; i < halves.length; i++) floats[i] = fromF16(halves[i] as number)
+  return floats
+}
 
 /** Memory of `dtype` as the array people read. */
 export function decode(dtype: DType, memory: ArrayBuffer): Elements<DType> {

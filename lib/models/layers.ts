@@ -1,0 +1,65 @@
+// What the families share: heads of attention, masks, tied output layers.
+import type { Parameter } from '../cell.js'
+import { Module } from '../nn/module.js'
+import { scaledDotProductAttention } from '../ops/attention.js'
+import { add, cast, ne } from '../ops/element.js'
+import { matmul } from '../ops/matmul.js'
+import { permute, reshape, transpose } from '../ops/view.js'
+import { ShapeError } from '../runtime/errors.js'
+import { formatShape, sameShape } from '../schema/shape.js'
+import type { Tensor } from '../tensor.js'
+
+/** [B,T,heads D] -> [B,heads,T,D], a view. */
+export function headsOf(x: Tensor, heads: number): Tensor {
+  const [batch, length] = x.shape as readonly [number, number, number]
+  return permute(reshape(x, [batch, length, heads, -1]), [0, 2, 1, 3])
+}
+
+/** [B,heads,T,D] -> [B,T,heads D]. */
+export function joinHeads(x: Tensor): Tensor {
+  const [batch, , length] = x.shape as readonly [number, number, number, number]
+  return reshape(permute(x, [0, 2, 1, 3]), [batch, length, -1])
+}
+
+export interface AttendOptions {
+  readonly mask?: Tensor | undefined
+  readonly causal?: boolean
+  readonly dropout?: number
+}
+
+/** Attention of [B,T,heads D] on [B,S,heads D]: [B,T,heads D]. */
+export const attend = (q: Tensor, k: Tensor, v: Tensor, heads: number, options: AttendOptions): Tensor =>
+  joinHeads(scaledDotProductAttention(headsOf(q, heads), headsOf(k, heads), headsOf(v, heads), options))
+
+/** Checks tokens [B,T], T up to `most`; gives B and T. Throws `ShapeError`. */
+export function checkTokens(op: string, tokens: Tensor, most: number): readonly [number, number] {
+  const { shape } = tokens
+  if (shape.length === 2 && (shape[1] as number) <= most) return shape as unknown as readonly [number, number]
+  throw new ShapeError(`${op}: it takes tokens [B,T] with T up to ${most}, not ${formatShape(shape)}`)
+}
+
+/** A mask of tokens [B,T] (bool or numbers, other than 0: a real token) as one of keys, bool [B,1,1,T]. Throws `ShapeError`. */
+export function keyMask(op: string, mask: Tensor | undefined, tokens: Tensor): Tensor | undefined {
+  if (mask === undefined) return undefined
+  if (!sameShape(mask.shape, tokens.shape))
+    throw new ShapeError(
+      `${op}: the mask ${formatShape(mask.shape)} has not the shape of the tokens, ${formatShape(tokens.shape)}`,
+    )
+  const [batch, length] = mask.shape as readonly [number, number]
+  return reshape(mask.dtype === 'bool' ? mask : ne(mask, 0), [batch, 1, 1, length])
+}
+
+/** An output layer whose weight [V,C] is that of an embedding: [...,C] -> [...,V]. */
+export class TiedLinear extends Module {
+  constructor(
+    readonly weight: Parameter,
+    readonly bias?: Parameter,
+  ) {
+    super()
+  }
+
+  forward(x: Tensor): Tensor {
+    const y = matmul(x, transpose(this.weight))
+    return this.bias ? cast(add(y, this.bias), y.dtype) : y
+  }
+}
