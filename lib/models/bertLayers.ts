@@ -223,7 +223,7 @@ export class BertEmbeddings extends Module {
   }
 
   /** The longest row of tokens. */
-  protected get longest(): number {
+  get longest(): number {
     return this.position_embeddings.count
   }
 

@@ -2,7 +2,20 @@
 
 export { BertForMaskedLM, BertForSequenceClassification, BertModel, type BertOutput } from './bert.js'
 export type { EncoderInputs, EncoderOutput } from './bertLayers.js'
+export { type CacheShape, KeyValueCache } from './cache.js'
+export { type CausalInputs, CausalLanguageModel, type DecoderOutput, type LogitsInputs } from './causal.js'
 export type { ModelConfig } from './config.js'
+export { DistilBertForMaskedLM, DistilBertForSequenceClassification, DistilBertModel } from './distilbert.js'
+export { GPT2LMHeadModel, GPT2Model } from './gpt2.js'
+export { LlamaForCausalLM, LlamaModel, Qwen2ForCausalLM, Qwen2Model } from './llama.js'
 export { type ModelClass, type ModelOptions, PretrainedModel } from './model.js'
 export { fromPretrained, type PretrainedOptions, type SaveOptions, savePretrained } from './pretrained.js'
+export {
+  RobertaForMaskedLM,
+  RobertaForSequenceClassification,
+  RobertaModel,
+  XLMRobertaForMaskedLM,
+  XLMRobertaForSequenceClassification,
+  XLMRobertaModel,
+} from './roberta.js'
 export { type Pooling, SentenceEncoder, type SentenceSettings } from './sentence.js'

@@ -3,7 +3,7 @@ import { isDeferred, type Parameter } from '../cell.js'
 import { normal, ones, zeros } from '../nn/initialize.js'
 import { Module } from '../nn/module.js'
 import type { FloatDType } from '../schema/dtype.js'
-import type { ModelConfig } from './config.js'
+import { ConfigReader, type ModelConfig } from './config.js'
 
 export interface ModelOptions {
   /** Dtype of the parameters. Default f32. */
@@ -17,6 +17,11 @@ export abstract class PretrainedModel extends Module {
     readonly config: ModelConfig,
   ) {
     super()
+  }
+
+  /** The longest row of tokens it takes. */
+  get maxTokens(): number {
+    return new ConfigReader('PretrainedModel', this.config).integer('max_position_embeddings', 512)
   }
 }
 

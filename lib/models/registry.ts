@@ -2,9 +2,13 @@
 import { PretrainedError } from '../runtime/errors.js'
 import { BERT } from './bert.js'
 import type { ModelConfig } from './config.js'
+import { DISTILBERT } from './distilbert.js'
+import { GPT2 } from './gpt2.js'
+import { LLAMA, QWEN2 } from './llama.js'
 import type { Family, ModelClass } from './model.js'
+import { ROBERTA, XLM_ROBERTA } from './roberta.js'
 
-const FAMILIES: readonly Family[] = [BERT]
+const FAMILIES: readonly Family[] = [BERT, ROBERTA, XLM_ROBERTA, DISTILBERT, GPT2, LLAMA, QWEN2]
 
 const known = (): string =>
   FAMILIES.map(

@@ -81,7 +81,7 @@ export class SentenceEncoder extends Module {
     const { pooling = 'mean', normalize = true, maxLength } = optionsOf(op, settings)
     this.pooling = oneOf(op, 'pooling', pooling, Object.keys(POOLINGS) as Pooling[])
     this.normalize = normalize
-    const most = new ConfigReader(op, model.config).integer('max_position_embeddings', 512)
+    const most = model.maxTokens
     this.maxLength = Math.min(integerFrom(op, 'maxLength', maxLength ?? most, 3), most)
   }
 
