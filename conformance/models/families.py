@@ -93,7 +93,8 @@ def case(kind, config, with_types):
     }
 
 
-for name, kind, config, with_types in CASES:
-    with open(f"{sys.argv[1]}/{name}.json", "w") as file:
-        json.dump(case(kind, config, with_types), file)
-        file.write("\n")
+if __name__ == "__main__":
+    for name, kind, config, with_types in CASES:
+        with open(f"{sys.argv[1]}/{name}.json", "w") as file:
+            json.dump(case(kind, config, with_types), file)
+            file.write("\n")

@@ -6,6 +6,7 @@ export { type CacheShape, KeyValueCache } from './cache.js'
 export { type CausalInputs, CausalLanguageModel, type DecoderOutput, type LogitsInputs } from './causal.js'
 export type { ModelConfig } from './config.js'
 export { DistilBertForMaskedLM, DistilBertForSequenceClassification, DistilBertModel } from './distilbert.js'
+export { type BeamOptions, type GenerateOptions, generate, stream } from './generate.js'
 export { GPT2LMHeadModel, GPT2Model } from './gpt2.js'
 export { LlamaForCausalLM, LlamaModel, Qwen2ForCausalLM, Qwen2Model } from './llama.js'
 export { type ModelClass, type ModelOptions, PretrainedModel } from './model.js'
@@ -18,4 +19,5 @@ export {
   XLMRobertaForSequenceClassification,
   XLMRobertaModel,
 } from './roberta.js'
+export type { SamplingOptions } from './sampling.js'
 export { type Pooling, SentenceEncoder, type SentenceSettings } from './sentence.js'

@@ -20,7 +20,7 @@ const folder = fileURLToPath(new URL('reference', import.meta.url))
 
 export const referenceNames = readdirSync(folder)
   .map((file) => file.replace('.json', ''))
-  .filter((name) => name !== 'minilm')
+  .filter((name) => name !== 'minilm' && name !== 'generation')
 
 export const reference = (name: string): Reference =>
   JSON.parse(readFileSync(`${folder}/${name}.json`, 'utf8')) as Reference
