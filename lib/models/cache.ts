@@ -4,6 +4,7 @@ import { integerFrom } from '../ops/arguments.js'
 import { scaledDotProductAttention } from '../ops/attention.js'
 import { arange, zeros } from '../ops/create.js'
 import { cast, eq, le, where } from '../ops/element.js'
+import { take } from '../ops/gather.js'
 import { matmul } from '../ops/matmul.js'
 import { any } from '../ops/reduce.js'
 import { reshape, unsqueeze } from '../ops/view.js'
@@ -41,21 +42,23 @@ export class KeyValueCache {
 
   /**
    * Attention of new tokens on all up to each: q [B,H,T,D] and the new keys and values [B,heads,T,D], which are written to
-   * the slots `positions` [B,T] of a layer first. Its cost depends on the length of the cache, not on the positions.
+   * the slots `positions` [B,T] of a layer first; a position that the cache does not have fails the run. Its cost depends on the length of the cache, not on the positions.
    */
   attend(layer: number, q: Tensor, k: Tensor, v: Tensor, positions: Tensor, scale?: number): Tensor {
     const [batch, length] = positions.shape as readonly [number, number]
     const slots = arange(this.length)
+    // Looked up, because an index out of range fails the run; compared alone, such a token would be lost without a word.
+    const places = take(slots, positions)
     // [B,1,slots,T]: which new token a slot takes.
-    const taken = eq(reshape(positions, [batch, 1, 1, length]), unsqueeze(slots, 1))
+    const taken = eq(reshape(places, [batch, 1, 1, length]), unsqueeze(slots, 1))
     const keys = written(this.keys[layer] as Cell, k, taken)
     const values = written(this.values[layer] as Cell, v, taken)
-    const mask = le(slots, reshape(positions, [batch, 1, length, 1]))
+    const mask = le(slots, reshape(places, [batch, 1, length, 1]))
     return scaledDotProductAttention(q, keys, values, { mask, ...(scale === undefined ? {} : { scale }) })
   }
 
   /** Row b goes on from what row `rows[b]` (i32, [B]) holds. */
-  reorder(rows: Tensor, take: (x: Tensor, rows: Tensor) => Tensor): void {
+  reorder(rows: Tensor): void {
     for (const cell of [...this.keys, ...this.values]) cell.assign(take(cell, rows))
   }
 

@@ -1,6 +1,5 @@
 // A language model at work token by token: its cache and the compiled functions that fill it and go on from it.
 import { type Compiled, compile } from '../compile.js'
-import { take } from '../ops/gather.js'
 import { reshape } from '../ops/view.js'
 import { type Tensor, tensor } from '../tensor.js'
 import { KeyValueCache } from './cache.js'
@@ -32,7 +31,7 @@ export class Decoder {
         reshape(model.forward(tokens, { cache, positions }), [rows, model.vocabSize]),
       { name: 'next token' },
     )
-    this.move = compile((from: Tensor) => cache.reorder(from, take), { name: 'reorder beams' })
+    this.move = compile((from: Tensor) => cache.reorder(from), { name: 'reorder beams' })
   }
 
   /** Logits [rows][vocabulary] behind each prompt, which begins its row. */

@@ -108,5 +108,7 @@ export async function savePretrained(model: PretrainedModel, folder: string, opt
     metadata: { format: 'pt' },
     ...(maxShardBytes === undefined ? {} : { maxShardBytes }),
   })
-  await replaceFile(join(folder, 'config.json'), [new TextEncoder().encode(`${JSON.stringify(config, null, 2)}\n`)])
+  // transformers wants these with a decimal point, which JavaScript leaves out.
+  const text = JSON.stringify(config, null, 2).replace(/("\w*factor": -?\d+)(?=,?\n)/g, '$1.0')
+  await replaceFile(join(folder, 'config.json'), [new TextEncoder().encode(`${text}\n`)])
 }

@@ -74,6 +74,8 @@ describe.each(Object.keys(references))('%s', (name) => {
     const whole = (await model.forward(tensor([ids], { dtype: 'i32' })).data()) as Float32Array
     for (const pieces of [[10], [1, 1, 1, 1, 1, 1, 1, 1, 1, 1], [4, 1, 3, 2]]) {
       const cache = new KeyValueCache(model.cacheShape, 1, 16)
+      const beyond = model.forward(tensor([[1]], { dtype: 'i32' }), { cache, positions: arange(16, 17) })
+      await expect(beyond.data()).rejects.toThrow(/16/)
       let start = 0
       for (const length of pieces) {
         const tokens = tensor([ids.slice(start, start + length)], { dtype: 'i32' })

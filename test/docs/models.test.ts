@@ -1,0 +1,47 @@
+// The code of docs/models.md runs, on small models in folders of the names that the page has.
+import { access, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { runPage } from './page.js'
+
+// Stands before the page's code: the folders that a reader has downloaded.
+const BEFORE = `
+import { mkdir, writeFile } from 'node:fs/promises'
+import { seed } from 'heddle'
+import { BertModel, GPT2LMHeadModel, savePretrained } from 'heddle/models'
+const words = 'the weather is lovely today it so sunny outside once upon a time'.split(' ')
+const vocab = Object.fromEntries(['[UNK]', ...words].map((word, i) => [word, i]))
+const files = {
+  'tokenizer.json': {
+    version: '1.0', truncation: null, padding: null, added_tokens: [], normalizer: { type: 'Lowercase' },
+    pre_tokenizer: { type: 'Whitespace' }, post_processor: null, decoder: null,
+    model: { type: 'WordLevel', vocab, unk_token: '[UNK]' },
+  },
+  'tokenizer_config.json': {},
+  'modules.json': ['Transformer', 'Pooling', 'Normalize'].map((kind, i) => ({
+    idx: i, name: String(i), path: kind === 'Pooling' ? '1_Pooling' : '', type: 'sentence_transformers.models.' + kind,
+  })),
+  '1_Pooling/config.json': { word_embedding_dimension: 32, pooling_mode_mean_tokens: true },
+}
+const small = { vocab_size: 8000, hidden_size: 32, num_hidden_layers: 2, num_attention_heads: 4, intermediate_size: 64 }
+seed(1)
+await savePretrained(new BertModel(small), 'all-MiniLM-L6-v2')
+await savePretrained(new GPT2LMHeadModel({ vocab_size: words.length + 1, n_embd: 32, n_layer: 2, n_head: 4, n_positions: 64 }), 'gpt2')
+for (const folder of ['all-MiniLM-L6-v2', 'gpt2']) {
+  await mkdir(folder + '/1_Pooling', { recursive: true })
+  for (const [name, content] of Object.entries(files)) await writeFile(folder + '/' + name, JSON.stringify(content))
+}
+`
+
+test('docs/models.md', { timeout: 120_000 }, async () => {
+  const { folder, output } = await runPage('models.md', { before: BEFORE })
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  const similarity = Number(output.match(/^similarity (\S+)$/m)?.[1])
+  expect(similarity).toBeGreaterThan(-1)
+  expect(similarity).toBeLessThan(1)
+  // Three labels, and weights that are nearly 0.
+  expect(Number(output.match(/^loss (\S+)$/m)?.[1])).toBeCloseTo(Math.log(3), 1)
+  expect(output).toMatch(/^beams \S+/m)
+  expect(output.trim().split('\n').at(-1)?.split(' ').length).toBeGreaterThan(10)
+  await access(join(folder, 'my-classifier/model.safetensors'))
+})
