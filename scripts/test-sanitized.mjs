@@ -1,4 +1,5 @@
-// Runs the emulated CUDA backend with AddressSanitizer: its kernels' own tests, and some ops through the whole backend.
+// Runs the emulated CUDA backend with AddressSanitizer: its kernels' own tests, and ops through the whole backend: some, or
+// with `--all` every one and the training runs.
 import { execFileSync, spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { root } from './wheels.mjs'
@@ -6,14 +7,15 @@ import { root } from './wheels.mjs'
 const folder = join(root, '.cmake-sanitized')
 const sanitizer = execFileSync(process.env.CC ?? 'cc', ['-print-file-name=libasan.so'], { encoding: 'utf8' }).trim()
 const environment = { ...process.env, LD_PRELOAD: sanitizer, ASAN_OPTIONS: 'detect_leaks=0' }
-/** All of test/ops takes a quarter of an hour like this; these go through uploads, fused programs, kernels and reads. */
-const OPS = ['softmax', 'gather']
+/** All of them take a quarter of an hour like this; these go through uploads, fused programs, kernels and reads. */
+const SOME = ['test/ops/softmax.test.ts', 'test/ops/gather.test.ts']
+const tests = process.argv.includes('--all') ? ['test/ops', 'test/cuda'] : SOME
 
 const runs = [
   [join(folder, 'test-cuda'), [], { LD_LIBRARY_PATH: join(folder, 'emulation') }],
   [
     process.execPath,
-    [join(root, 'node_modules/vitest/vitest.mjs'), 'run', ...OPS.map((op) => `test/ops/${op}.test.ts`)],
+    [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--testTimeout=120000', ...tests],
     { HEDDLE_CUDA_EMULATION: join(folder, 'emulation'), HEDDLE_TEST_DEVICE: 'cuda' },
   ],
 ]
