@@ -1,4 +1,4 @@
-// The loss after many steps in f32 and in bf16: a small GPT learns a made-up language with long words.
+// The loss after many steps in f32 and in bf16: a small GPT learns which letters follow which in a made-up language.
 import { crossEntropy, nn, optim, seed, type Tensor, tensor } from '../../lib/index.js'
 import { train } from '../../lib/train/index.js'
 
@@ -7,24 +7,25 @@ const [BATCH, CONTEXT] = [16, 64]
 
 export interface PrecisionLoss {
   readonly steps: number
-  /** Mean cross entropy of the last fiftieth of the steps, in nats. */
+  /** Mean cross entropy of the last fiftieth of the steps, in nats; knowing nothing it is log(64) = 4.16. */
   readonly f32: number
   readonly bf16: number
   /** |bf16 - f32| / f32. */
   readonly difference: number
 }
 
-/** Text of a language whose next letter depends on the two before: one of four, the first far more often than the last. */
+/** Text of a language in which four letters may follow each letter, the first of them far more often than the last. */
 function text(length: number): Int32Array {
   let state = 1n
   const random = (): number => {
     state = (state * 6364136223846793005n + 1442695040888963407n) & 0xffffffffffffffffn
     return Number(state >> 40n) / 2 ** 24
   }
+  const followers = Int32Array.from({ length: 4 * VOCABULARY }, () => Math.floor(VOCABULARY * random()))
   const letters = new Int32Array(length)
-  for (let i = 2; i < length; i++) {
+  for (let i = 1; i < length; i++) {
     const rank = Math.floor(4 * random() ** 3)
-    letters[i] = ((letters[i - 1] as number) * 31 + (letters[i - 2] as number) * 17 + rank * 23 + 7) % VOCABULARY
+    letters[i] = followers[4 * (letters[i - 1] as number) + rank] as number
   }
   return letters
 }

@@ -1,6 +1,6 @@
 // Gradients with a factor and a condition, which optimizers take into their kernels; clipping by the global norm.
 import { numberIn } from '../ops/arguments.js'
-import { full, ones } from '../ops/create.js'
+import { full } from '../ops/create.js'
 import { add, cast, div, logicalAnd, minimum, mul } from '../ops/element.js'
 import { Gradients } from '../ops/gradient.js'
 import { statisticOf } from '../ops/norm.js'
@@ -16,12 +16,12 @@ import type { Tensor } from '../tensor.js'
  */
 export class ScaledGradients extends Gradients {
   readonly unscaled: Gradients
-  /** f32[] or f64[] */
-  readonly scale: Tensor
+  /** f32[] or f64[]; without it they are as they are. */
+  readonly scale: Tensor | undefined
   /** bool[]: where it is false, an optimizer's step changes nothing, the step count included. Without it all steps apply. */
   readonly applies: Tensor<'bool'> | undefined
 
-  constructor(gradients: Gradients, scale: Tensor, applies?: Tensor<'bool'>) {
+  constructor(gradients: Gradients, scale: Tensor | undefined, applies?: Tensor<'bool'>) {
     super([])
     if (applies && (applies.dtype as string) !== 'bool')
       throw new DTypeError(`gradients: the condition is bool, not ${applies.dtype}; compare with something first`)
@@ -31,7 +31,8 @@ export class ScaledGradients extends Gradients {
       )
     if (gradients instanceof ScaledGradients) {
       this.unscaled = gradients.unscaled
-      this.scale = mul(cast(gradients.scale, 'f64'), cast(scale, 'f64'))
+      const inner = gradients.scale
+      this.scale = inner && scale ? mul(cast(inner, 'f64'), cast(scale, 'f64')) : (scale ?? inner)
       const both = applies && gradients.applies && (logicalAnd(applies, gradients.applies) as Tensor<'bool'>)
       this.applies = both ?? applies ?? gradients.applies
     } else {
@@ -44,6 +45,7 @@ export class ScaledGradients extends Gradients {
   /** Multiplied in f32 (f64 for f64), as a small factor may be 0 in 16 bits. */
   override get(target: Tensor): Tensor {
     const gradient = this.unscaled.get(target)
+    if (!this.scale) return gradient
     const dtype = statisticOf(gradient.dtype)
     return cast(mul(cast(gradient, dtype), cast(this.scale, dtype)), gradient.dtype)
   }
@@ -59,7 +61,7 @@ export class ScaledGradients extends Gradients {
   /** Multiplied first; a condition stays. */
   override map(change: (gradient: Tensor, target: Tensor) => Tensor): Gradients {
     const changed = new Gradients([...this].map(([target, gradient]) => [target, change(gradient, target)]))
-    return this.applies ? new ScaledGradients(changed, ones([]), this.applies) : changed
+    return this.applies ? new ScaledGradients(changed, undefined, this.applies) : changed
   }
 
   override *[Symbol.iterator](): IterableIterator<readonly [Tensor, Tensor]> {
@@ -69,6 +71,8 @@ export class ScaledGradients extends Gradients {
 
 /** Clipped gradients, and the norm they had before. */
 export class ClippedGradients extends ScaledGradients {
+  declare readonly scale: Tensor
+
   constructor(
     gradients: Gradients,
     scale: Tensor,
@@ -98,8 +102,9 @@ export function clipGradients(gradients: Gradients, options: { readonly maxNorm:
  * scaled up does not make it infinite.
  */
 export function gradientNorm(gradients: Gradients): Tensor {
-  if (!(gradients instanceof ScaledGradients)) return globalNorm([...gradients].map(([, gradient]) => gradient))
+  const scale = gradients instanceof ScaledGradients ? gradients.scale : undefined
+  if (!scale || !(gradients instanceof ScaledGradients)) return globalNorm([...gradients].map(([, one]) => one))
   const list = [...gradients.unscaled].map(([, gradient]) => gradient)
-  const norm = mul(globalNorm(list, { wide: true }), cast(gradients.scale, 'f64'))
+  const norm = mul(globalNorm(list, { wide: true }), cast(scale, 'f64'))
   return list.some(({ dtype }) => dtype === 'f64') ? norm : cast(norm, 'f32')
 }

@@ -146,7 +146,7 @@ export abstract class Optimizer {
       throw new ArgumentError(`${this.name}: step takes what grad gives, not ${String(gradients)}`)
     const scaled = gradients instanceof ScaledGradients ? gradients : undefined
     const source = scaled?.unscaled ?? gradients
-    const gradScale = scaled && cast(scaled.scale, 'f64')
+    const gradScale = scaled?.scale && cast(scaled.scale, 'f64')
     const applies = scaled?.applies
     this.checkKnown(source)
     const lr = this.presentRate()

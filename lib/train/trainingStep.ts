@@ -268,7 +268,7 @@ export class TrainingStep<M extends Module, B extends object, O extends Outcome 
       const finite = all ? logicalAnd(isFinite(loss), isFinite(norm)) : isFinite(loss)
       applies = (this.policy === 'stop' ? logicalAnd(this.healthy, finite) : finite) as Tensor<'bool'>
       if (this.policy === 'stop') this.healthy.assign(applies)
-      const gradients = new ScaledGradients(clipped ?? unscaled, full([], 1), applies)
+      const gradients = new ScaledGradients(clipped ?? unscaled, undefined, applies)
       applies = gradients.applies as Tensor<'bool'>
       optimizer.step(gradients)
       for (const [cell, before] of kept) {
