@@ -5,17 +5,20 @@ import { Progress, type ProgressOptions } from './progress.js'
 import { HtmlReport } from './report.js'
 import type { StepFigures } from './trainingStep.js'
 
-/** Sums over the steps of an epoch; plain JSON for a checkpoint. */
-export interface EpochSums {
-  readonly loss: number
-  readonly samples: number
+/** Sums over steps; plain JSON for a checkpoint, so that a run that goes on writes the figures of one that nobody stopped. */
+export interface JournalSums {
+  /** Of the epoch so far. */
+  readonly epoch: { readonly loss: number; readonly samples: number }
+  /** Since figures were written last; `norm` is null where nobody looked at gradients. */
+  readonly recent: { readonly steps: number; readonly loss: number; readonly norm: number | null }
 }
 
 export class Journal {
   /** The latest of each figure, by name. */
   readonly figures: Record<string, number> = {}
-  private epoch: EpochSums = { loss: 0, samples: 0 }
-  private interval = emptyInterval()
+  private epoch: JournalSums['epoch'] = { loss: 0, samples: 0 }
+  private recent: JournalSums['recent'] = NOTHING
+  private timing = emptyTiming()
   private progress: Progress | undefined
   private readonly failed = new Set<Log>()
 
@@ -36,7 +39,7 @@ export class Journal {
 
   /** The loop has waited so long for a batch. */
   waitedForData(milliseconds: number): void {
-    this.interval.dataMs += milliseconds
+    this.timing.dataMs += milliseconds
   }
 
   /** The figures of a step that the device has done, in order. `total` is how many steps there will be, where that is known. */
@@ -44,11 +47,15 @@ export class Journal {
     if (Number.isFinite(figures.loss)) {
       this.epoch = { loss: this.epoch.loss + figures.loss * samples, samples: this.epoch.samples + samples }
     }
-    const { interval } = this
-    interval.steps++
-    interval.samples += samples
-    interval.loss += figures.loss
-    interval.norm += figures.gradientNorm
+    const { steps, loss: sum, norm } = this.recent
+    const looked = norm !== null && !Number.isNaN(figures.gradientNorm)
+    this.recent = {
+      steps: steps + 1,
+      loss: sum + figures.loss,
+      norm: looked ? norm + figures.gradientNorm : null,
+    }
+    this.timing.steps++
+    this.timing.samples += samples
     if (step % this.every === 0) this.closeInterval(step, figures)
     const loss = this.figures['train/loss'] ?? figures.loss
     this.progress?.update(step, { loss: loss.toPrecision(4), ...this.validationFact() }, total ?? step)
@@ -60,21 +67,23 @@ export class Journal {
   }
 
   private closeInterval(step: number, { lr }: StepFigures): void {
-    const { steps, samples, loss, norm, dataMs, begun } = this.interval
+    const { steps, loss, norm } = this.recent
+    const { steps: timed, samples, dataMs, begun } = this.timing
     const seconds = (performance.now() - begun) / 1000
     const { allocated, reserved } = this.device.memory()
     this.write(step, {
       'train/loss': loss / steps,
-      ...(Number.isNaN(norm) ? {} : { 'train/gradient norm': norm / steps }),
+      ...(norm === null ? {} : { 'train/gradient norm': norm / steps }),
       'train/learning rate': lr,
-      'rate/steps per second': steps / seconds,
+      'rate/steps per second': timed / seconds,
       'rate/samples per second': samples / seconds,
-      'time/step ms': (seconds * 1000) / steps,
-      'time/waiting for data ms': dataMs / steps,
+      'time/step ms': (seconds * 1000) / timed,
+      'time/waiting for data ms': dataMs / timed,
       'memory/allocated bytes': allocated,
       'memory/reserved bytes': reserved,
     })
-    this.interval = emptyInterval()
+    this.recent = NOTHING
+    this.timing = emptyTiming()
   }
 
   /** The mean loss of the epoch that ends here; a new one begins. */
@@ -85,8 +94,8 @@ export class Journal {
   }
 
   /** What the loop did meanwhile is no part of the rate. */
-  restartInterval(): void {
-    this.interval = emptyInterval()
+  restartTiming(): void {
+    this.timing = emptyTiming()
   }
 
   write(step: number, values: LogValues): void {
@@ -106,12 +115,13 @@ export class Journal {
     if (!this.progress) process.emitWarning(text)
   }
 
-  state(): EpochSums {
-    return this.epoch
+  state(): JournalSums {
+    return { epoch: this.epoch, recent: this.recent }
   }
 
-  load(epoch: EpochSums, figures: LogValues): void {
+  load({ epoch, recent }: JournalSums, figures: LogValues): void {
     this.epoch = epoch
+    this.recent = recent
     Object.assign(this.figures, figures)
   }
 
@@ -139,4 +149,5 @@ export class Journal {
   }
 }
 
-const emptyInterval = () => ({ steps: 0, samples: 0, loss: 0, norm: 0, dataMs: 0, begun: performance.now() })
+const NOTHING: JournalSums['recent'] = { steps: 0, loss: 0, norm: 0 }
+const emptyTiming = () => ({ steps: 0, samples: 0, dataMs: 0, begun: performance.now() })

@@ -5,7 +5,7 @@ import type { Json } from '../io/checkpointManifest.js'
 import { CheckpointError } from '../runtime/errors.js'
 import { describe } from '../schema/describe.js'
 import type { EarlyStoppingState } from './earlyStopping.js'
-import type { EpochSums } from './journal.js'
+import type { JournalSums } from './journal.js'
 import type { LogValues } from './log.js'
 import type { DataState, HistoryEntry } from './options.js'
 
@@ -19,7 +19,7 @@ export interface RunState {
   /** Whether an epoch has begun whose end was not reached. */
   readonly open: boolean
   readonly data: DataState | undefined
-  readonly sums: EpochSums
+  readonly sums: JournalSums
   readonly figures: LogValues
   readonly history: readonly HistoryEntry[]
   readonly microBatch: number | undefined
@@ -37,12 +37,17 @@ const figuresToJson = (figures: LogValues): Json =>
     Object.entries(figures).map(([name, value]) => [name, Number.isFinite(value) ? value : String(value)]),
   )
 
-export function runStateToJson({ figures, history, ...state }: RunState): Json {
-  const sums = { loss: Number.isFinite(state.sums.loss) ? state.sums.loss : 0, samples: state.sums.samples }
+const finiteOrNull = (value: number | null): number | null => (value !== null && Number.isFinite(value) ? value : null)
+
+export function runStateToJson({ figures, history, sums, ...state }: RunState): Json {
+  const { epoch, recent } = sums
   return {
     version: VERSION,
     ...state,
-    sums,
+    sums: {
+      epoch: { ...epoch },
+      recent: { ...recent, loss: finiteOrNull(recent.loss), norm: finiteOrNull(recent.norm) },
+    },
     data: state.data as Json | undefined,
     earlyStopping: state.earlyStopping as Json | undefined,
     figures: figuresToJson(figures),
@@ -78,6 +83,10 @@ class Reader {
   number(name: string): number {
     const value = this.fields[name]
     return typeof value === 'number' ? value : this.fail(name, 'a number')
+  }
+
+  numberOrNull(name: string): number | null {
+    return this.fields[name] === null ? null : this.number(name)
   }
 
   truth(name: string): boolean {
@@ -118,6 +127,19 @@ class Reader {
   }
 }
 
+function sumsOf(reader: Reader): JournalSums {
+  const [epoch, recent] = [reader.inner('epoch'), reader.inner('recent')]
+  return {
+    epoch: { loss: epoch.number('loss'), samples: epoch.count('samples') },
+    recent: {
+      steps: recent.count('steps'),
+      // A sum that is not finite stays so.
+      loss: recent.numberOrNull('loss') ?? Number.NaN,
+      norm: recent.numberOrNull('norm'),
+    },
+  }
+}
+
 /** The reverse of `runStateToJson`. Throws `CheckpointError` for a checkpoint of something else. */
 export function runStateOf({ path, json }: Checkpoint): RunState {
   if (!isFields(json) || json['version'] !== VERSION) {
@@ -133,13 +155,12 @@ export function runStateOf({ path, json }: Checkpoint): RunState {
     reader.inner('data').count('epoch')
     return reader.object('data') as unknown as DataState
   })
-  const sums = reader.inner('sums')
   return {
     step: reader.count('step'),
     epoch: reader.count('epoch'),
     open: reader.truth('open'),
     data,
-    sums: { loss: sums.number('loss'), samples: sums.count('samples') },
+    sums: sumsOf(reader.inner('sums')),
     figures: reader.figures('figures'),
     history: reader.list('history').map((entry) => ({
       step: entry.count('step'),

@@ -261,7 +261,7 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
     await this.callbacks.call('onEpoch')
     await this.journal.flush()
     if (this.keeper?.due(this.step, true)) await this.checkpoint()
-    this.journal.restartInterval()
+    this.journal.restartTiming()
   }
 
   private async trainingMetrics(): Promise<Record<string, number>> {
@@ -295,7 +295,7 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
     } finally {
       this.average?.restore()
       this.model.train()
-      this.journal.restartInterval()
+      this.journal.restartTiming()
     }
     await this.callbacks.call('onValidation', this.validation as EvaluationResult)
   }

@@ -109,6 +109,29 @@ describe('a run in one process', () => {
     expect(() => device.useAlgorithms({ a: 3 as never })).toThrow(/not a name/)
   })
 
+  it('can be saved with figures that are not finite', async () => {
+    const folder = join(root, 'not finite')
+    const notes: string[] = []
+    const told = {
+      write: () => {},
+      note: (_: number, text: string) => notes.push(text),
+      flush: async () => {},
+      close: async () => {},
+    }
+    const layer = model()
+    await train(layer, data(), {
+      ...options,
+      nonFinite: 'ignore',
+      loss: (network, { x, y }) => options.loss(network, { x, y }).mul(Number.NaN),
+      epochs: 1,
+      checkpoint: folder,
+      logs: [told],
+    })
+    expect(notes).toEqual([])
+    const saved = (await new CheckpointStore(folder).latest()) as Checkpoint
+    expect(runStateOf(saved)).toMatchObject({ step: 10, figures: { 'train/loss': Number.NaN } })
+  })
+
   it('keeps what callbacks remember', async () => {
     const folder = join(root, 'callbacks')
     const counting = (): Callback & { count: number } => ({
