@@ -44,14 +44,14 @@ export const tensorFields = <B extends object>(batch: B): TensorFields<B> =>
 export const holdBatch = <B extends object>(batch: B): TensorFields<B> =>
   mapTensors(batch, (tensor) => new Tensor(tensor.value)) as TensorFields<B>
 
+function* tensorsIn(value: unknown): Generator<Tensor> {
+  if (value instanceof Tensor) yield value
+  else if (Array.isArray(value) || isPlain(value)) for (const item of Object.values(value)) yield* tensorsIn(item)
+}
+
 /** The number of samples: the first extent of the first tensor that has one. Throws `ShapeError` where none has. */
 export function samplesOf(batch: object): number {
-  let samples: number | undefined
-  mapTensors(batch, (tensor) => {
-    samples ??= tensor.shape[0]
-    return tensor
-  })
-  if (samples !== undefined) return samples
+  for (const { shape } of tensorsIn(batch)) if (shape[0] !== undefined) return shape[0]
   throw new ShapeError(
     'train: the tensors of a batch are all scalars; the first extent of the first tensor counts its samples',
   )

@@ -8,10 +8,11 @@ import {
   checkMetrics,
   type Metrics,
   measure,
-  metricOf,
   type Objective,
   type Outcome,
   outcomeOf,
+  reset,
+  resultsOf,
   weightOf,
 } from './objective.js'
 
@@ -55,17 +56,15 @@ export class Evaluation<M extends Module, B extends object, O extends Outcome = 
    */
   async run(data: AsyncIterable<B>, signal?: AbortSignal): Promise<EvaluationResult> {
     const { training } = this.model
-    const measured = Object.entries(this.metrics).map(([name, entry]) => [name, metricOf(entry)] as const)
+    const { metrics, mean } = this
     this.model.eval()
     try {
-      this.mean.reset()
-      for (const [, metric] of measured) metric.reset()
+      await reset({ ...metrics, loss: { metric: mean, measure: () => {} } })
       for await (const batch of data) {
         signal?.throwIfAborted()
         await this.step(tensorFields<B>(batch))
       }
-      const results = await Promise.all(measured.map(async ([name, metric]) => [name, await metric.result()] as const))
-      return { ...Object.fromEntries(results), loss: await this.mean.result() }
+      return { ...(await resultsOf(metrics)), loss: await mean.result() }
     } finally {
       this.model.train(training)
     }
@@ -86,7 +85,7 @@ export function evaluate<M extends Module, B extends object, O extends Outcome =
 }
 
 /** The results that are numbers, under `group/name`. */
-export const numbersOf = (group: string, result: EvaluationResult): Record<string, number> =>
+export const numbersOf = (group: string, result: Readonly<Record<string, unknown>>): Record<string, number> =>
   Object.fromEntries(
     Object.entries(result).flatMap(([name, value]) => (typeof value === 'number' ? [[`${group}/${name}`, value]] : [])),
   )

@@ -5,7 +5,7 @@ import { ArgumentError, DTypeError, ShapeError } from '../runtime/errors.js'
 import { describe } from '../schema/describe.js'
 import { isFloat } from '../schema/dtype.js'
 import { formatShape } from '../schema/shape.js'
-import { Tensor } from '../tensor.js'
+import { scope, Tensor } from '../tensor.js'
 import type { TensorFields } from './batch.js'
 import { Metric } from './metrics/metric.js'
 
@@ -67,6 +67,20 @@ export function weightOf({ weight }: Outcome, samples: number): Tensor {
 export const metricOf = <B extends object, O extends Outcome>(
   entry: PairMetric | MeasuredMetric<B, O>,
 ): Metric<unknown> => (entry instanceof Metric ? entry : entry.metric)
+
+/** What all metrics say, by name. */
+export async function resultsOf<B extends object, O extends Outcome>(
+  metrics: Metrics<B, O>,
+): Promise<Record<string, unknown>> {
+  const results = Object.entries(metrics).map(async ([name, entry]) => [name, await metricOf(entry).result()] as const)
+  return Object.fromEntries(await Promise.all(results))
+}
+
+/** All metrics forget what they have seen. */
+export const reset = <B extends object, O extends Outcome>(metrics: Metrics<B, O>): Promise<void> =>
+  scope(async () => {
+    for (const entry of Object.values(metrics)) metricOf(entry).reset()
+  })
 
 /** Takes an outcome into all metrics. Throws `ArgumentError` where one has nothing to compare. */
 export function measure<B extends object, O extends Outcome>(

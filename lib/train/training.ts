@@ -4,33 +4,33 @@ import { disposeBatch } from '../data/tensors.js'
 import type { Checkpoint } from '../io/checkpoint.js'
 import type { Module } from '../nn/module.js'
 import { autocast } from '../ops/autocast.js'
-import { defaultGenerator } from '../ops/random.js'
 import { ExponentialMovingAverage } from '../optim/average.js'
 import type { Optimizer } from '../optim/optimizer.js'
 import type { Device } from '../runtime/device.js'
 import { ArgumentError, CheckpointError } from '../runtime/errors.js'
-import type { StateDict } from '../state.js'
-import { scope, type Tensor } from '../tensor.js'
+import type { Tensor } from '../tensor.js'
 import { holdBatch, type TensorFields } from './batch.js'
 import { Callbacks } from './callbacks.js'
+import { Checkpointing, type Kept, loadTensors, partsOf, tensorsOf } from './checkpointing.js'
 import { EarlyStopping } from './earlyStopping.js'
-import { Evaluation, type EvaluationResult, numbersOf } from './evaluation.js'
+import { numbersOf } from './evaluation.js'
 import type { Interruption } from './interruption.js'
 import type { Journal } from './journal.js'
-import { Keeper, type Kept, loadTensors, tensorsOf } from './keeper.js'
 import { diagnose } from './nonFinite.js'
-import { metricOf, type Outcome, outcomeOf } from './objective.js'
+import { metricOf, type Outcome, outcomeOf, reset, resultsOf } from './objective.js'
 import type { DataState, HistoryEntry, Run, RunView, TrainingData, TrainOptions } from './options.js'
 import { type RunState, runStateOf, runStateToJson } from './runState.js'
 import { StepQueue, type TakenStep } from './stepQueue.js'
 import { type StepFigures, TrainingStep } from './trainingStep.js'
+import { Validation } from './validation.js'
 
 export class Training<M extends Module, B extends object, O extends Outcome> {
   private readonly stepper: TrainingStep<M, B, O>
   private readonly average: ExponentialMovingAverage | undefined
-  private readonly evaluation: Evaluation<M, B, O> | undefined
+  private readonly validation: Validation<M, B, O> | undefined
   private readonly stopping: EarlyStopping | undefined
-  private readonly keeper: Keeper | undefined
+  private readonly checkpoints: Checkpointing | undefined
+  private readonly parts: readonly Kept[]
   private readonly begun = performance.now()
   private readonly history: HistoryEntry[] = []
   private readonly queue = new StepQueue<B>((taken, figures) => this.stepDone(taken, figures))
@@ -41,11 +41,8 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
   private epoch = 0
   private open = false
   private position: DataState | undefined
-  private validatedAt = 0
-  private validation: EvaluationResult | undefined
-  private best: StateDict | undefined
   private secondsBefore = 0
-  /** The place that was saved last, or is being saved. */
+  /** The place that was saved last, is being saved, or is gone on from. */
   private saved: string | undefined
 
   constructor(
@@ -56,7 +53,7 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
     private readonly journal: Journal,
     private readonly interruption: Interruption,
   ) {
-    const { validation, earlyStopping, checkpoint } = options
+    const { validation, earlyStopping, checkpoint, metrics = {} } = options
     this.average = options.average && new ExponentialMovingAverage(optimizer.parameters, options.average)
     this.stepper = new TrainingStep<M, B, O>(model, {
       ...options,
@@ -67,17 +64,26 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
           `out of memory: from here on ${samples} samples go through the model at once; a step is still of all`,
         ),
     })
-    this.evaluation = validation && new Evaluation<M, B, O>(model, { ...options, metrics: validation.metrics })
     this.stopping = earlyStopping && new EarlyStopping(earlyStopping)
+    this.validation =
+      validation && new Validation(model, validation, options, this.average, this.stopping, interruption)
     this.callbacks = new Callbacks(options.callbacks ?? [], () => this.view())
+    this.parts = partsOf({
+      model,
+      optimizer,
+      average: this.average,
+      scaler: this.stepper.scaler,
+      metrics: Object.fromEntries(Object.entries(metrics).map(([name, entry]) => [name, metricOf(entry)])),
+      generators: typeof checkpoint === 'object' ? (checkpoint.generators ?? {}) : {},
+    })
     const monitored = {
       metric: this.stopping?.monitor ?? 'validation/loss',
       mode: earlyStopping?.mode ?? 'min',
     } as const
-    this.keeper =
+    this.checkpoints =
       checkpoint === undefined
         ? undefined
-        : new Keeper(checkpoint, validation && monitored, {
+        : new Checkpointing(checkpoint, validation && monitored, {
             saved: (info) =>
               void this.callbacks.call('onCheckpoint', info).catch((error: unknown) => this.queue.fail(error)),
             failed: (step, error) => {
@@ -100,24 +106,33 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
   }
 
   async run(): Promise<Run<M>> {
-    const found = await this.keeper?.latest()
+    try {
+      return await this.loop()
+    } finally {
+      this.stepper.dispose()
+    }
+  }
+
+  private async loop(): Promise<Run<M>> {
+    const { validation, checkpoints } = this
+    const found = await checkpoints?.latest()
     if (found) await this.resume(found)
     await this.journal.begin(this.step, this.total)
     if (found) this.note(`goes on from step ${this.step}, ${found.path}`)
     this.model.train()
     await this.callbacks.call('onStart')
     // One that was interrupted; the end of an epoch comes again by itself.
-    const every = this.options.validation?.every
-    if (every !== undefined && this.step > this.validatedAt && this.step % every === 0) await this.validate()
+    if (validation?.dueAt(this.step) && validation.step < this.step) await this.validate(validation)
     while (!this.ended()) await this.runEpoch()
     await this.drain()
-    if (this.options.validation && this.reason === undefined && this.validatedAt < this.step) await this.validate()
+    if (validation && this.reason === undefined && validation.step < this.step) await this.validate(validation)
     // Twice, should what is still being saved fail.
-    await this.keeper?.finish()
+    await checkpoints?.finish()
     await this.checkpoint()
-    await this.keeper?.finish()
+    await checkpoints?.finish()
     await this.check()
-    if (this.stopping?.restoreBest && this.best && !this.interruption.reason) this.model.loadStateDict(this.best)
+    if (this.stopping?.restoreBest && validation?.best && !this.interruption.reason)
+      this.model.loadStateDict(validation.best)
     await this.callbacks.call('onEnd')
     return {
       model: this.model,
@@ -128,7 +143,7 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
       stopped: this.reason ?? 'finished',
       history: this.history,
       best: this.stopping?.bestSoFar,
-      validation: this.validation,
+      validation: validation?.result,
       seconds: this.seconds(),
     }
   }
@@ -203,12 +218,11 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
     await this.queue.vacancy()
     await this.check()
     await this.callbacks.call('onStep')
-    const { validation } = this.options
-    if (validation?.every !== undefined && step % validation.every === 0) {
+    if (this.validation?.dueAt(step)) {
       await this.drain()
-      await this.validate()
+      await this.validate(this.validation)
     }
-    if (this.keeper?.due(step, false)) await this.checkpoint()
+    if (this.checkpoints?.due(step, false)) await this.checkpoint()
   }
 
   /** Whether the run may go on after a step with these figures. */
@@ -241,104 +255,48 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
     await this.check()
   }
 
-  /** What is computed at an epoch's end without being compiled is given back at once. */
-  private endEpoch(): Promise<void> {
-    return scope(() => this.closeEpoch())
-  }
-
-  private async closeEpoch(): Promise<void> {
+  private async endEpoch(): Promise<void> {
+    const { metrics = {} } = this.options
     await this.drain()
-    const measured = await this.trainingMetrics()
+    const measured = numbersOf('train', await resultsOf(metrics))
+    await reset(metrics)
     this.journal.write(this.step, { 'epoch/loss': this.journal.closeEpoch(), ...measured })
-    if (this.options.validation && this.options.validation.every === undefined) {
-      await this.validate()
-      // Interrupted: the end of the epoch comes again when the run goes on.
-      if (this.validatedAt < this.step) return
-    }
+    // Where it is interrupted, the end of the epoch comes again when the run goes on.
+    if (this.validation?.perEpoch && !(await this.validate(this.validation))) return
     this.epoch++
     this.open = false
-    this.history.push({ step: this.step, epoch: this.epoch, figures: { ...this.journal.figures } })
+    this.noteFigures()
     await this.callbacks.call('onEpoch')
     await this.journal.flush()
-    if (this.keeper?.due(this.step, true)) await this.checkpoint()
+    if (this.checkpoints?.due(this.step, true)) await this.checkpoint()
     this.journal.restartTiming()
   }
 
-  private async trainingMetrics(): Promise<Record<string, number>> {
-    const entries = Object.entries(this.options.metrics ?? {}).map(([name, entry]) => [name, metricOf(entry)] as const)
-    const results = await Promise.all(entries.map(async ([name, metric]) => [name, await metric.result()] as const))
-    for (const [, metric] of entries) metric.reset()
-    return numbersOf('train', Object.fromEntries(results) as EvaluationResult)
+  private noteFigures(): void {
+    this.history.push({ step: this.step, epoch: this.epoch, figures: { ...this.journal.figures } })
   }
 
-  private validate(): Promise<void> {
-    return scope(() => this.evaluate())
-  }
-
-  private async evaluate(): Promise<void> {
-    const { data } = this.options.validation as { readonly data: AsyncIterable<B> }
-    this.average?.swap()
-    try {
-      const result = await (this.evaluation as Evaluation<M, B, O>).run(data, this.interruption.abort)
-      this.validation = result
-      this.validatedAt = this.step
-      const figures = numbersOf('validation', result)
-      this.journal.write(this.step, figures)
-      if (this.stopping?.update(this.step, figures) && this.stopping.restoreBest) {
-        this.best = await this.model.stateDict({ bits: true })
-      }
-      if (this.options.validation?.every !== undefined)
-        this.history.push({ step: this.step, epoch: this.epoch, figures: { ...this.journal.figures } })
-    } catch (error) {
-      if (this.interruption.reason === undefined) throw error
-      return
-    } finally {
-      this.average?.restore()
-      this.model.train()
-      this.journal.restartTiming()
-    }
-    await this.callbacks.call('onValidation', this.validation as EvaluationResult)
-  }
-
-  /** Everything with tensors that a checkpoint holds. */
-  private parts(): Kept[] {
-    const { metrics = {}, checkpoint } = this.options
-    const named = (group: string, part: Omit<Kept, 'group'>): Kept => ({
-      group,
-      stateDict: () => part.stateDict(),
-      loadStateDict: (state) => part.loadStateDict(state),
-    })
-    const { model, optimizer } = this
-    const generators = typeof checkpoint === 'object' ? (checkpoint.generators ?? {}) : {}
-    return [
-      {
-        group: 'model',
-        stateDict: () => model.stateDict({ bits: true }),
-        loadStateDict: (s) => model.loadStateDict(s),
-      },
-      {
-        group: 'optimizer',
-        stateDict: () => optimizer.stateDict({ bits: true }),
-        loadStateDict: (s) => optimizer.loadStateDict(s),
-      },
-      named('random', defaultGenerator()),
-      ...Object.entries(generators).map(([name, generator]) => named(`random.${name}`, generator)),
-      ...(this.average ? [named('average', this.average)] : []),
-      ...(this.stepper.scaler ? [named('scale', this.stepper.scaler)] : []),
-      ...Object.entries(metrics).map(([name, entry]) => named(`metric.${name}`, metricOf(entry))),
-    ]
+  /** Whether it came to its end. */
+  private async validate(validation: Validation<M, B, O>): Promise<boolean> {
+    const figures = await validation.run(this.step)
+    this.journal.restartTiming()
+    if (!figures) return false
+    this.journal.write(this.step, figures)
+    if (!validation.perEpoch) this.noteFigures()
+    await this.callbacks.call('onValidation', validation.result)
+    return true
   }
 
   /** What tells a state of the run from all others. */
   private get place(): string {
-    return `${this.step} ${this.epoch} ${this.open}`
+    return `${this.step} ${this.epoch} ${this.open} ${this.validation?.step}`
   }
 
   private async checkpoint(): Promise<void> {
-    if (!this.keeper || this.saved === this.place) return
+    if (!this.checkpoints || this.saved === this.place) return
     await this.drain()
     this.saved = this.place
-    const tensors = await tensorsOf(this.parts())
+    const tensors = await tensorsOf(this.parts)
     const state: RunState = {
       step: this.step,
       epoch: this.epoch,
@@ -349,17 +307,15 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
       history: this.history,
       microBatch: this.stepper.microBatch,
       earlyStopping: this.stopping?.state(),
-      validatedAt: this.validatedAt,
+      validatedAt: this.validation?.step ?? 0,
       seconds: this.seconds(),
       algorithms: this.device.algorithms(),
       callbacks: this.callbacks.save(),
     }
-    const content = {
-      tensors: { ...tensors, ...(this.best ? { best: this.best } : {}) },
-      json: runStateToJson(state),
-    }
+    const best = this.validation?.best
+    const content = { tensors: { ...tensors, ...(best ? { best } : {}) }, json: runStateToJson(state) }
     await this.journal.flush()
-    await this.keeper.save(this.step, content, this.journal.figures)
+    await this.checkpoints.save(this.step, content, this.journal.figures)
   }
 
   /** Becomes what it was when the checkpoint was saved. */
@@ -368,9 +324,8 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
     if (state.data && !this.data.load) {
       throw new CheckpointError(`${found.path}: it has a position in the data, and these data can not go on from one`)
     }
-    await loadTensors(found, this.parts())
+    await loadTensors(found, this.parts)
     this.device.useAlgorithms(state.algorithms)
-    this.best = found.tensors['best']
     if (state.data) this.data.load?.(state.data)
     this.callbacks.load(state.callbacks)
     if (state.earlyStopping) this.stopping?.load(state.earlyStopping)
@@ -378,11 +333,15 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
     this.epoch = state.epoch
     this.open = state.open
     this.position = state.data
-    this.validatedAt = state.validatedAt
+    if (this.validation) {
+      this.validation.step = state.validatedAt
+      this.validation.best = found.tensors['best']
+    }
     this.secondsBefore = state.seconds
     this.history.push(...state.history)
     this.stepper.microBatch = state.microBatch
     this.journal.load(state.sums, state.figures)
+    this.saved = this.place
   }
 
   private note(text: string, step = this.step): void {

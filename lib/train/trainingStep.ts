@@ -20,8 +20,8 @@ import { samplesBetween, samplesOf, type TensorFields, tensorFields } from './ba
 import { type Metrics, measure, type Objective, type Outcome, outcomeOf, weightOf } from './objective.js'
 
 /**
- * What becomes of a step whose loss, or gradients where their norm is computed, are not finite: `stop`: neither it nor any later one changes anything;
- * `skip`: it changes nothing; `ignore`: nobody looks.
+ * What becomes of a step whose loss is not finite, or whose gradients are not where their norm is computed. `stop`: neither
+ * it nor any later one changes anything; `skip`: it changes nothing; `ignore`: nobody looks.
  */
 export type NonFinitePolicy = 'stop' | 'skip' | 'ignore'
 

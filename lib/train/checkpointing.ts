@@ -1,11 +1,17 @@
 // The checkpoints of a run: what they hold, when they are saved, and how the run goes on from one.
 import type { Checkpoint, CheckpointContent, CheckpointInfo } from '../io/checkpoint.js'
 import { type BestBy, CheckpointStore } from '../io/checkpointStore.js'
+import type { Module } from '../nn/module.js'
 import { integerFrom, numberIn, optionsOf } from '../ops/arguments.js'
+import { defaultGenerator, type Generator } from '../ops/random.js'
+import type { ExponentialMovingAverage } from '../optim/average.js'
+import type { LossScale } from '../optim/lossScale.js'
+import type { Optimizer } from '../optim/optimizer.js'
 import { ArgumentError, CheckpointError, HeddleError } from '../runtime/errors.js'
 import { describe } from '../schema/describe.js'
 import type { StateDict } from '../state.js'
 import type { LogValues } from './log.js'
+import type { Metric } from './metrics/metric.js'
 import type { CheckpointOptions } from './options.js'
 
 /** Something with tensors in a checkpoint, under the name of its group. */
@@ -18,7 +24,7 @@ export interface Kept {
 const DEFAULT_KEEP = 3
 
 /** Saves in the background: a run waits only for the one before. */
-export class Keeper {
+export class Checkpointing {
   private readonly store: CheckpointStore
   private readonly options: CheckpointOptions
   private saving: Promise<void> = Promise.resolve()
@@ -80,6 +86,48 @@ function checkEvery(every: NonNullable<CheckpointOptions['every']>): void {
   if ('steps' in every) integerFrom('checkpoint', 'every.steps', every.steps, 1)
   else if ('minutes' in every) numberIn('checkpoint', 'every.minutes', every.minutes, 0)
   else throw new ArgumentError(`checkpoint: every is { steps } or { minutes }, not ${describe(every)}`)
+}
+
+/** What a run is made of that has tensors. */
+export interface Stateful<M extends Module> {
+  readonly model: M
+  readonly optimizer: Optimizer
+  readonly average: ExponentialMovingAverage | undefined
+  readonly scaler: LossScale | undefined
+  readonly metrics: Readonly<Record<string, Metric<unknown>>>
+  /** Generators by name; the device's default one is always among them. */
+  readonly generators: Readonly<Record<string, Generator>>
+}
+
+type State = Omit<Kept, 'group'>
+
+/** Everything with tensors that a checkpoint of a run holds. */
+export function partsOf<M extends Module>(run: Stateful<M>): Kept[] {
+  const { model, optimizer, average, scaler, metrics, generators } = run
+  const groups: (readonly [string, State | undefined])[] = [
+    // As they are kept, 16 bits each where they are.
+    [
+      'model',
+      { stateDict: () => model.stateDict({ bits: true }), loadStateDict: (state) => model.loadStateDict(state) },
+    ],
+    [
+      'optimizer',
+      {
+        stateDict: () => optimizer.stateDict({ bits: true }),
+        loadStateDict: (state) => optimizer.loadStateDict(state),
+      },
+    ],
+    ['random', defaultGenerator()],
+    ...Object.entries(generators).map(([name, one]) => [`random.${name}`, one] as const),
+    ['average', average],
+    ['scale', scaler],
+    ...Object.entries(metrics).map(([name, metric]) => [`metric.${name}`, metric] as const),
+  ]
+  return groups.flatMap(([group, part]) =>
+    part
+      ? [{ group, stateDict: () => part.stateDict(), loadStateDict: (state: StateDict) => part.loadStateDict(state) }]
+      : [],
+  )
 }
 
 /** The tensors of all parts, by group. */
