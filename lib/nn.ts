@@ -15,6 +15,7 @@ export {
   type NormLayerOptions,
   RMSNorm,
 } from './nn/norm.js'
+export { type Replacement, replaceModules } from './nn/replace.js'
 export { Sequential } from './nn/sequential.js'
 export {
   type AttentionLayerOptions,

@@ -54,8 +54,8 @@ function* namedModulesOf(owner: object, prefix: string, seen: Set<object>): Gene
   }
 }
 
-/** Modules, and arrays and plain objects, which may hold some. */
-function holdsMembers(value: unknown): value is object {
+/** @internal Modules, and arrays and plain objects, which may hold some. */
+export function holdsMembers(value: unknown): value is object {
   if (value === null || typeof value !== 'object') return false
   return value instanceof Module || Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype
 }
