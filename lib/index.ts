@@ -75,7 +75,7 @@ export {
   trunc,
   where,
 } from './ops/element.js'
-export { argmax, argmin, embedding, gather, oneHot, scatterAdd, take } from './ops/gather.js'
+export { argmax, argmin, embedding, gather, indexCopy, oneHot, scatterAdd, take } from './ops/gather.js'
 export { checkpoint, customGradient, Gradients, grad, vjp } from './ops/gradient.js'
 export { type LinearCrossEntropyOptions, linearCrossEntropy } from './ops/linearCrossEntropy.js'
 export * from './ops/loss.js'

@@ -6,7 +6,7 @@ import { broadcastTo, unsqueeze } from '../ops/view.js'
 import { ArgumentError, ShapeError } from '../runtime/errors.js'
 import { formatShape, sameShape } from '../schema/shape.js'
 import type { Tensor } from '../tensor.js'
-import type { CacheShape, KeyValueCache } from './cache.js'
+import type { CacheShape, CacheSlots, KeyValueCache } from './cache.js'
 import { checkTokens } from './layers.js'
 import { PretrainedModel } from './model.js'
 
@@ -17,6 +17,14 @@ export interface CausalInputs {
   readonly positions?: Tensor | undefined
   /** Tokens seen before; the new ones are added to it, at their positions. */
   readonly cache?: KeyValueCache | undefined
+}
+
+/** What each layer gets besides hidden states. */
+export interface LayerInputs {
+  /** Of keys: bool [B,1,1,T]. */
+  readonly mask: Tensor | undefined
+  /** Where the new tokens stand in a cache, if there is one. */
+  readonly slots: CacheSlots | undefined
 }
 
 export interface LogitsInputs extends CausalInputs {

@@ -20,6 +20,7 @@ import {
   CausalLanguageModel,
   type DecoderOutput,
   hiddenAt,
+  type LayerInputs,
   type LogitsInputs,
   positionsOf,
 } from './causal.js'
@@ -107,13 +108,13 @@ class Attention extends Module {
     this.resid_dropout = new Dropout(dropout)
   }
 
-  forward(x: Tensor, { mask, cache, positions }: CausalInputs & { readonly positions: Tensor }): Tensor {
+  forward(x: Tensor, { mask, slots }: LayerInputs): Tensor {
     const { heads, scale } = this
     const parts = split(this.c_attn.forward(x), x.shape[2] as number, -1).map((part) => headsOf(part, heads))
     const [q, k, v] = parts as [Tensor, Tensor, Tensor]
     const dropout = this.training ? this.dropout : 0
-    const mixed = cache
-      ? cache.attend(this.place, q, k, v, positions, scale)
+    const mixed = slots
+      ? slots.attend(this.place, q, k, v, scale)
       : scaledDotProductAttention(q, k, v, { causal: true, mask, dropout, scale })
     return this.resid_dropout.forward(this.c_proj.forward(joinHeads(mixed)))
   }
@@ -153,7 +154,7 @@ class Block extends Module {
     this.mlp = new FeedForward(settings)
   }
 
-  forward(x: Tensor, inputs: CausalInputs & { readonly positions: Tensor }): Tensor {
+  forward(x: Tensor, inputs: LayerInputs): Tensor {
     const attended = add(x, this.attn.forward(this.ln_1.forward(x), inputs))
     return add(attended, this.mlp.forward(this.ln_2.forward(attended)))
   }
@@ -199,7 +200,7 @@ export class GPT2Model extends PretrainedModel {
     const positions = positionsOf(op, tokens, inputs, this.maxTokens)
     let x = this.drop.forward(add(this.wte.forward(tokens), this.wpe.forward(positions)))
     const hiddenStates = [x]
-    const inner = { cache: inputs.cache, mask: keyMask(op, inputs.mask, tokens), positions }
+    const inner = { slots: inputs.cache?.at(positions), mask: keyMask(op, inputs.mask, tokens) }
     for (const block of this.h) hiddenStates.push((x = block.forward(x, inner)))
     const lastHiddenState = this.ln_f.forward(x)
     hiddenStates[hiddenStates.length - 1] = lastHiddenState

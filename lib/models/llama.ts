@@ -14,6 +14,7 @@ import {
   CausalLanguageModel,
   type DecoderOutput,
   hiddenAt,
+  type LayerInputs,
   type LogitsInputs,
   positionsOf,
 } from './causal.js'
@@ -74,8 +75,7 @@ function settingsOf(owner: string, config: ModelConfig, { dtype = 'f32' }: Model
   }
 }
 
-type LayerInputs = Omit<CausalInputs, 'positions'> & {
-  readonly positions: Tensor
+interface TurnedInputs extends LayerInputs {
   readonly turn: Turn
 }
 
@@ -102,13 +102,13 @@ class Attention extends Module {
     this.o_proj = new Linear(heads * headWidth, width, { bias: biases.output, dtype })
   }
 
-  forward(x: Tensor, { turn, mask, cache, positions }: LayerInputs): Tensor {
+  forward(x: Tensor, { turn, mask, slots }: TurnedInputs): Tensor {
     const q = turned(headsOf(this.q_proj.forward(x), this.heads), turn)
     const k = turned(headsOf(this.k_proj.forward(x), this.keyHeads), turn)
     const v = headsOf(this.v_proj.forward(x), this.keyHeads)
     const dropout = this.training ? this.dropout : 0
-    const mixed = cache
-      ? cache.attend(this.place, q, k, v, positions)
+    const mixed = slots
+      ? slots.attend(this.place, q, k, v)
       : scaledDotProductAttention(q, k, v, { causal: true, mask, dropout })
     return this.o_proj.forward(joinHeads(mixed))
   }
@@ -149,7 +149,7 @@ class DecoderLayer extends Module {
     this.post_attention_layernorm = new RMSNorm(width, { eps, dtype })
   }
 
-  forward(x: Tensor, inputs: LayerInputs): Tensor {
+  forward(x: Tensor, inputs: TurnedInputs): Tensor {
     const attended = add(x, this.self_attn.forward(this.input_layernorm.forward(x), inputs))
     return add(attended, this.mlp.forward(this.post_attention_layernorm.forward(attended)))
   }
@@ -186,7 +186,7 @@ export class LlamaModel extends PretrainedModel {
     const op = 'LlamaModel'
     const positions = positionsOf(op, tokens, inputs, this.maxTokens)
     const turn = turnOf(positions, this.frequencies)
-    const inner = { cache: inputs.cache, mask: keyMask(op, inputs.mask, tokens), positions, turn }
+    const inner = { slots: inputs.cache?.at(positions), mask: keyMask(op, inputs.mask, tokens), turn }
     let x = this.embed_tokens.forward(tokens)
     const hiddenStates = [x]
     for (const layer of this.layers) hiddenStates.push((x = layer.forward(x, inner)))
