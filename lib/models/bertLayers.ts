@@ -11,7 +11,7 @@ import type { FloatDType } from '../schema/dtype.js'
 import type { Tensor } from '../tensor.js'
 import { type Activation, activationOf } from './activation.js'
 import { ConfigReader, type ModelConfig } from './config.js'
-import { attend, checkTokens, keyMask } from './layers.js'
+import { attend, checkTokens } from './layers.js'
 
 /** What the layers need to know of a config. */
 export interface BertSettings {
@@ -231,15 +231,4 @@ export class BertEmbeddings extends Module {
   protected positionsOf(_tokens: Tensor, length: number): Tensor {
     return arange(length)
   }
-}
-
-/** Tokens through embeddings and encoder. */
-export function encodeTokens(
-  op: string,
-  embeddings: BertEmbeddings,
-  encoder: BertEncoder,
-  tokens: Tensor,
-  inputs: EncoderInputs,
-): EncoderOutput {
-  return encoder.forward(embeddings.forward(tokens, inputs), keyMask(op, inputs.mask, tokens))
 }

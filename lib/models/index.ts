@@ -1,9 +1,16 @@
 // heddle/models: pretrained models from Hugging Face's folders.
 
-export { BertForMaskedLM, BertForSequenceClassification, BertModel, type BertOutput } from './bert.js'
+export { BertForMaskedLM, BertForSequenceClassification, BertModel } from './bert.js'
 export type { EncoderInputs, EncoderOutput } from './bertLayers.js'
+export type { BertOutput } from './bertModel.js'
 export { type CacheShape, KeyValueCache } from './cache.js'
-export { type CausalInputs, CausalLanguageModel, type DecoderOutput, type LogitsInputs } from './causal.js'
+export {
+  type CausalInputs,
+  CausalLanguageModel,
+  DecoderModel,
+  type DecoderOutput,
+  type LogitsInputs,
+} from './causal.js'
 export type { ModelConfig } from './config.js'
 export { DistilBertForMaskedLM, DistilBertForSequenceClassification, DistilBertModel } from './distilbert.js'
 export { type BeamOptions, type GenerateOptions, generate, stream } from './generate.js'
