@@ -12,12 +12,15 @@ export {
   type LogitsInputs,
 } from './causal.js'
 export type { ModelConfig } from './config.js'
+export { ConvNextForImageClassification, ConvNextModel } from './convnext.js'
 export { DistilBertForMaskedLM, DistilBertForSequenceClassification, DistilBertModel } from './distilbert.js'
 export { type BeamOptions, type GenerateOptions, generate, stream } from './generate.js'
 export { GPT2LMHeadModel, GPT2Model } from './gpt2.js'
 export { LlamaForCausalLM, LlamaModel, Qwen2ForCausalLM, Qwen2Model } from './llama.js'
+export { MobileNetV3 } from './mobilenetv3.js'
 export { type ModelClass, type ModelOptions, PretrainedModel } from './model.js'
 export { fromPretrained, type PretrainedOptions, type SaveOptions, savePretrained } from './pretrained.js'
+export { ResNetForImageClassification, ResNetModel } from './resnet.js'
 export {
   RobertaForMaskedLM,
   RobertaForSequenceClassification,
@@ -28,3 +31,5 @@ export {
 } from './roberta.js'
 export type { SamplingOptions } from './sampling.js'
 export { type Pooling, SentenceEncoder, type SentenceSettings } from './sentence.js'
+export type { ImageOutput } from './vision.js'
+export { ViTForImageClassification, ViTModel } from './vit.js'
