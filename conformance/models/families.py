@@ -6,12 +6,11 @@ with torch and transformers in PYTHONPATH.
 
 import json
 import sys
-import tempfile
 
 import torch
 import transformers as hf
-from safetensors import safe_open
-from weights import rounded, waves, weight
+from folder import written
+from weights import differentiated, fill
 
 TOKENS = [[5, 3, 17, 2, 9, 28, 11], [7, 4, 21, 13, 1, 1, 1]]
 MASK = [[1, 1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 0, 0, 0]]
@@ -59,9 +58,7 @@ def results(output):
 
 def case(kind, config, with_types):
     model = kind(config).eval()
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            parameter.copy_(weight(name, parameter.shape))
+    fill(model)
     inputs = {"input_ids": torch.tensor(TOKENS), "attention_mask": torch.tensor(MASK)}
     if with_types:
         inputs["token_type_ids"] = torch.tensor(TYPES)
@@ -69,27 +66,12 @@ def case(kind, config, with_types):
     # Where a token only fills up its row nothing is promised: it takes no part in what is differentiated.
     real = torch.tensor(MASK)
     found = {name: x * real.unsqueeze(-1) if x.dim() == 3 else x for name, x in found.items()}
-    sum((x.flatten() * waves(x.numel())).sum() for x in found.values()).backward()
-    with tempfile.TemporaryDirectory() as folder:
-        model.save_pretrained(folder, safe_serialization=True)
-        with open(f"{folder}/config.json") as file:
-            written = json.load(file)
-        with safe_open(f"{folder}/model.safetensors", "pt") as file:
-            shapes = {name: list(file.get_slice(name).get_shape()) for name in file.keys()}
-    gradients = {}
-    for name, parameter in model.named_parameters():
-        gradient = parameter.grad.flatten()
-        gradients[name] = rounded(torch.stack([gradient.norm(), (gradient * waves(gradient.numel(), 1)).sum()]))
     return {
-        "config": written,
-        # Names and shapes as they are in the file.
-        "weights": shapes,
+        **written(model),
         "tokens": TOKENS,
         "mask": MASK,
         **({"tokenTypes": TYPES} if with_types else {}),
-        "outputs": {name: rounded(x) for name, x in found.items()},
-        # Of each parameter: the gradient's length, and its product with cos(1), cos(2), ...
-        "gradients": gradients,
+        **differentiated(model, found),
     }
 
 

@@ -7,16 +7,8 @@ import { LayerNorm } from '../nn/norm.js'
 import { zeros } from '../ops/create.js'
 import type { Tensor } from '../tensor.js'
 import type { Activation } from './activation.js'
-import {
-  BertEmbeddings,
-  BertEncoder,
-  BertPooler,
-  type BertSettings,
-  bertSettings,
-  type EncoderInputs,
-  type EncoderOutput,
-  encodeTokens,
-} from './bertLayers.js'
+import { BertEmbeddings, type BertSettings, bertSettings, type EncoderInputs } from './bertLayers.js'
+import { BertLikeModel, type BertModelOptions } from './bertModel.js'
 import { ConfigReader, type ModelConfig } from './config.js'
 import { TiedLinear } from './layers.js'
 import { type Family, initializeWeights, initialStd, type ModelOptions, PretrainedModel } from './model.js'
@@ -24,34 +16,11 @@ import { type Family, initializeWeights, initialStd, type ModelOptions, Pretrain
 const settingsOf = (owner: string, config: ModelConfig, { dtype = 'f32' }: ModelOptions): BertSettings =>
   bertSettings(owner, config, dtype, 0)
 
-export interface BertOutput extends EncoderOutput {
-  /** [B,width]: what heads that classify take; undefined of a model without pooler. */
-  readonly poolerOutput: Tensor | undefined
-}
-
-export interface BertModelOptions extends ModelOptions {
-  /** Whether it has a pooler. Default true. */
-  readonly pooler?: boolean
-}
-
 /** The encoder and its pooler: tokens [B,T] -> `BertOutput`. Config: that of transformers' `BertConfig`. */
-export class BertModel extends PretrainedModel {
-  readonly embeddings: BertEmbeddings
-  readonly encoder: BertEncoder
-  readonly pooler: BertPooler | undefined
-
+export class BertModel extends BertLikeModel {
   constructor(config: ModelConfig, options: BertModelOptions = {}) {
-    super(config)
     const settings = settingsOf('BertModel', config, options)
-    this.embeddings = new BertEmbeddings(settings)
-    this.encoder = new BertEncoder(settings)
-    this.pooler = (options.pooler ?? true) ? new BertPooler(settings) : undefined
-    initializeWeights(this.namedParameters(), initialStd(config))
-  }
-
-  forward(tokens: Tensor, inputs: EncoderInputs = {}): BertOutput {
-    const encoded = encodeTokens('BertModel', this.embeddings, this.encoder, tokens, inputs)
-    return { ...encoded, poolerOutput: this.pooler?.forward(encoded.lastHiddenState) }
+    super(config, settings, new BertEmbeddings(settings), options.pooler)
   }
 }
 

@@ -11,7 +11,7 @@ import type { FloatDType } from '../schema/dtype.js'
 import type { Tensor } from '../tensor.js'
 import { type Activation, activationOf } from './activation.js'
 import { ConfigReader, type ModelConfig } from './config.js'
-import { attend, checkTokens, keyMask } from './layers.js'
+import { attend, checkTokens } from './layers.js'
 
 /** What the layers need to know of a config. */
 export interface BertSettings {
@@ -94,23 +94,34 @@ class AddAndNorm extends Module {
   }
 }
 
-class SelfAttention extends Module {
+/** What attention needs to know. */
+export interface AttentionSettings {
+  readonly width: number
+  readonly heads: number
+  readonly attentionDropout: number
+  /** Biases of queries, keys and values. Default true. */
+  readonly bias?: boolean
+  readonly dtype: FloatDType
+}
+
+/** Attention of a sequence on itself, heads joined: [B,T,width] -> [B,T,width], without an output map. */
+export class SelfAttention extends Module {
   readonly query: Linear
   readonly key: Linear
   readonly value: Linear
   readonly heads: number
   readonly dropout: number
 
-  constructor({ width, heads, attentionDropout, dtype }: BertSettings) {
+  constructor({ width, heads, attentionDropout, bias = true, dtype }: AttentionSettings) {
     super()
     this.heads = heads
     this.dropout = attentionDropout
-    this.query = new Linear(width, width, { dtype })
-    this.key = new Linear(width, width, { dtype })
-    this.value = new Linear(width, width, { dtype })
+    this.query = new Linear(width, width, { bias, dtype })
+    this.key = new Linear(width, width, { bias, dtype })
+    this.value = new Linear(width, width, { bias, dtype })
   }
 
-  forward(x: Tensor, mask: Tensor | undefined): Tensor {
+  forward(x: Tensor, mask?: Tensor): Tensor {
     const dropout = this.training ? this.dropout : 0
     return attend(this.query.forward(x), this.key.forward(x), this.value.forward(x), this.heads, { mask, dropout })
   }
@@ -131,11 +142,12 @@ class Attention extends Module {
   }
 }
 
-class Intermediate extends Module {
+/** The first half of a feed-forward part: [...,width] -> [...,inner]. */
+export class Intermediate extends Module {
   readonly dense: Linear
 
   constructor(
-    { width, inner, dtype }: BertSettings,
+    { width, inner, dtype }: Pick<BertSettings, 'width' | 'inner' | 'dtype'>,
     private readonly activation: Activation,
   ) {
     super()
@@ -186,7 +198,7 @@ export class BertEncoder extends Module {
 export class BertPooler extends Module {
   readonly dense: Linear
 
-  constructor({ width, dtype }: BertSettings) {
+  constructor({ width, dtype }: Pick<BertSettings, 'width' | 'dtype'>) {
     super()
     this.dense = new Linear(width, width, { dtype })
   }
@@ -231,15 +243,4 @@ export class BertEmbeddings extends Module {
   protected positionsOf(_tokens: Tensor, length: number): Tensor {
     return arange(length)
   }
-}
-
-/** Tokens through embeddings and encoder. */
-export function encodeTokens(
-  op: string,
-  embeddings: BertEmbeddings,
-  encoder: BertEncoder,
-  tokens: Tensor,
-  inputs: EncoderInputs,
-): EncoderOutput {
-  return encoder.forward(embeddings.forward(tokens, inputs), keyMask(op, inputs.mask, tokens))
 }

@@ -1,13 +1,17 @@
 // What language models that go from left to right share: their inputs, and what generation needs of them.
+import type { Parameter } from '../cell.js'
+import { Linear } from '../nn/linear.js'
+import type { Layer } from '../nn/module.js'
 import { arange } from '../ops/create.js'
 import { eq, where } from '../ops/element.js'
 import { sum } from '../ops/reduce.js'
 import { broadcastTo, unsqueeze } from '../ops/view.js'
 import { ArgumentError, ShapeError } from '../runtime/errors.js'
+import type { FloatDType } from '../schema/dtype.js'
 import { formatShape, sameShape } from '../schema/shape.js'
 import type { Tensor } from '../tensor.js'
 import type { CacheShape, CacheSlots, KeyValueCache } from './cache.js'
-import { checkTokens } from './layers.js'
+import { checkTokens, keyMask, TiedLinear } from './layers.js'
 import { PretrainedModel } from './model.js'
 
 export interface CausalInputs {
@@ -17,14 +21,6 @@ export interface CausalInputs {
   readonly positions?: Tensor | undefined
   /** Tokens seen before; the new ones are added to it, at their positions. */
   readonly cache?: KeyValueCache | undefined
-}
-
-/** What each layer gets besides hidden states. */
-export interface LayerInputs {
-  /** Of keys: bool [B,1,1,T]. */
-  readonly mask: Tensor | undefined
-  /** Where the new tokens stand in a cache, if there is one. */
-  readonly slots: CacheSlots | undefined
 }
 
 export interface LogitsInputs extends CausalInputs {
@@ -39,12 +35,78 @@ export interface DecoderOutput {
   readonly hiddenStates: readonly Tensor[]
 }
 
-/** A model of the next token: tokens [B,T] -> logits [B,T,vocabulary]. What `generate` takes. */
-export abstract class CausalLanguageModel extends PretrainedModel {
+/** What a decoder's layers are given besides hidden states. */
+export interface DecoderLayerInputs {
+  /** [T] or [B,T]. */
+  readonly positions: Tensor
+  /** Of keys: bool [B,1,1,T]. */
+  readonly mask: Tensor | undefined
+  /** Where the new tokens stand in a cache, if there is one. */
+  readonly slots: CacheSlots | undefined
+}
+
+/** A decoder without its head: tokens [B,T] -> `DecoderOutput`. */
+export abstract class DecoderModel extends PretrainedModel {
   /** Extents of a cache for it. */
   abstract readonly cacheShape: CacheShape
   abstract readonly vocabSize: number
-  abstract forward(tokens: Tensor, inputs?: LogitsInputs): Tensor
+  /** Tokens to [B,T,width]. */
+  protected abstract embed(tokens: Tensor, positions: Tensor): Tensor
+  /** Its layers in order, for these inputs. */
+  protected abstract layersFor(inputs: DecoderLayerInputs): readonly ((x: Tensor) => Tensor)[]
+  protected abstract get lastNorm(): Layer
+
+  forward(tokens: Tensor, inputs: CausalInputs = {}): DecoderOutput {
+    const op = this.constructor.name
+    const positions = positionsOf(op, tokens, inputs, this.maxTokens)
+    const slots = inputs.cache?.at(positions)
+    const layers = this.layersFor({ positions, mask: keyMask(op, inputs.mask, tokens), slots })
+    return throughLayers(this.embed(tokens, positions), layers, this.lastNorm)
+  }
+}
+
+/** Layers one after the other, then the last norm. */
+export function throughLayers(
+  embedded: Tensor,
+  layers: readonly ((x: Tensor) => Tensor)[],
+  norm: Layer,
+): DecoderOutput {
+  let x = embedded
+  const hiddenStates = [x]
+  for (const layer of layers) hiddenStates.push((x = layer(x)))
+  const lastHiddenState = norm.forward(x)
+  hiddenStates[hiddenStates.length - 1] = lastHiddenState
+  return { lastHiddenState, hiddenStates }
+}
+
+/** A model of the next token: tokens [B,T] -> logits [B,T,vocabulary]. What `generate` takes. */
+export abstract class CausalLanguageModel extends PretrainedModel {
+  abstract readonly lm_head: Layer
+  /** The model without its head. */
+  protected abstract get decoder(): DecoderModel
+
+  get cacheShape(): CacheShape {
+    return this.decoder.cacheShape
+  }
+
+  get vocabSize(): number {
+    return this.decoder.vocabSize
+  }
+
+  override get maxTokens(): number {
+    return this.decoder.maxTokens
+  }
+
+  forward(tokens: Tensor, { at, ...inputs }: LogitsInputs = {}): Tensor {
+    const hidden = this.decoder.forward(tokens, inputs).lastHiddenState
+    return this.lm_head.forward(at ? hiddenAt(hidden, at) : hidden)
+  }
+}
+
+/** [...,width] -> [...,vocabulary] without bias: by the table of tokens [vocabulary,width] itself, or by weights of its own. */
+export const outputLayer = (table: Parameter, tied: boolean): TiedLinear | Linear => {
+  const [vocabSize, width] = table.shape as readonly [number, number]
+  return tied ? new TiedLinear(table) : new Linear(width, vocabSize, { bias: false, dtype: table.dtype as FloatDType })
 }
 
 /** Checks tokens, positions and cache; gives the positions, [T] or [B,T]. */

@@ -39,6 +39,26 @@ export class ConfigReader {
     throw this.error(name, `an integer from ${low} to ${high}`, value)
   }
 
+  /** Integers from 1 up, at least one. */
+  integers(name: string, otherwise: readonly number[]): readonly number[] {
+    const value = this.given(name) ?? otherwise
+    const fits = (one: unknown): boolean =>
+      Number.isInteger(one) && (one as number) >= 1 && (one as number) <= MOST_EXTENT
+    if (Array.isArray(value) && value.length > 0 && value.length <= MOST_LAYERS && value.every(fits)) return value
+    throw this.error(name, `a list of integers from 1 to ${MOST_EXTENT}`, value)
+  }
+
+  /** [height, width]: a list of two, or one number for both. */
+  extents(name: string, otherwise: number): readonly [number, number] {
+    if (!Array.isArray(this.given(name))) {
+      const both = this.integer(name, otherwise)
+      return [both, both]
+    }
+    const list = this.integers(name, [])
+    if (list.length === 2) return list as readonly [number, number]
+    throw this.error(name, 'an integer or a list [height, width]')
+  }
+
   /** Number of layers. */
   layers(name: string, otherwise: number): number {
     return this.integer(name, otherwise, 1, MOST_LAYERS)

@@ -3,8 +3,8 @@ import { Parameter } from '../cell.js'
 import { Embedding } from '../nn/embedding.js'
 import { normal } from '../nn/initialize.js'
 import { Dropout } from '../nn/layers.js'
-import { Linear } from '../nn/linear.js'
-import { Module } from '../nn/module.js'
+import type { Linear } from '../nn/linear.js'
+import { type Layer, Module } from '../nn/module.js'
 import { LayerNorm } from '../nn/norm.js'
 import { scaledDotProductAttention } from '../ops/attention.js'
 import { split } from '../ops/concat.js'
@@ -15,18 +15,10 @@ import type { FloatDType } from '../schema/dtype.js'
 import type { Tensor } from '../tensor.js'
 import { type Activation, activationOf } from './activation.js'
 import type { CacheShape } from './cache.js'
-import {
-  type CausalInputs,
-  CausalLanguageModel,
-  type DecoderOutput,
-  hiddenAt,
-  type LayerInputs,
-  type LogitsInputs,
-  positionsOf,
-} from './causal.js'
+import { CausalLanguageModel, type DecoderLayerInputs, DecoderModel, outputLayer } from './causal.js'
 import { ConfigReader, type ModelConfig } from './config.js'
-import { headsOf, joinHeads, keyMask, TiedLinear } from './layers.js'
-import { type Family, initializeWeights, initialStd, type ModelOptions, PretrainedModel } from './model.js'
+import { headsOf, joinHeads, type TiedLinear } from './layers.js'
+import { type Family, initializeWeights, initialStd, type ModelOptions, type PretrainedModel } from './model.js'
 
 interface Settings {
   readonly vocabSize: number
@@ -108,7 +100,7 @@ class Attention extends Module {
     this.resid_dropout = new Dropout(dropout)
   }
 
-  forward(x: Tensor, { mask, slots }: LayerInputs): Tensor {
+  forward(x: Tensor, { mask, slots }: DecoderLayerInputs): Tensor {
     const { heads, scale } = this
     const parts = split(this.c_attn.forward(x), x.shape[2] as number, -1).map((part) => headsOf(part, heads))
     const [q, k, v] = parts as [Tensor, Tensor, Tensor]
@@ -154,7 +146,7 @@ class Block extends Module {
     this.mlp = new FeedForward(settings)
   }
 
-  forward(x: Tensor, inputs: LayerInputs): Tensor {
+  forward(x: Tensor, inputs: DecoderLayerInputs): Tensor {
     const attended = add(x, this.attn.forward(this.ln_1.forward(x), inputs))
     return add(attended, this.mlp.forward(this.ln_2.forward(attended)))
   }
@@ -172,22 +164,24 @@ function initialize(model: PretrainedModel): void {
 }
 
 /** GPT-2 without its head: tokens [B,T] -> `DecoderOutput`. Config: that of transformers' `GPT2Config`. */
-export class GPT2Model extends PretrainedModel {
+export class GPT2Model extends DecoderModel {
   readonly wte: Embedding
   readonly wpe: Embedding
   readonly drop: Dropout
   readonly h: readonly Block[]
   readonly ln_f: LayerNorm
+  readonly cacheShape: CacheShape
 
   constructor(config: ModelConfig, options: ModelOptions = {}) {
     super(config)
     const settings = settingsOf('GPT2Model', config, options)
-    const { vocabSize, width, positions, eps, layers, embeddingDropout, dtype } = settings
+    const { vocabSize, width, heads, positions, eps, layers, embeddingDropout, dtype } = settings
     this.wte = new Embedding(vocabSize, width, { dtype })
     this.wpe = new Embedding(positions, width, { dtype })
     this.drop = new Dropout(embeddingDropout)
     this.h = Array.from({ length: layers }, (_, place) => new Block(settings, place))
     this.ln_f = new LayerNorm(width, { eps, dtype })
+    this.cacheShape = { layers, heads, width: width / heads, dtype }
     initialize(this)
   }
 
@@ -195,16 +189,20 @@ export class GPT2Model extends PretrainedModel {
     return this.wpe.count
   }
 
-  forward(tokens: Tensor, inputs: CausalInputs = {}): DecoderOutput {
-    const op = 'GPT2Model'
-    const positions = positionsOf(op, tokens, inputs, this.maxTokens)
-    let x = this.drop.forward(add(this.wte.forward(tokens), this.wpe.forward(positions)))
-    const hiddenStates = [x]
-    const inner = { slots: inputs.cache?.at(positions), mask: keyMask(op, inputs.mask, tokens) }
-    for (const block of this.h) hiddenStates.push((x = block.forward(x, inner)))
-    const lastHiddenState = this.ln_f.forward(x)
-    hiddenStates[hiddenStates.length - 1] = lastHiddenState
-    return { lastHiddenState, hiddenStates }
+  get vocabSize(): number {
+    return this.wte.count
+  }
+
+  protected get lastNorm(): Layer {
+    return this.ln_f
+  }
+
+  protected embed(tokens: Tensor, positions: Tensor): Tensor {
+    return this.drop.forward(add(this.wte.forward(tokens), this.wpe.forward(positions)))
+  }
+
+  protected layersFor(inputs: DecoderLayerInputs): readonly ((x: Tensor) => Tensor)[] {
+    return this.h.map((block) => (x) => block.forward(x, inputs))
   }
 }
 
@@ -212,30 +210,17 @@ export class GPT2Model extends PretrainedModel {
 export class GPT2LMHeadModel extends CausalLanguageModel {
   readonly transformer: GPT2Model
   readonly lm_head: TiedLinear | Linear
-  readonly cacheShape: CacheShape
-  readonly vocabSize: number
 
   constructor(config: ModelConfig, options: ModelOptions = {}) {
     super(config)
-    const owner = 'GPT2LMHeadModel'
-    const { layers, heads, width, vocabSize, dtype } = settingsOf(owner, config, options)
     this.transformer = new GPT2Model(config, options)
-    const tied = new ConfigReader(owner, config).boolean('tie_word_embeddings', true)
-    this.lm_head = tied
-      ? new TiedLinear(this.transformer.wte.weight)
-      : new Linear(width, vocabSize, { bias: false, dtype })
-    this.cacheShape = { layers, heads, width: width / heads, dtype }
-    this.vocabSize = vocabSize
+    const tied = new ConfigReader('GPT2LMHeadModel', config).boolean('tie_word_embeddings', true)
+    this.lm_head = outputLayer(this.transformer.wte.weight, tied)
     initialize(this)
   }
 
-  override get maxTokens(): number {
-    return this.transformer.maxTokens
-  }
-
-  forward(tokens: Tensor, { at, ...inputs }: LogitsInputs = {}): Tensor {
-    const hidden = this.transformer.forward(tokens, inputs).lastHiddenState
-    return this.lm_head.forward(at ? hiddenAt(hidden, at) : hidden)
+  protected get decoder(): DecoderModel {
+    return this.transformer
   }
 }
 

@@ -1,16 +1,26 @@
 // heddle/models: pretrained models from Hugging Face's folders.
 
-export { BertForMaskedLM, BertForSequenceClassification, BertModel, type BertOutput } from './bert.js'
+export { BertForMaskedLM, BertForSequenceClassification, BertModel } from './bert.js'
 export type { EncoderInputs, EncoderOutput } from './bertLayers.js'
+export type { BertOutput } from './bertModel.js'
 export { type CacheShape, KeyValueCache } from './cache.js'
-export { type CausalInputs, CausalLanguageModel, type DecoderOutput, type LogitsInputs } from './causal.js'
+export {
+  type CausalInputs,
+  CausalLanguageModel,
+  DecoderModel,
+  type DecoderOutput,
+  type LogitsInputs,
+} from './causal.js'
 export type { ModelConfig } from './config.js'
+export { ConvNextForImageClassification, ConvNextModel } from './convnext.js'
 export { DistilBertForMaskedLM, DistilBertForSequenceClassification, DistilBertModel } from './distilbert.js'
 export { type BeamOptions, type GenerateOptions, generate, stream } from './generate.js'
 export { GPT2LMHeadModel, GPT2Model } from './gpt2.js'
 export { LlamaForCausalLM, LlamaModel, Qwen2ForCausalLM, Qwen2Model } from './llama.js'
+export { MobileNetV3 } from './mobilenetv3.js'
 export { type ModelClass, type ModelOptions, PretrainedModel } from './model.js'
 export { fromPretrained, type PretrainedOptions, type SaveOptions, savePretrained } from './pretrained.js'
+export { ResNetForImageClassification, ResNetModel } from './resnet.js'
 export {
   RobertaForMaskedLM,
   RobertaForSequenceClassification,
@@ -21,3 +31,5 @@ export {
 } from './roberta.js'
 export type { SamplingOptions } from './sampling.js'
 export { type Pooling, SentenceEncoder, type SentenceSettings } from './sentence.js'
+export type { ImageOutput } from './vision.js'
+export { ViTForImageClassification, ViTModel } from './vit.js'

@@ -1,7 +1,7 @@
 // Llama (Touvron et al. 2023) and Qwen2 (Yang et al. 2024): RMS norm, rotary positions, grouped heads, SwiGLU.
 import { Embedding } from '../nn/embedding.js'
 import { Linear } from '../nn/linear.js'
-import { Module } from '../nn/module.js'
+import { type Layer, Module } from '../nn/module.js'
 import { RMSNorm } from '../nn/norm.js'
 import { scaledDotProductAttention } from '../ops/attention.js'
 import { add, mul } from '../ops/element.js'
@@ -9,18 +9,10 @@ import type { FloatDType } from '../schema/dtype.js'
 import { type Tensor, tensor } from '../tensor.js'
 import { type Activation, activationOf } from './activation.js'
 import type { CacheShape } from './cache.js'
-import {
-  type CausalInputs,
-  CausalLanguageModel,
-  type DecoderOutput,
-  hiddenAt,
-  type LayerInputs,
-  type LogitsInputs,
-  positionsOf,
-} from './causal.js'
+import { CausalLanguageModel, type DecoderLayerInputs, DecoderModel, outputLayer } from './causal.js'
 import { ConfigReader, type ModelConfig } from './config.js'
-import { headsOf, joinHeads, keyMask, TiedLinear } from './layers.js'
-import { type Family, initializeWeights, initialStd, type ModelOptions, PretrainedModel } from './model.js'
+import { headsOf, joinHeads, type TiedLinear } from './layers.js'
+import { type Family, initializeWeights, initialStd, type ModelOptions } from './model.js'
 import { frequenciesOf, type Turn, turned, turnOf } from './rotary.js'
 
 interface Settings {
@@ -75,9 +67,7 @@ function settingsOf(owner: string, config: ModelConfig, { dtype = 'f32' }: Model
   }
 }
 
-interface TurnedInputs extends LayerInputs {
-  readonly turn: Turn
-}
+type LayerInputs = DecoderLayerInputs & { readonly turn: Turn }
 
 class Attention extends Module {
   readonly q_proj: Linear
@@ -102,7 +92,7 @@ class Attention extends Module {
     this.o_proj = new Linear(heads * headWidth, width, { bias: biases.output, dtype })
   }
 
-  forward(x: Tensor, { turn, mask, slots }: TurnedInputs): Tensor {
+  forward(x: Tensor, { turn, mask, slots }: LayerInputs): Tensor {
     const q = turned(headsOf(this.q_proj.forward(x), this.heads), turn)
     const k = turned(headsOf(this.k_proj.forward(x), this.keyHeads), turn)
     const v = headsOf(this.v_proj.forward(x), this.keyHeads)
@@ -149,31 +139,33 @@ class DecoderLayer extends Module {
     this.post_attention_layernorm = new RMSNorm(width, { eps, dtype })
   }
 
-  forward(x: Tensor, inputs: TurnedInputs): Tensor {
+  forward(x: Tensor, inputs: LayerInputs): Tensor {
     const attended = add(x, this.self_attn.forward(this.input_layernorm.forward(x), inputs))
     return add(attended, this.mlp.forward(this.post_attention_layernorm.forward(attended)))
   }
 }
 
 /** Llama without its head: tokens [B,T] -> `DecoderOutput`. Config: that of transformers' `LlamaConfig`. */
-export class LlamaModel extends PretrainedModel {
+export class LlamaModel extends DecoderModel {
   readonly embed_tokens: Embedding
   readonly layers: readonly DecoderLayer[]
   readonly norm: RMSNorm
+  readonly cacheShape: CacheShape
   private readonly positions: number
   private readonly frequencies: Tensor
 
   constructor(config: ModelConfig, options: ModelOptions = {}) {
     super(config)
     const settings = settingsOf('LlamaModel', config, options)
-    const { vocabSize, width, eps, padding, headWidth, dtype } = settings
+    const { vocabSize, width, eps, padding, keyHeads, headWidth, layers, dtype } = settings
     this.positions = settings.positions
     this.embed_tokens = new Embedding(vocabSize, width, {
       dtype,
       ...(padding === undefined ? {} : { paddingIndex: padding }),
     })
-    this.layers = Array.from({ length: settings.layers }, (_, place) => new DecoderLayer(settings, place))
+    this.layers = Array.from({ length: layers }, (_, place) => new DecoderLayer(settings, place))
     this.norm = new RMSNorm(width, { eps, dtype })
+    this.cacheShape = { layers, heads: keyHeads, width: headWidth, dtype }
     this.frequencies = tensor(frequenciesOf('LlamaModel', config, headWidth))
     initializeWeights(this.namedParameters(), initialStd(config))
   }
@@ -182,17 +174,21 @@ export class LlamaModel extends PretrainedModel {
     return this.positions
   }
 
-  forward(tokens: Tensor, inputs: CausalInputs = {}): DecoderOutput {
-    const op = 'LlamaModel'
-    const positions = positionsOf(op, tokens, inputs, this.maxTokens)
-    const turn = turnOf(positions, this.frequencies)
-    const inner = { slots: inputs.cache?.at(positions), mask: keyMask(op, inputs.mask, tokens), turn }
-    let x = this.embed_tokens.forward(tokens)
-    const hiddenStates = [x]
-    for (const layer of this.layers) hiddenStates.push((x = layer.forward(x, inner)))
-    const lastHiddenState = this.norm.forward(x)
-    hiddenStates[hiddenStates.length - 1] = lastHiddenState
-    return { lastHiddenState, hiddenStates }
+  get vocabSize(): number {
+    return this.embed_tokens.count
+  }
+
+  protected get lastNorm(): Layer {
+    return this.norm
+  }
+
+  protected embed(tokens: Tensor): Tensor {
+    return this.embed_tokens.forward(tokens)
+  }
+
+  protected layersFor(inputs: DecoderLayerInputs): readonly ((x: Tensor) => Tensor)[] {
+    const turn = turnOf(inputs.positions, this.frequencies)
+    return this.layers.map((layer) => (x) => layer.forward(x, { ...inputs, turn }))
   }
 }
 
@@ -200,30 +196,17 @@ export class LlamaModel extends PretrainedModel {
 export class LlamaForCausalLM extends CausalLanguageModel {
   readonly model: LlamaModel
   readonly lm_head: Linear | TiedLinear
-  readonly cacheShape: CacheShape
-  readonly vocabSize: number
 
   constructor(config: ModelConfig, options: ModelOptions = {}) {
     super(config)
-    const owner = 'LlamaForCausalLM'
-    const { layers, keyHeads, headWidth, width, vocabSize, dtype } = settingsOf(owner, config, options)
     this.model = new LlamaModel(config, options)
-    const tied = new ConfigReader(owner, config).boolean('tie_word_embeddings', false)
-    this.lm_head = tied
-      ? new TiedLinear(this.model.embed_tokens.weight)
-      : new Linear(width, vocabSize, { bias: false, dtype })
-    this.cacheShape = { layers, heads: keyHeads, width: headWidth, dtype }
-    this.vocabSize = vocabSize
+    const tied = new ConfigReader('LlamaForCausalLM', config).boolean('tie_word_embeddings', false)
+    this.lm_head = outputLayer(this.model.embed_tokens.weight, tied)
     initializeWeights(this.namedParameters(), initialStd(config))
   }
 
-  override get maxTokens(): number {
-    return this.model.maxTokens
-  }
-
-  forward(tokens: Tensor, { at, ...inputs }: LogitsInputs = {}): Tensor {
-    const hidden = this.model.forward(tokens, inputs).lastHiddenState
-    return this.lm_head.forward(at ? hiddenAt(hidden, at) : hidden)
+  protected get decoder(): DecoderModel {
+    return this.model
   }
 }
 

@@ -37,6 +37,8 @@ export interface Family {
   readonly modelTypes: readonly string[]
   /** By the name that config.json says in `architectures`; the first is the model without a head. */
   readonly architectures: Readonly<Record<string, ModelClass>>
+  /** Whether a config that names neither is of this family, of its first architecture. */
+  readonly recognizes?: (config: ModelConfig) => boolean
   /** What stands before the names of the model without a head in those with one. */
   readonly prefix: string
   /** A name in a file as today's transformers has it. */

@@ -13,7 +13,7 @@ import type { FloatDType } from '../schema/dtype.js'
 import { type ModelConfig, readConfig, withChanges } from './config.js'
 import { initialStd, type ModelClass, type ModelOptions, PretrainedModel } from './model.js'
 import { architectureOf, familyOf } from './registry.js'
-import { loadWeights } from './weights.js'
+import { inFileNames, loadWeights } from './weights.js'
 
 export interface PretrainedOptions<M extends PretrainedModel = PretrainedModel> extends ModelOptions {
   /** The class to make, another head than the folder's for example. Default: the architecture that config.json names. */
@@ -102,7 +102,7 @@ export async function savePretrained(model: PretrainedModel, folder: string, opt
   const type = family.modelTypes.includes(given as string) ? given : family.modelTypes[0]
   const dtype = TORCH[model.parameters()[0]?.dtype ?? 'f32']
   const config = { ...model.config, architectures: [name], model_type: type, torch_dtype: dtype }
-  const state = await model.stateDict({ bits: true })
+  const state = inFileNames(await model.stateDict({ bits: true }))
   await mkdir(folder, { recursive: true })
   await writeSafetensors(join(folder, 'model.safetensors'), state, {
     metadata: { format: 'pt' },

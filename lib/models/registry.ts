@@ -2,13 +2,29 @@
 import { PretrainedError } from '../runtime/errors.js'
 import { BERT } from './bert.js'
 import type { ModelConfig } from './config.js'
+import { CONVNEXT } from './convnext.js'
 import { DISTILBERT } from './distilbert.js'
 import { GPT2 } from './gpt2.js'
 import { LLAMA, QWEN2 } from './llama.js'
+import { MOBILENETV3 } from './mobilenetv3.js'
 import type { Family, ModelClass } from './model.js'
+import { RESNET } from './resnet.js'
 import { ROBERTA, XLM_ROBERTA } from './roberta.js'
+import { VIT } from './vit.js'
 
-const FAMILIES: readonly Family[] = [BERT, ROBERTA, XLM_ROBERTA, DISTILBERT, GPT2, LLAMA, QWEN2]
+const FAMILIES: readonly Family[] = [
+  BERT,
+  ROBERTA,
+  XLM_ROBERTA,
+  DISTILBERT,
+  GPT2,
+  LLAMA,
+  QWEN2,
+  VIT,
+  RESNET,
+  CONVNEXT,
+  MOBILENETV3,
+]
 
 const known = (): string =>
   FAMILIES.map(
@@ -29,7 +45,9 @@ export function architectureOf(file: string, config: ModelConfig): Found {
     if (name !== undefined) return { family, Model: family.architectures[name] as ModelClass }
   }
   // Folders of bare models often name no architecture.
-  const family = FAMILIES.find(({ modelTypes }) => modelTypes.includes(type as string))
+  const family = FAMILIES.find(
+    ({ modelTypes, recognizes }) => modelTypes.includes(type as string) || recognizes?.(config),
+  )
   if (family && names.length === 0) return { family, Model: Object.values(family.architectures)[0] as ModelClass }
   const asked =
     names.length > 0

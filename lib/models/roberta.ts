@@ -10,16 +10,8 @@ import { add, cast, le, mul, ne, tanh } from '../ops/element.js'
 import { matmul } from '../ops/matmul.js'
 import { slice, unsqueeze } from '../ops/view.js'
 import type { Tensor } from '../tensor.js'
-import type { BertModelOptions, BertOutput } from './bert.js'
-import {
-  BertEmbeddings,
-  BertEncoder,
-  BertPooler,
-  type BertSettings,
-  bertSettings,
-  type EncoderInputs,
-  encodeTokens,
-} from './bertLayers.js'
+import { BertEmbeddings, type BertSettings, bertSettings, type EncoderInputs } from './bertLayers.js'
+import { BertLikeModel, type BertModelOptions } from './bertModel.js'
 import { ConfigReader, type ModelConfig } from './config.js'
 import { TiedLinear } from './layers.js'
 import { type Family, initializeWeights, initialStd, type ModelOptions, PretrainedModel } from './model.js'
@@ -62,27 +54,10 @@ class RobertaEmbeddings extends BertEmbeddings {
 }
 
 /** The encoder and its pooler: tokens [B,T] -> `BertOutput`. Config: that of transformers' `RobertaConfig`. */
-export class RobertaModel extends PretrainedModel {
-  readonly embeddings: BertEmbeddings
-  readonly encoder: BertEncoder
-  readonly pooler: BertPooler | undefined
-
+export class RobertaModel extends BertLikeModel {
   constructor(config: ModelConfig, options: BertModelOptions = {}) {
-    super(config)
     const settings = settingsOf('RobertaModel', config, options)
-    this.embeddings = new RobertaEmbeddings(settings)
-    this.encoder = new BertEncoder(settings)
-    this.pooler = (options.pooler ?? true) ? new BertPooler(settings) : undefined
-    initializeWeights(this.namedParameters(), initialStd(config))
-  }
-
-  override get maxTokens(): number {
-    return this.embeddings.longest
-  }
-
-  forward(tokens: Tensor, inputs: EncoderInputs = {}): BertOutput {
-    const encoded = encodeTokens('RobertaModel', this.embeddings, this.encoder, tokens, inputs)
-    return { ...encoded, poolerOutput: this.pooler?.forward(encoded.lastHiddenState) }
+    super(config, settings, new RobertaEmbeddings(settings), options.pooler)
   }
 }
 

@@ -1,28 +1,43 @@
 // The weights of a model from its files: names and shapes checked as a whole, then read part by part.
-import type { Parameter } from '../cell.js'
+import type { Cell, Parameter } from '../cell.js'
 import { clip } from '../io/json.js'
 import type { SafetensorsFile, TensorSpec } from '../io/safetensors.js'
 import { namesOfCells } from '../nn/module.js'
 import { DTypeError, PretrainedError, StateDictError } from '../runtime/errors.js'
 import { isFloat } from '../schema/dtype.js'
 import { formatShape, sameShape } from '../schema/shape.js'
-import { memoryFor, tableOf } from '../state.js'
+import { memoryFor, type StateDict, tableOf } from '../state.js'
 import { type Family, initializeWeights, type PretrainedModel } from './model.js'
 
 /** Bytes that are read before they are handed to the device: the most that a model takes while it is loaded, beyond itself. */
 const PART_BYTES = 64 * 2 ** 20
 
-/** Where each parameter comes from. */
+/** Batch norm's state as PyTorch names it, by our names. Parameters have the same names on both sides. */
+const BUFFERS: Readonly<Record<string, string>> = {
+  runningMean: 'running_mean',
+  runningVariance: 'running_var',
+  batchCount: 'num_batches_tracked',
+}
+const OURS = Object.fromEntries(Object.entries(BUFFERS).map(([ours, theirs]) => [theirs, ours]))
+
+const renamed = (name: string, names: Readonly<Record<string, string>>): string =>
+  name.replace(/[^.]+$/, (last) => (Object.hasOwn(names, last) ? (names[last] as string) : last))
+
+/** A state dict under the names that files have. */
+export const inFileNames = (state: StateDict): StateDict =>
+  Object.fromEntries(Object.entries(state).map(([name, one]) => [renamed(name, BUFFERS), one]))
+
+/** Where each parameter and buffer comes from. */
 interface Assignment {
-  /** Names in the file by parameter. */
-  readonly sources: ReadonlyMap<Parameter, string>
+  /** Names in the file by cell. */
+  readonly sources: ReadonlyMap<Cell, string>
   /** Parameters that get fresh values, by name. */
   readonly fresh: readonly (readonly [string, Parameter])[]
 }
 
 /** The names a tensor of a file may have in the model: with and without what stands before those of the base. */
 function candidates(name: string, { prefix, rename }: Family): string[] {
-  const present = rename ? rename(name) : name
+  const present = renamed(rename ? rename(name) : name, OURS)
   const start = `${prefix}.`
   return [present, present.startsWith(start) ? present.slice(start.length) : start + present]
 }
@@ -44,8 +59,8 @@ function assignWeights(
   file: SafetensorsFile,
   isNew: (name: string) => boolean,
 ): Assignment {
-  const places = new Map(namesOfCells(model) as (readonly [string, Parameter])[])
-  const sources = new Map<Parameter, string>()
+  const places = new Map(namesOfCells(model))
+  const sources = new Map<Cell, string>()
   const problems = { missing: [] as string[], unexpected: [] as string[], misfits: [] as string[] }
   for (const name of file.names) {
     const place = candidates(name, family).find((candidate) => places.has(candidate))
@@ -54,18 +69,21 @@ function assignWeights(
       continue
     }
     if (isNew(place)) continue
-    const parameter = places.get(place) as Parameter
+    const cell = places.get(place) as Cell
     // The second name of a tied one holds the same.
-    if (sources.has(parameter)) continue
+    if (sources.has(cell)) continue
     const spec = specOf(file, name)
     if (typeof spec === 'string') problems.misfits.push(`${clip(name)}: ${spec}`)
-    else if (!sameShape(spec.shape, parameter.shape))
-      problems.misfits.push(`${clip(name)}: ${formatShape(spec.shape)}, expected ${formatShape(parameter.shape)}`)
-    else if (!isFloat(spec.dtype)) problems.misfits.push(`${clip(name)}: ${spec.dtype}, expected ${parameter.dtype}`)
-    sources.set(parameter, name)
+    else if (!sameShape(spec.shape, cell.shape))
+      problems.misfits.push(`${clip(name)}: ${formatShape(spec.shape)}, expected ${formatShape(cell.shape)}`)
+    else if (isFloat(cell.dtype) ? !isFloat(spec.dtype) : spec.dtype !== cell.dtype)
+      problems.misfits.push(`${clip(name)}: ${spec.dtype}, expected ${cell.dtype}`)
+    sources.set(cell, name)
   }
   const without = model.namedParameters().filter(([, parameter]) => !sources.has(parameter))
-  problems.missing.push(...without.filter(([name]) => !isNew(name)).map(([name]) => name))
+  // Older files have no counts of batches.
+  const statistics = model.namedBuffers().filter(([, cell]) => isFloat(cell.dtype) && !sources.has(cell))
+  problems.missing.push(...[...without, ...statistics].map(([name]) => name).filter((name) => !isNew(name)))
   const table = tableOf(problems)
   if (table)
     throw new StateDictError(
@@ -100,14 +118,14 @@ export async function loadWeights(
   std: number,
 ): Promise<void> {
   const { sources, fresh } = assignWeights(model, family, file, isNew)
-  const parameters = new Map([...sources].map(([parameter, name]) => [name, parameter]))
-  for (const part of parts(file, parameters.keys())) {
+  const cells = new Map([...sources].map(([cell, name]) => [name, cell]))
+  for (const part of parts(file, cells.keys())) {
     for (const [name, state] of Object.entries(await file.readAll(part))) {
-      const parameter = parameters.get(name) as Parameter
-      const memory = memoryFor(parameter, state)
+      const cell = cells.get(name) as Cell
+      const memory = memoryFor(cell, state)
       if (typeof memory === 'string')
         throw new PretrainedError(`fromPretrained: ${file.path}: ${clip(name)}: ${memory}`)
-      parameter.write(memory)
+      cell.write(memory)
     }
   }
   initializeWeights(fresh, std)

@@ -10,7 +10,7 @@ export function weight(name: string, shape: readonly number[]): Float32Array {
   let state = 0x811c9dc5
   for (const byte of Buffer.from(name)) state = Math.imul(state ^ byte, 0x01000193)
   const count = shape.reduce((product, extent) => product * extent, 1)
-  const shift = shape.length === 1 && name.endsWith('weight') ? 1 : 0
+  const shift = shape.length === 1 && /(weight|running_var)$/.test(name) ? 1 : 0
   return Float32Array.from({ length: count }, () => {
     state ^= state << 13
     state ^= state >>> 17
@@ -21,9 +21,15 @@ export function weight(name: string, shape: readonly number[]): Float32Array {
 
 export type Shapes = Readonly<Record<string, readonly number[]>>
 
+/** Counts of batches are 0, all others by the formula. */
 export const weightsOf = (shapes: Shapes): StateDict =>
   Object.fromEntries(
-    Object.entries(shapes).map(([name, shape]) => [name, { data: weight(name, shape), shape, dtype: 'f32' as const }]),
+    Object.entries(shapes).map(([name, shape]) => [
+      name,
+      name.endsWith('num_batches_tracked')
+        ? { data: new BigInt64Array(1), shape, dtype: 'i64' as const }
+        : { data: weight(name, shape), shape, dtype: 'f32' as const },
+    ]),
   )
 
 /** A folder with this config and these tensors. */
