@@ -11,6 +11,14 @@ export {
   type DecoderOutput,
   type LogitsInputs,
 } from './causal.js'
+export {
+  CLIPModel,
+  CLIPTextModelWithProjection,
+  CLIPVisionModelWithProjection,
+  type ClipOutput,
+  contrastiveLoss,
+  type ProjectedOutput,
+} from './clip.js'
 export type { ModelConfig } from './config.js'
 export { ConvNextForImageClassification, ConvNextModel } from './convnext.js'
 export { DistilBertForMaskedLM, DistilBertForSequenceClassification, DistilBertModel } from './distilbert.js'

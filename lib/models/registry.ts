@@ -1,6 +1,7 @@
 // The families of models that a folder may hold.
 import { PretrainedError } from '../runtime/errors.js'
 import { BERT } from './bert.js'
+import { CLIP } from './clip.js'
 import type { ModelConfig } from './config.js'
 import { CONVNEXT } from './convnext.js'
 import { DISTILBERT } from './distilbert.js'
@@ -24,6 +25,7 @@ const FAMILIES: readonly Family[] = [
   RESNET,
   CONVNEXT,
   MOBILENETV3,
+  CLIP,
 ]
 
 const known = (): string =>
