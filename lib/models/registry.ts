@@ -11,6 +11,7 @@ import { MOBILENETV3 } from './mobilenetv3.js'
 import type { Family, ModelClass } from './model.js'
 import { RESNET } from './resnet.js'
 import { ROBERTA, XLM_ROBERTA } from './roberta.js'
+import { T5 } from './t5.js'
 import { VIT } from './vit.js'
 
 const FAMILIES: readonly Family[] = [
@@ -26,6 +27,7 @@ const FAMILIES: readonly Family[] = [
   CONVNEXT,
   MOBILENETV3,
   CLIP,
+  T5,
 ]
 
 const known = (): string =>
