@@ -102,8 +102,7 @@ export async function beamSearch(
     const tokens = searches.flatMap(({ running }) =>
       Array.from({ length: beams }, (_, beam) => running[beam]?.tokens.at(-1) ?? 0),
     )
-    const positions = prompts.flatMap((prompt) => Array.from({ length: beams }, () => prompt.length + length - 1))
-    logits = await decoder.step(tokens, positions)
+    logits = await decoder.step(tokens, length)
   }
   return searches.map(({ running, ended, done }) => {
     const cut = done

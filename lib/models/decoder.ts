@@ -1,62 +1,50 @@
 // A language model at work token by token: its cache and the compiled functions that fill it and go on from it.
 import { type Compiled, compile } from '../compile.js'
-import { reshape } from '../ops/view.js'
 import { type Tensor, tensor } from '../tensor.js'
-import { KeyValueCache } from './cache.js'
-import type { CausalLanguageModel } from './causal.js'
+import { type CacheShape, KeyValueCache } from './cache.js'
 
 /** Prompts are filled up to multiples of this, so that few lengths are compiled. */
 const PROMPT_STEP = 16
-/** Caches have a multiple of this many slots, so that they can be used again. */
-const CACHE_STEP = 64
-/** Decoders of one model that are kept for the next generation. */
-const MOST_IDLE = 2
 
-export class Decoder {
-  private readonly cache: KeyValueCache
-  private readonly prompts = new Map<number, Compiled<[Tensor, Tensor], Tensor>>()
-  /** One token of each row at its position. */
-  readonly next: Compiled<[Tensor, Tensor], Tensor>
+/** What a decoder needs to know of its model. */
+export interface DecoderShape {
+  readonly cacheShape: CacheShape
+  readonly vocabSize: number
+}
+
+export abstract class Decoder {
+  protected readonly cache: KeyValueCache
+  private readonly vocabSize: number
   private readonly move: Compiled<[Tensor], void>
 
   constructor(
-    private readonly model: CausalLanguageModel,
+    { cacheShape, vocabSize }: DecoderShape,
     readonly rows: number,
+    /** Slots of its cache. */
     readonly length: number,
   ) {
-    const cache = new KeyValueCache(model.cacheShape, rows, length)
+    const cache = new KeyValueCache(cacheShape, rows, length)
     this.cache = cache
-    this.next = compile(
-      (tokens: Tensor, positions: Tensor) =>
-        reshape(model.forward(tokens, { cache, positions }), [rows, model.vocabSize]),
-      { name: 'next token' },
-    )
+    this.vocabSize = vocabSize
     this.move = compile((from: Tensor) => cache.reorder(from), { name: 'reorder beams' })
   }
 
-  /** Logits [rows][vocabulary] behind each prompt, which begins its row. */
-  async prompt(prompts: readonly ArrayLike<number>[]): Promise<Float32Array[]> {
-    const { rows, cache } = this
-    const longest = Math.max(...prompts.map(({ length }) => length))
-    const length = Math.min(Math.ceil(longest / PROMPT_STEP) * PROMPT_STEP, this.length)
-    const ids = new Int32Array(rows * length)
-    // What fills a row up is written to the cache too; it is overwritten before anything may look at it.
-    for (const [row, prompt] of prompts.entries()) ids.set(Array.from(prompt), row * length)
-    let run = this.prompts.get(length)
-    if (!run) {
-      run = compile((tokens: Tensor, at: Tensor) => this.model.forward(tokens, { cache, at }), { name: 'prompt' })
-      this.prompts.set(length, run)
-    }
-    using tokens = tensor(ids, { shape: [rows, length] })
-    using at = tensor(Int32Array.from(prompts, (prompt) => prompt.length - 1))
-    return this.read(await run(tokens, at))
-  }
+  /** One token of each row at its position: logits [rows,vocabulary]. */
+  protected abstract readonly next: Compiled<[Tensor, Tensor], Tensor>
+  /** Positions that each row had before the first token was made. */
+  protected abstract readonly begun: readonly number[]
 
-  /** Logits behind one more token of each row. */
-  async step(tokens: ArrayLike<number>, positions: ArrayLike<number>): Promise<Float32Array[]> {
+  /** Logits [rows][vocabulary] behind each prompt. */
+  abstract prompt(prompts: readonly ArrayLike<number>[]): Promise<Float32Array[]>
+
+  /** Logits behind one more token of each row; `made` tokens stand behind the prompts then. */
+  async step(tokens: ArrayLike<number>, made: number): Promise<Float32Array[]> {
     const shape = [this.rows, 1]
     using ids = tensor(Int32Array.from(tokens), { shape })
-    using places = tensor(Int32Array.from(positions), { shape })
+    using places = tensor(
+      Int32Array.from(this.begun, (count) => count + made - 1),
+      { shape },
+    )
     return this.read(await this.next(ids, places))
   }
 
@@ -66,10 +54,10 @@ export class Decoder {
     await this.move(rows)
   }
 
-  private async read(logits: Tensor): Promise<Float32Array[]> {
+  protected async read(logits: Tensor): Promise<Float32Array[]> {
     using held = logits
     const data = (await held.data()) as Float32Array
-    const { vocabSize } = this.model
+    const { vocabSize } = this
     return Array.from({ length: this.rows }, (_, row) => data.subarray(row * vocabSize, (row + 1) * vocabSize))
   }
 
@@ -78,20 +66,13 @@ export class Decoder {
   }
 }
 
-const idle = new WeakMap<CausalLanguageModel, Decoder[]>()
+/** The extent that prompts are filled up to, at most `most`. */
+export const filledLength = (longest: number, most: number): number =>
+  Math.min(Math.ceil(longest / PROMPT_STEP) * PROMPT_STEP, most)
 
-/** A decoder for `rows` sequences of up to `length` tokens: one that is idle, or a new one. Give it back. */
-export function borrowDecoder(model: CausalLanguageModel, rows: number, length: number): Decoder {
-  const wanted = Math.min(Math.ceil(length / CACHE_STEP) * CACHE_STEP, model.maxTokens)
-  const free = idle.get(model) ?? []
-  const found = free.findIndex((decoder) => decoder.rows === rows && decoder.length === wanted)
-  return found >= 0 ? (free.splice(found, 1)[0] as Decoder) : new Decoder(model, rows, wanted)
-}
-
-/** Keeps a decoder for the next generation; the one that was idle for longest goes. */
-export function giveBackDecoder(model: CausalLanguageModel, decoder: Decoder): void {
-  const free = idle.get(model) ?? []
-  idle.set(model, free)
-  free.push(decoder)
-  if (free.length > MOST_IDLE) free.shift()?.dispose()
+/** Prompts one below the other, 0 behind their ends: `length` of each. */
+export function rowsOf(prompts: readonly ArrayLike<number>[], length: number): Int32Array {
+  const ids = new Int32Array(prompts.length * length)
+  for (const [row, prompt] of prompts.entries()) ids.set(Array.from(prompt), row * length)
+  return ids
 }

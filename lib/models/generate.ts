@@ -5,7 +5,8 @@ import { ArgumentError } from '../runtime/errors.js'
 import { describe } from '../schema/describe.js'
 import { beamSearch } from './beams.js'
 import { CausalLanguageModel } from './causal.js'
-import { borrowDecoder, giveBackDecoder } from './decoder.js'
+import { isEncoderDecoder } from './encoderDecoder.js'
+import { borrowDecoder, type GenerativeModel, giveBackDecoder } from './idleDecoders.js'
 import { type SamplingOptions, sampleToken } from './sampling.js'
 
 export interface GenerateOptions extends SamplingOptions {
@@ -32,11 +33,11 @@ interface Settings extends Required<SamplingOptions> {
   readonly seed: number
   readonly stop: ReadonlySet<number>
   readonly signal: AbortSignal | undefined
-  /** The longest prompt with all that is made behind it. */
-  readonly length: number
+  /** Tokens of the longest prompt. */
+  readonly longest: number
 }
 
-function stopTokens(op: string, model: CausalLanguageModel, given: readonly number[] | undefined): ReadonlySet<number> {
+function stopTokens(op: string, model: GenerativeModel, given: readonly number[] | undefined): ReadonlySet<number> {
   const configured = model.config['eos_token_id']
   const list = given === undefined ? [configured].flat().filter((id) => id != null) : listOf(op, 'stop', given)
   return new Set(list.map((id) => integerFrom(op, 'a stop token', id as number, 0)))
@@ -45,12 +46,14 @@ function stopTokens(op: string, model: CausalLanguageModel, given: readonly numb
 /** Checks everything there is to check before work begins. */
 function settingsOf(
   op: string,
-  model: CausalLanguageModel,
+  model: GenerativeModel,
   prompts: readonly ArrayLike<number>[],
   options: GenerateOptions,
 ): Settings {
-  if (!(model instanceof CausalLanguageModel))
-    throw new ArgumentError(`${op}: it takes a language model, as GPT2LMHeadModel, not ${describe(model)}`)
+  if (!isEncoderDecoder(model) && !(model instanceof CausalLanguageModel))
+    throw new ArgumentError(
+      `${op}: it takes a language model, as GPT2LMHeadModel or T5ForConditionalGeneration, not ${describe(model)}`,
+    )
   const { maxTokens = 50, temperature = 0, topK, topP = 1, seed = 0, stop, signal } = optionsOf(op, options)
   integerFrom(op, 'maxTokens', maxTokens, 1)
   numberIn(op, 'temperature', temperature, 0)
@@ -79,16 +82,16 @@ function settingsOf(
     seed: checkSeed(op, seed),
     stop: stopTokens(op, model, stop),
     signal,
-    length,
+    longest,
   }
 }
 
 /** At each step the next token of each row; undefined of those that have ended. */
-async function* steps(model: CausalLanguageModel, settings: Settings): AsyncGenerator<readonly (number | undefined)[]> {
+async function* steps(model: GenerativeModel, settings: Settings): AsyncGenerator<readonly (number | undefined)[]> {
   const { prompts, maxTokens, seed, stop, signal } = settings
   signal?.throwIfAborted()
   const streams = prompts.map((_, row) => new Random(seed, 'sample', { index: row }))
-  const decoder = borrowDecoder(model, prompts.length, settings.length)
+  const decoder = borrowDecoder(model, prompts.length, settings.longest, settings.maxTokens)
   try {
     let logits = await decoder.prompt(prompts)
     let rows: (number | undefined)[] = prompts.map(() => 0)
@@ -106,7 +109,7 @@ async function* steps(model: CausalLanguageModel, settings: Settings): AsyncGene
       // Rows that have ended go on with any token; what comes of it is not looked at.
       logits = await decoder.step(
         rows.map((token) => token ?? 0),
-        prompts.map((prompt) => prompt.length + made - 1),
+        made,
       )
     }
   } finally {
@@ -115,13 +118,13 @@ async function* steps(model: CausalLanguageModel, settings: Settings): AsyncGene
 }
 
 /**
- * The tokens that a model puts behind a prompt, as they are made. Set the model to `eval` mode. Throws `ArgumentError` for
+ * The tokens that a model puts behind a prompt, or writes for a source where it has an encoder, as they are made. Set the model to `eval` mode. Throws `ArgumentError` for
  * prompts that are empty, hold other than the model's tokens, or are too long.
  *
  * @example for await (const token of stream(model, tokenizer.encode('Once'))) console.log(tokenizer.decode([token]))
  */
 export async function* stream(
-  model: CausalLanguageModel,
+  model: GenerativeModel,
   prompt: ArrayLike<number>,
   options: GenerateOptions = {},
 ): AsyncGenerator<number> {
@@ -129,12 +132,12 @@ export async function* stream(
 }
 
 /**
- * The tokens that a model puts behind each prompt, without the prompts and without the token that ended them. The most
+ * The tokens that a model puts behind each prompt, or writes for each source where it has an encoder, without the prompts and without the token that ended them. The most
  * likely ones unless a temperature is given; the most likely sequence with `beams`. Prompts may have different lengths.
  * Throws as `stream` does.
  */
 export async function generate(
-  model: CausalLanguageModel,
+  model: GenerativeModel,
   prompts: readonly ArrayLike<number>[],
   options: BeamOptions = {},
 ): Promise<Int32Array[]> {
@@ -156,7 +159,7 @@ export async function generate(
   if (beams > model.vocabSize / 2)
     throw new ArgumentError(`${op}: ${beams} beams are more than half of ${model.vocabSize} tokens`)
   settings.signal?.throwIfAborted()
-  const decoder = borrowDecoder(model, prompts.length * beams, settings.length)
+  const decoder = borrowDecoder(model, prompts.length * beams, settings.longest, settings.maxTokens)
   try {
     return await beamSearch(decoder, prompts, { ...settings, beams, lengthPenalty })
   } finally {

@@ -11,11 +11,21 @@ export {
   type DecoderOutput,
   type LogitsInputs,
 } from './causal.js'
+export {
+  CLIPModel,
+  CLIPTextModelWithProjection,
+  CLIPVisionModelWithProjection,
+  type ClipOutput,
+  contrastiveLoss,
+  type ProjectedOutput,
+} from './clip.js'
 export type { ModelConfig } from './config.js'
 export { ConvNextForImageClassification, ConvNextModel } from './convnext.js'
 export { DistilBertForMaskedLM, DistilBertForSequenceClassification, DistilBertModel } from './distilbert.js'
+export type { EncoderDecoderModel, Source } from './encoderDecoder.js'
 export { type BeamOptions, type GenerateOptions, generate, stream } from './generate.js'
 export { GPT2LMHeadModel, GPT2Model } from './gpt2.js'
+export type { GenerativeModel } from './idleDecoders.js'
 export { LlamaForCausalLM, LlamaModel, Qwen2ForCausalLM, Qwen2Model } from './llama.js'
 export { MobileNetV3 } from './mobilenetv3.js'
 export { type ModelClass, type ModelOptions, PretrainedModel } from './model.js'
@@ -31,5 +41,6 @@ export {
 } from './roberta.js'
 export type { SamplingOptions } from './sampling.js'
 export { type Pooling, SentenceEncoder, type SentenceSettings } from './sentence.js'
+export { T5EncoderModel, T5ForConditionalGeneration, type T5Inputs, T5Model, type T5Output } from './t5.js'
 export type { ImageOutput } from './vision.js'
 export { ViTForImageClassification, ViTModel } from './vit.js'

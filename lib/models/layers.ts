@@ -2,8 +2,9 @@
 import type { Parameter } from '../cell.js'
 import { Module } from '../nn/module.js'
 import { scaledDotProductAttention } from '../ops/attention.js'
-import { add, cast, ne } from '../ops/element.js'
+import { add, cast, div, maximum, mul, ne, sqrt } from '../ops/element.js'
 import { matmul } from '../ops/matmul.js'
+import { sum } from '../ops/reduce.js'
 import { permute, reshape, transpose } from '../ops/view.js'
 import { ShapeError } from '../runtime/errors.js'
 import { formatShape, sameShape } from '../schema/shape.js'
@@ -47,6 +48,12 @@ export function keyMask(op: string, mask: Tensor | undefined, tokens: Tensor): T
     )
   const [batch, length] = mask.shape as readonly [number, number]
   return reshape(mask.dtype === 'bool' ? mask : ne(mask, 0), [batch, 1, 1, length])
+}
+
+/** Rows of length 1; no row is divided by less than 1e-12. */
+export function normalized(x: Tensor): Tensor {
+  const wide = cast(x, 'f32')
+  return cast(div(wide, maximum(sqrt(sum(mul(wide, wide), { axes: -1, keepDims: true })), 1e-12)), x.dtype)
 }
 
 /** An output layer whose weight [V,C] is that of an embedding: [...,C] -> [...,V]. */

@@ -1,6 +1,7 @@
 // The families of models that a folder may hold.
 import { PretrainedError } from '../runtime/errors.js'
 import { BERT } from './bert.js'
+import { CLIP } from './clip.js'
 import type { ModelConfig } from './config.js'
 import { CONVNEXT } from './convnext.js'
 import { DISTILBERT } from './distilbert.js'
@@ -10,6 +11,7 @@ import { MOBILENETV3 } from './mobilenetv3.js'
 import type { Family, ModelClass } from './model.js'
 import { RESNET } from './resnet.js'
 import { ROBERTA, XLM_ROBERTA } from './roberta.js'
+import { T5 } from './t5.js'
 import { VIT } from './vit.js'
 
 const FAMILIES: readonly Family[] = [
@@ -24,6 +26,8 @@ const FAMILIES: readonly Family[] = [
   RESNET,
   CONVNEXT,
   MOBILENETV3,
+  CLIP,
+  T5,
 ]
 
 const known = (): string =>

@@ -6,7 +6,7 @@ import { loadTokenizer, type Tokenizer } from '../data/text/tokenizer.js'
 import { clip } from '../io/json.js'
 import { Module } from '../nn/module.js'
 import { integerFrom, listOf, oneOf, optionsOf } from '../ops/arguments.js'
-import { cast, div, maximum, mul, ne, sqrt, where } from '../ops/element.js'
+import { cast, div, maximum, ne, sqrt, where } from '../ops/element.js'
 import { max, sum } from '../ops/reduce.js'
 import { slice, unsqueeze } from '../ops/view.js'
 import { ArgumentError, PretrainedError } from '../runtime/errors.js'
@@ -14,6 +14,7 @@ import { describe } from '../schema/describe.js'
 import { type Tensor, tensor } from '../tensor.js'
 import type { EncoderInputs, EncoderOutput } from './bertLayers.js'
 import { ConfigReader, type ModelConfig, readConfig, readModules } from './config.js'
+import { normalized } from './layers.js'
 import type { ModelOptions, PretrainedModel } from './model.js'
 import { fromPretrained } from './pretrained.js'
 
@@ -35,12 +36,6 @@ function pooled(hidden: Tensor, mask: Tensor, pooling: Pooling): Tensor {
   const total = sum(where(real, hidden, 0), { axes: 1 })
   const count = maximum(sum(cast(real, hidden.dtype), { axes: 1 }), 1e-9)
   return div(total, pooling === 'mean' ? count : sqrt(count))
-}
-
-/** Rows of length 1; no row is divided by less than 1e-12. */
-function normalized(x: Tensor): Tensor {
-  const wide = cast(x, 'f32')
-  return cast(div(wide, maximum(sqrt(sum(mul(wide, wide), { axes: -1, keepDims: true })), 1e-12)), x.dtype)
 }
 
 /** An encoder of tokens. */
@@ -82,6 +77,11 @@ export class SentenceEncoder extends Module {
     this.pooling = oneOf(op, 'pooling', pooling, Object.keys(POOLINGS) as Pooling[])
     this.normalize = normalize
     const most = model.maxTokens
+    const known = model.config['vocab_size']
+    if (typeof known === 'number' && tokenizer.vocabSize > known)
+      throw new PretrainedError(
+        `${op}: the tokenizer has ${tokenizer.vocabSize} tokens and the model ${known}; take the tokenizer from the model's own folder`,
+      )
     this.maxLength = Math.min(integerFrom(op, 'maxLength', maxLength ?? most, 3), most)
   }
 
