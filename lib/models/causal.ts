@@ -36,6 +36,8 @@ export abstract class CausalLanguageModel extends PretrainedModel {
   /** Extents of a cache for it. */
   abstract readonly cacheShape: CacheShape
   abstract readonly vocabSize: number
+  /** How many different tokens it may be given, where a learnt prompt has added some to the vocabulary. */
+  inputTokens: number | undefined = undefined
   abstract forward(tokens: Tensor, inputs?: LogitsInputs): Tensor
 }
 

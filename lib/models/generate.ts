@@ -61,7 +61,7 @@ function settingsOf(
     if (typeof prompt?.length !== 'number' || prompt.length === 0)
       throw new ArgumentError(`${op}: prompt ${row} is ${describe(prompt)}, not a list of at least one token`)
     for (const id of Array.from(prompt))
-      if (!(Number.isInteger(id) && id >= 0 && id < model.vocabSize))
+      if (!(Number.isInteger(id) && id >= 0 && id < (model.inputTokens ?? model.vocabSize)))
         throw new ArgumentError(`${op}: prompt ${row} has ${describe(id)}, and tokens are 0 to ${model.vocabSize - 1}`)
   }
   const longest = Math.max(...prompts.map((prompt) => prompt.length))

@@ -9,7 +9,7 @@ import { Conv2d } from '../nn/conv.js'
 import { Embedding } from '../nn/embedding.js'
 import { normal, uniformByFan, zeros } from '../nn/initialize.js'
 import { Linear } from '../nn/linear.js'
-import { type Layer, Module } from '../nn/module.js'
+import type { Layer, Module } from '../nn/module.js'
 import { conv2d } from '../ops/conv.js'
 import { add, cast, div, mul, sqrt, sub } from '../ops/element.js'
 import { embedding } from '../ops/gather.js'
@@ -22,6 +22,7 @@ import { ArgumentError } from '../runtime/errors.js'
 import type { FloatDType } from '../schema/dtype.js'
 import { type Shape, sizeOf } from '../schema/shape.js'
 import type { Tensor } from '../tensor.js'
+import { Wrapper } from './wrapper.js'
 
 /** How one adapter works in one layer. */
 export interface LoraSettings {
@@ -57,10 +58,9 @@ const dtypeOf = ({ weight }: AdaptableLayer): FloatDType => statisticOf(weight.d
  * With DoRA (Liu et al. 2024, equation 5) the weight is m (W + scale B A) / ||W + scale B A||, the norm taken over the
  * inputs of each output and held constant by gradients (section 4.3).
  */
-export abstract class LoraLayer extends Module {
+export abstract class LoraLayer extends Wrapper<AdaptableLayer> {
   declare readonly weight: Parameter
   declare readonly bias: Parameter | undefined
-  readonly #base: AdaptableLayer
   readonly #settings = new Map<string, LoraSettings>()
   #merged: Merged | undefined
   /** The adapter that takes part; none where it is undefined. */
@@ -68,18 +68,6 @@ export abstract class LoraLayer extends Module {
   /** Whether the active adapter's change is in the weight. */
   merged = false
   lora_magnitude_vector: Named<Parameter> = {}
-
-  constructor(base: AdaptableLayer) {
-    super()
-    // Extents and settings too, which models ask their layers for.
-    Object.assign(this, base)
-    this.#base = base
-  }
-
-  /** The layer without adapters. */
-  get base(): AdaptableLayer {
-    return this.#base
-  }
 
   get adapters(): readonly string[] {
     return [...this.#settings.keys()]
@@ -119,12 +107,12 @@ export abstract class LoraLayer extends Module {
 
   forward(x: Tensor): Tensor {
     const { active, merged } = this
-    if (active === undefined || merged) return this.#base.forward(x)
+    if (active === undefined || merged) return this.base.forward(x)
     const settings = this.#settings.get(active) as LoraSettings
     const [a, b] = this.factorsOf(active)
     const magnitude = this.lora_magnitude_vector[active]
     if (magnitude) return this.withMagnitude(x, a, b, magnitude, settings)
-    const y = this.#base.forward(x)
+    const y = this.base.forward(x)
     return cast(add(y, mul(this.low(this.dropped(x, settings), a, b), settings.scale)), y.dtype)
   }
 

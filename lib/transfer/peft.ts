@@ -18,7 +18,7 @@ import { type LoraPlan, planLora, putOn } from './lora.js'
 import { MAGNITUDE } from './loraLayers.js'
 import { CONFIG_FILE, configOf, optionsOfConfig, type PeftDescription, readAdapterConfig } from './peftConfig.js'
 
-const WEIGHTS_FILE = 'adapter_model.safetensors'
+export const WEIGHTS_FILE = 'adapter_model.safetensors'
 
 /** What stands before the names of the model in PEFT's files. */
 const PREFIX = 'base_model.model.'
@@ -48,13 +48,14 @@ export async function saveAdapter(adapter: Adapter, folder: string, options: Pef
   await replaceFile(join(folder, CONFIG_FILE), [new TextEncoder().encode(`${JSON.stringify(config, null, 2)}\n`)])
 }
 
-async function openWeights(folder: string): Promise<SafetensorsFile> {
+/** The tensors of an adapter's folder, open. Throws `PretrainedError` where there are none. */
+export async function openWeights(folder: string): Promise<SafetensorsFile> {
   try {
     return await openSafetensors(join(folder, WEIGHTS_FILE))
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause
     throw new PretrainedError(
-      `loadAdapter: ${folder} has no ${WEIGHTS_FILE}; an adapter_model.bin holds Python programs and is not read: save it with safe_serialization=True`,
+      `${folder} has no ${WEIGHTS_FILE}; an adapter_model.bin holds Python programs and is not read: save it with safe_serialization=True`,
       { cause },
     )
   }
