@@ -19,8 +19,29 @@ export interface CacheShape {
   readonly dtype: FloatDType
 }
 
+/** Where new tokens stand among those seen before: what layers attend through. */
+export interface Slots {
+  /** Attention of new tokens on all up to each: q [B,H,T,D], new keys and values [B,heads,T,D]; [B,H,T,D]. */
+  attend(layer: number, q: Tensor, k: Tensor, v: Tensor, scale?: number): Tensor
+}
+
+/** Tokens seen before, as a model takes them. */
+export interface Cache {
+  readonly batch: number
+  /** The longest sequence it holds. */
+  readonly length: number
+  /** The slots of new tokens at `positions` [B,T]; asked for once and given to all layers. */
+  at(positions: Tensor): Slots
+}
+
+/** Keys and values [B,heads,length,D] of a layer. */
+export interface KeysAndValues {
+  readonly keys: Tensor
+  readonly values: Tensor
+}
+
 /** Keys and values [B,heads,length,width] of each layer; slot p holds those of the token at position p. */
-export class KeyValueCache {
+export class KeyValueCache implements Cache {
   readonly keys: readonly Cell[]
   readonly values: readonly Cell[]
   private readonly heads: number
@@ -66,7 +87,7 @@ export class KeyValueCache {
 }
 
 /** Where new tokens stand in a cache. */
-export class CacheSlots {
+export class CacheSlots implements Slots {
   /** @internal */
   constructor(
     private readonly cache: KeyValueCache,
@@ -77,15 +98,19 @@ export class CacheSlots {
   ) {}
 
   /**
-   * Attention of new tokens on all up to each: q [B,H,T,D] and the new keys and values [B,heads,T,D], which are written to
-   * the cache of a layer first. Only new rows are written; what attention costs depends on the length of the cache, not on
-   * the positions.
+   * Writes the new keys and values first. Only new rows are written; what attention costs depends on the length of the
+   * cache, not on the positions.
    */
   attend(layer: number, q: Tensor, k: Tensor, v: Tensor, scale?: number): Tensor {
-    const keys = written(this.cache.keys[layer] as Cell, k, this.rows)
-    const values = written(this.cache.values[layer] as Cell, v, this.rows)
+    const { keys, values } = this.write(layer, k, v)
     const { mask } = this
     return scaledDotProductAttention(q, keys, values, { mask, ...(scale === undefined ? {} : { scale }) })
+  }
+
+  /** Puts new keys and values [B,heads,T,D] into a layer of the cache: what it holds then. */
+  write(layer: number, k: Tensor, v: Tensor): KeysAndValues {
+    const { keys, values } = this.cache
+    return { keys: written(keys[layer] as Cell, k, this.rows), values: written(values[layer] as Cell, v, this.rows) }
   }
 }
 

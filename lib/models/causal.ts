@@ -10,7 +10,7 @@ import { ArgumentError, ShapeError } from '../runtime/errors.js'
 import type { FloatDType } from '../schema/dtype.js'
 import { formatShape, sameShape } from '../schema/shape.js'
 import type { Tensor } from '../tensor.js'
-import type { CacheShape, CacheSlots, KeyValueCache } from './cache.js'
+import type { Cache, CacheShape, Slots } from './cache.js'
 import { checkTokens, keyMask, TiedLinear } from './layers.js'
 import { PretrainedModel } from './model.js'
 
@@ -20,7 +20,7 @@ export interface CausalInputs {
   /** [B,T] or [T], i32 or i64, each row counting up. Default: from 0 on. */
   readonly positions?: Tensor | undefined
   /** Tokens seen before; the new ones are added to it, at their positions. */
-  readonly cache?: KeyValueCache | undefined
+  readonly cache?: Cache | undefined
 }
 
 export interface LogitsInputs extends CausalInputs {
@@ -42,7 +42,7 @@ export interface DecoderLayerInputs {
   /** Of keys: bool [B,1,1,T]. */
   readonly mask: Tensor | undefined
   /** Where the new tokens stand in a cache, if there is one. */
-  readonly slots: CacheSlots | undefined
+  readonly slots: Slots | undefined
 }
 
 /** A decoder without its head: tokens [B,T] -> `DecoderOutput`. */
@@ -82,6 +82,8 @@ export function throughLayers(
 /** A model of the next token: tokens [B,T] -> logits [B,T,vocabulary]. What `generate` takes. */
 export abstract class CausalLanguageModel extends PretrainedModel {
   abstract readonly lm_head: Layer
+  /** How many different tokens it may be given, where a learnt prompt has added some to the vocabulary. */
+  inputTokens: number | undefined = undefined
   /** The model without its head. */
   protected abstract get decoder(): DecoderModel
 
