@@ -1,0 +1,15 @@
+// heddle/distill: small models from large ones: distillation, pruning, right-sizing, cascades.
+
+export { attentionTransfer, type RelationOptions, relationsTransfer, relationTransfer } from './losses/attention.js'
+export { type ContrastiveOptions, contrastive, contrastiveRepresentation } from './losses/contrastive.js'
+export { evenlySpread, HiddenMatching, type HiddenMatchingOptions, hiddenLoss } from './losses/hidden.js'
+export { relationalAngles, relationalDistances, similarityPreserving } from './losses/relations.js'
+export {
+  type DistillationLossOptions,
+  type DivergenceOptions,
+  distillationLoss,
+  divergence,
+  type Logits,
+  type SoftTargetOptions,
+  softTargets,
+} from './losses/soft.js'
