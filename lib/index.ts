@@ -130,6 +130,8 @@ export {
   ShapeError,
   StateDictError,
   StateLostError,
+  StudentError,
+  TeacherCacheError,
   TraceError,
 } from './runtime/errors.js'
 export type { DType, FloatDType, IntDType } from './schema/dtype.js'

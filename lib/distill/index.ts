@@ -1,5 +1,7 @@
 // heddle/distill: small models from large ones: distillation, pruning, right-sizing, cascades.
 
+export { type DistillOptions, distill, type FromTeachers } from './distill.js'
+export { Distillation } from './distillation.js'
 export { attentionTransfer, type RelationOptions, relationsTransfer, relationTransfer } from './losses/attention.js'
 export { type ContrastiveOptions, contrastive, contrastiveRepresentation } from './losses/contrastive.js'
 export { evenlySpread, HiddenMatching, type HiddenMatchingOptions, hiddenLoss } from './losses/hidden.js'
@@ -13,3 +15,5 @@ export {
   type SoftTargetOptions,
   softTargets,
 } from './losses/soft.js'
+export type { Outputs } from './outputs.js'
+export { type Cached, type CacheOptions, cacheTeacher, TeacherCache, type WithTeacher } from './teacherCache.js'
