@@ -2,6 +2,14 @@
 
 export { type DistillOptions, distill, type FromTeachers } from './distill.js'
 export { Distillation } from './distillation.js'
+export {
+  type BornAgainOptions,
+  bornAgain,
+  Cohort,
+  distillMutually,
+  type MutualOptions,
+  type MutualOutcome,
+} from './generations.js'
 export { attentionTransfer, type RelationOptions, relationsTransfer, relationTransfer } from './losses/attention.js'
 export { type ContrastiveOptions, contrastive, contrastiveRepresentation } from './losses/contrastive.js'
 export { evenlySpread, HiddenMatching, type HiddenMatchingOptions, hiddenLoss } from './losses/hidden.js'
@@ -15,5 +23,14 @@ export {
   type SoftTargetOptions,
   softTargets,
 } from './losses/soft.js'
+export { distillOnPolicy, type OnPolicyOptions } from './onPolicy.js'
 export type { Outputs } from './outputs.js'
+export {
+  SEQUENCE_PADDING,
+  type SequenceBatch,
+  sequenceLoss,
+  type TeacherSequenceOptions,
+  type TokenSequence,
+  teacherSequences,
+} from './sequences.js'
 export { type Cached, type CacheOptions, cacheTeacher, TeacherCache, type WithTeacher } from './teacherCache.js'
