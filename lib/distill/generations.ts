@@ -79,8 +79,9 @@ export async function distillMutually<S extends Module, B extends object>(
   const op = 'distillMutually'
   const { forward, labels, temperature = 1, share = 1, ...training } = optionsOf(op, options)
   numberIn(op, 'share', share, 0)
-  if (!Array.isArray(models) || models.length < 2 || !models.every((model) => model instanceof Module))
-    throw new ArgumentError(`${op}: it takes at least two models, not ${describe(models)}`)
+  const given: unknown = models
+  if (!Array.isArray(given) || given.length < 2 || !given.every((model) => model instanceof Module))
+    throw new ArgumentError(`${op}: it takes at least two models, not ${describe(given)}`)
   return train<Cohort<S>, B, MutualOutcome>(new Cohort<S>(models), data, {
     ...(training as Omit<TrainOptions<Cohort<S>, B, MutualOutcome>, 'loss'>),
     loss: ({ members }, batch) => {

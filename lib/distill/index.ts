@@ -1,5 +1,6 @@
 // heddle/distill: small models from large ones: distillation, pruning, right-sizing, cascades.
 
+export { attentionInputs } from './attentionInputs.js'
 export { type DistillOptions, distill, type FromTeachers } from './distill.js'
 export { Distillation } from './distillation.js'
 export {
@@ -10,6 +11,7 @@ export {
   type MutualOptions,
   type MutualOutcome,
 } from './generations.js'
+export { magnitudeScores, type Scores, type TaylorOptions, taylorScores } from './importance.js'
 export { attentionTransfer, type RelationOptions, relationsTransfer, relationTransfer } from './losses/attention.js'
 export { type ContrastiveOptions, contrastive, contrastiveRepresentation } from './losses/contrastive.js'
 export { evenlySpread, HiddenMatching, type HiddenMatchingOptions, hiddenLoss } from './losses/hidden.js'
@@ -33,4 +35,6 @@ export {
   type TokenSequence,
   teacherSequences,
 } from './sequences.js'
+export { dropLayers, type LayerWidths, type NarrowOptions, narrow } from './students.js'
 export { type Cached, type CacheOptions, cacheTeacher, TeacherCache, type WithTeacher } from './teacherCache.js'
+export type { TransformerWidths } from './transformerStudents.js'
