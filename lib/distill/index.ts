@@ -25,6 +25,7 @@ export {
   type SoftTargetOptions,
   softTargets,
 } from './losses/soft.js'
+export { MagnitudePruning, type MagnitudePruningOptions, sparsityAt } from './magnitudePruning.js'
 export { distillOnPolicy, type OnPolicyOptions } from './onPolicy.js'
 export type { Outputs } from './outputs.js'
 export {
@@ -35,6 +36,7 @@ export {
   type TokenSequence,
   teacherSequences,
 } from './sequences.js'
+export { pruneUnits, type StructuredPruningOptions } from './structuredPruning.js'
 export { dropLayers, type LayerWidths, type NarrowOptions, narrow } from './students.js'
 export { type Cached, type CacheOptions, cacheTeacher, TeacherCache, type WithTeacher } from './teacherCache.js'
 export type { TransformerWidths } from './transformerStudents.js'

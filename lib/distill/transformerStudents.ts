@@ -97,6 +97,10 @@ function extentsOf(op: string, model: PretrainedModel, layout: Layout): Extents 
   }
 }
 
+/** The extents of a transformer. */
+export const transformerExtents = (op: string, model: PretrainedModel): Extents =>
+  extentsOf(op, model, layoutOf(op, model))
+
 /** What each wanted extent would have to be, where it is not; a line of a table each. */
 function problemsOf(has: Extents, { heads, inner, width }: Required<TransformerWidths>, layout: Layout): string[] {
   const line = (what: string, from: number, to: number, fault: string): string =>
