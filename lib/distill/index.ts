@@ -1,6 +1,8 @@
 // heddle/distill: small models from large ones: distillation, pruning, right-sizing, cascades.
 
 export { attentionInputs } from './attentionInputs.js'
+export { type ConfidenceKind, fitTemperature, type LogitRows } from './calibration.js'
+export { Cascade, type CascadeOptions, type CascadePredictions, cascade, type PredictOptions } from './cascade.js'
 export { type DistillOptions, distill, type FromTeachers } from './distill.js'
 export { Distillation } from './distillation.js'
 export {
@@ -28,6 +30,7 @@ export {
 export { MagnitudePruning, type MagnitudePruningOptions, sparsityAt } from './magnitudePruning.js'
 export { distillOnPolicy, type OnPolicyOptions } from './onPolicy.js'
 export type { Outputs } from './outputs.js'
+export { type Budget, type RightSized, type RightSizeOptions, rightSize, type SizedModel } from './rightSize.js'
 export {
   SEQUENCE_PADDING,
   type SequenceBatch,
@@ -39,4 +42,5 @@ export {
 export { pruneUnits, type StructuredPruningOptions } from './structuredPruning.js'
 export { dropLayers, type LayerWidths, type NarrowOptions, narrow } from './students.js'
 export { type Cached, type CacheOptions, cacheTeacher, TeacherCache, type WithTeacher } from './teacherCache.js'
+export type { CascadeTarget, ChosenThreshold } from './threshold.js'
 export type { TransformerWidths } from './transformerStudents.js'
