@@ -131,6 +131,8 @@ export {
   ShapeError,
   StateDictError,
   StateLostError,
+  StudentError,
+  TeacherCacheError,
   TraceError,
 } from './runtime/errors.js'
 export type { DType, FloatDType, IntDType } from './schema/dtype.js'
