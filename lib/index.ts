@@ -86,6 +86,16 @@ export { globalNorm } from './ops/optimizer.js'
 export { pad } from './ops/pad.js'
 export * from './ops/pool.js'
 export {
+  dequantizeTensor,
+  type QuantizationOptions,
+  type QuantizedConvOptions,
+  type QuantizedDType,
+  type QuantizedLinearOptions,
+  quantizedConv2d,
+  quantizedLinear,
+  quantizeTensor,
+} from './ops/quantized.js'
+export {
   bernoulli,
   categorical,
   defaultGenerator,

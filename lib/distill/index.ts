@@ -1,8 +1,17 @@
 // heddle/distill: small models from large ones: distillation, pruning, right-sizing, cascades.
 
+export type { RangeMethod, RangeOptions } from './activationRanges.js'
 export { attentionInputs } from './attentionInputs.js'
+export { AwareConv2d, AwareLayer, AwareLinear, type RangeTraining } from './awareLayers.js'
 export { type ConfidenceKind, fitTemperature, type LogitRows } from './calibration.js'
 export { Cascade, type CascadeOptions, type CascadePredictions, cascade, type PredictOptions } from './cascade.js'
+export {
+  convertQuantized,
+  loadQuantized,
+  type QuantizationReport,
+  type Quantized,
+  type QuantizedLayerReport,
+} from './convertQuantized.js'
 export { type DistillOptions, distill, type FromTeachers } from './distill.js'
 export { Distillation } from './distillation.js'
 export {
@@ -30,6 +39,10 @@ export {
 export { MagnitudePruning, type MagnitudePruningOptions, sparsityAt } from './magnitudePruning.js'
 export { distillOnPolicy, type OnPolicyOptions } from './onPolicy.js'
 export type { Outputs } from './outputs.js'
+export { type QuantizationAwareOptions, quantizationAware, quantize } from './quantize.js'
+export { quantizeDynamic } from './quantizeDynamic.js'
+export { DynamicQuantizedLinear, QuantizedConv2d, QuantizedLinear } from './quantizedLayers.js'
+export type { CalibrationOptions } from './quantizePrepare.js'
 export { type Budget, type RightSized, type RightSizeOptions, rightSize, type SizedModel } from './rightSize.js'
 export {
   SEQUENCE_PADDING,
