@@ -25,6 +25,8 @@ export { DistilBertForMaskedLM, DistilBertForSequenceClassification, DistilBertM
 export type { EncoderDecoderModel, Source } from './encoderDecoder.js'
 export { type BeamOptions, type GenerateOptions, generate, stream } from './generate.js'
 export { GPT2LMHeadModel, GPT2Model } from './gpt2.js'
+export { download, type HubOptions } from './hub.js'
+export type { DownloadProgress } from './hubDownload.js'
 export type { GenerativeModel } from './idleDecoders.js'
 export { LlamaForCausalLM, LlamaModel, Qwen2ForCausalLM, Qwen2Model } from './llama.js'
 export { MobileNetV3 } from './mobilenetv3.js'
