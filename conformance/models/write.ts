@@ -10,7 +10,7 @@ import { type Shapes, weightsOf } from '../../test/models/formula.js'
 const references = 'test/models/reference'
 const target = process.argv[2] as string
 const files = readdirSync(references, { recursive: true, encoding: 'utf8' }).filter(
-  (file) => file.endsWith('.json') && !/(minilm|generation)\.json$/.test(file),
+  (file) => file.endsWith('.json') && !/(minilm|generation|processors)\.json$/.test(file),
 )
 for (const file of files) {
   const { config, weights } = JSON.parse(readFileSync(join(references, file), 'utf8')) as {

@@ -31,6 +31,10 @@ const t5Config = { vocab_size: words.length + 1, d_model: 32, d_kv: 8, d_ff: 64,
 await savePretrained(new T5ForConditionalGeneration(t5Config), 't5-small')
 const stages = { embedding_size: 8, hidden_sizes: [8, 16], depths: [1, 1], layer_type: 'basic' }
 await savePretrained(new ResNetForImageClassification(stages), 'microsoft/resnet-18')
+await writeFile(
+  'microsoft/resnet-18/preprocessor_config.json',
+  JSON.stringify({ image_processor_type: 'ConvNextImageProcessor', size: { shortest_edge: 32 }, crop_pct: 0.875 }),
+)
 const tower = { hidden_size: 32, num_hidden_layers: 1, num_attention_heads: 4, intermediate_size: 64 }
 const vision = { ...tower, image_size: 32, patch_size: 16 }
 await savePretrained(
