@@ -25,11 +25,15 @@ export { DistilBertForMaskedLM, DistilBertForSequenceClassification, DistilBertM
 export type { EncoderDecoderModel, Source } from './encoderDecoder.js'
 export { type BeamOptions, type GenerateOptions, generate, stream } from './generate.js'
 export { GPT2LMHeadModel, GPT2Model } from './gpt2.js'
+export { download, type HubOptions } from './hub.js'
+export type { DownloadProgress } from './hubDownload.js'
 export type { GenerativeModel } from './idleDecoders.js'
+export { ImageProcessor, type ImageSettings } from './imageProcessor.js'
 export { LlamaForCausalLM, LlamaModel, Qwen2ForCausalLM, Qwen2Model } from './llama.js'
 export { MobileNetV3 } from './mobilenetv3.js'
 export { type ModelClass, type ModelOptions, PretrainedModel } from './model.js'
 export { fromPretrained, type PretrainedOptions, type SaveOptions, savePretrained } from './pretrained.js'
+export type { Resampling } from './resample.js'
 export { ResNetForImageClassification, ResNetModel } from './resnet.js'
 export {
   RobertaForMaskedLM,

@@ -1,5 +1,5 @@
 // Pretrained models: from a folder in Hugging Face's format, and back into one.
-import { mkdir, stat } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { withoutMemory } from '../cell.js'
 import { replaceFile } from '../io/durable.js'
@@ -11,11 +11,13 @@ import { ArgumentError, PretrainedError } from '../runtime/errors.js'
 import { describe } from '../schema/describe.js'
 import type { FloatDType } from '../schema/dtype.js'
 import { type ModelConfig, readConfig, withChanges } from './config.js'
+import { download, type HubOptions } from './hub.js'
+import { exists } from './hubCache.js'
 import { initialStd, type ModelClass, type ModelOptions, PretrainedModel } from './model.js'
 import { architectureOf, familyOf } from './registry.js'
 import { inFileNames, loadWeights } from './weights.js'
 
-export interface PretrainedOptions<M extends PretrainedModel = PretrainedModel> extends ModelOptions {
+export interface PretrainedOptions<M extends PretrainedModel = PretrainedModel> extends ModelOptions, HubOptions {
   /** The class to make, another head than the folder's for example. Default: the architecture that config.json names. */
   readonly as?: ModelClass<M>
   /** Values of the config that are to be others, as `{ num_labels: 3 }`. */
@@ -26,12 +28,6 @@ export interface PretrainedOptions<M extends PretrainedModel = PretrainedModel> 
    */
   readonly newWeights?: Pattern
 }
-
-const exists = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  )
 
 /** The weights of a folder, open. */
 async function openWeights(folder: string) {
@@ -46,7 +42,7 @@ async function openWeights(folder: string) {
 }
 
 /**
- * The model of a folder in Hugging Face's format: config.json, and model.safetensors or its shards. It is in `eval` mode.
+ * The model of a folder in Hugging Face's format, or of that name at the hub (see `download`): config.json, and model.safetensors or its shards. It is in `eval` mode.
  * Its parameters have the names that transformers gives them. Names and shapes are checked before anything is read;
  * floats are converted to `dtype`, and at most 64 MiB, or the largest tensor, are held beside the model meanwhile.
  *
@@ -54,17 +50,19 @@ async function openWeights(folder: string) {
  * safetensors; `StateDictError`, with a table of what is missing, unexpected or of another shape, for weights that do not
  * fit; `FormatError` for damaged files.
  *
- * @example const bert = await fromPretrained('all-MiniLM-L6-v2', { as: BertModel })
+ * @example const bert = await fromPretrained('sentence-transformers/all-MiniLM-L6-v2', { as: BertModel })
  */
 export async function fromPretrained<M extends PretrainedModel = PretrainedModel>(
-  folder: string,
+  name: string,
   options: PretrainedOptions<M> = {},
 ): Promise<M> {
   const op = 'fromPretrained'
-  if (typeof folder !== 'string') throw new ArgumentError(`${op}: the folder is a path, not ${describe(folder)}`)
+  if (typeof name !== 'string')
+    throw new ArgumentError(`${op}: a model is a folder's path or a name at the hub, not ${describe(name)}`)
   const { as, config: changes = {}, newWeights, dtype = 'f32' } = optionsOf(op, options)
   oneOf<FloatDType>(op, 'dtype', dtype, ['f32', 'f64', 'bf16', 'f16'])
   const isNew = newWeights === undefined ? () => false : matcher(op, newWeights)
+  const folder = await download(name, options)
   const file = join(folder, 'config.json')
   const config = withChanges(await readConfig(file), changes)
   const { family, Model } = as ? { family: familyOf(as).family, Model: as } : architectureOf(file, config)

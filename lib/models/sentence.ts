@@ -1,5 +1,4 @@
 // Sentence embeddings: an encoder, pooling and normalisation, as a sentence-transformers folder says in modules.json.
-import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Compiled, compile } from '../compile.js'
 import { loadTokenizer, type Tokenizer } from '../data/text/tokenizer.js'
@@ -14,6 +13,8 @@ import { describe } from '../schema/describe.js'
 import { type Tensor, tensor } from '../tensor.js'
 import type { EncoderInputs, EncoderOutput } from './bertLayers.js'
 import { ConfigReader, type ModelConfig, readConfig, readModules } from './config.js'
+import { download, type HubOptions } from './hub.js'
+import { exists } from './hubCache.js'
 import { normalized } from './layers.js'
 import type { ModelOptions, PretrainedModel } from './model.js'
 import { fromPretrained } from './pretrained.js'
@@ -151,11 +152,12 @@ export class SentenceEncoder extends Module {
   }
 
   /**
-   * The encoder of a sentence-transformers folder: modules.json says which modules there are, 1_Pooling/config.json how
+   * The encoder of a sentence-transformers folder, or of that name at the hub (see `download`): modules.json says which modules there are, 1_Pooling/config.json how
    * tokens are pooled, sentence_bert_config.json how long texts may be. Without modules.json it is the mean, not
    * normalised. Throws as `fromPretrained` and `loadTokenizer` do, and `PretrainedError` for modules that are not known.
    */
-  static async fromPretrained(folder: string, options: ModelOptions = {}): Promise<SentenceEncoder> {
+  static async fromPretrained(name: string, options: ModelOptions & HubOptions = {}): Promise<SentenceEncoder> {
+    const folder = await download(name, options)
     const settings = await sentenceSettings(folder)
     const model = await fromPretrained(settings.folder, options)
     if (!('forward' in model))
@@ -163,12 +165,6 @@ export class SentenceEncoder extends Module {
     return new SentenceEncoder(model as TokenEncoder, await loadTokenizer(settings.folder), settings).eval()
   }
 }
-
-const exists = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  )
 
 /** The pooling that a config asks for. Throws `PretrainedError` unless it is one of ours. */
 function poolingOf(file: string, config: ModelConfig): Pooling {

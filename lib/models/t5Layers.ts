@@ -159,50 +159,59 @@ export class CrossBranch extends Branch {
   }
 }
 
-/** wo(activation(wi x)). */
-class PlainFeedForward extends Module {
-  readonly wi: Linear
+/** Wide inside: activated, dropped and narrowed again. */
+abstract class FeedForward extends Module {
   readonly wo: Linear
   readonly dropout: Dropout
-  private readonly activation: Activation
+  protected readonly activation: Activation
 
   constructor({ width, inner, dropout, activation, dtype }: T5Settings) {
     super()
     this.activation = activation
-    this.wi = new Linear(width, inner, { bias: false, dtype })
     this.wo = new Linear(inner, width, { bias: false, dtype })
     this.dropout = new Dropout(dropout)
   }
 
+  protected abstract widened(x: Tensor): Tensor
+
   forward(x: Tensor): Tensor {
-    return this.wo.forward(this.dropout.forward(this.activation(this.wi.forward(x))))
+    return this.wo.forward(this.dropout.forward(this.widened(x)))
+  }
+}
+
+/** wo(activation(wi x)). */
+class PlainFeedForward extends FeedForward {
+  readonly wi: Linear
+
+  constructor(settings: T5Settings) {
+    super(settings)
+    this.wi = new Linear(settings.width, settings.inner, { bias: false, dtype: settings.dtype })
+  }
+
+  protected widened(x: Tensor): Tensor {
+    return this.activation(this.wi.forward(x))
   }
 }
 
 /** wo(activation(wi_0 x) * wi_1 x) (Shazeer 2020). */
-class GatedFeedForward extends Module {
+class GatedFeedForward extends FeedForward {
   readonly wi_0: Linear
   readonly wi_1: Linear
-  readonly wo: Linear
-  readonly dropout: Dropout
-  private readonly activation: Activation
 
-  constructor({ width, inner, dropout, activation, dtype }: T5Settings) {
-    super()
-    this.activation = activation
+  constructor(settings: T5Settings) {
+    super(settings)
+    const { width, inner, dtype } = settings
     this.wi_0 = new Linear(width, inner, { bias: false, dtype })
     this.wi_1 = new Linear(width, inner, { bias: false, dtype })
-    this.wo = new Linear(inner, width, { bias: false, dtype })
-    this.dropout = new Dropout(dropout)
   }
 
-  forward(x: Tensor): Tensor {
-    return this.wo.forward(this.dropout.forward(mul(this.activation(this.wi_0.forward(x)), this.wi_1.forward(x))))
+  protected widened(x: Tensor): Tensor {
+    return mul(this.activation(this.wi_0.forward(x)), this.wi_1.forward(x))
   }
 }
 
 class FeedForwardBranch extends Branch {
-  readonly DenseReluDense: PlainFeedForward | GatedFeedForward
+  readonly DenseReluDense: FeedForward
 
   constructor(settings: T5Settings) {
     super(settings)

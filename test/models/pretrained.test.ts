@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import type { Tokenizer } from '../../lib/data/index.js'
 import {
   defaultDevice,
   defaultGenerator,
@@ -308,4 +309,12 @@ test('models that are made anew can be saved and loaded; others of the family ta
   expect(error).toBeInstanceOf(StateDictError)
   await writeSafetensors(join(folder, 'model.safetensors'), {})
   expect((await errorOf(fromPretrained(folder))).message).toMatch(/and \d+ more|missing/)
+})
+
+test('a tokenizer with more tokens than the model is refused', () => {
+  const model = new BertModel({ ...bert.config })
+  const tokenizer = (vocabSize: number): Tokenizer => ({ vocabSize }) as Tokenizer
+  expect(() => new SentenceEncoder(model, tokenizer(29))).not.toThrow()
+  expect(() => new SentenceEncoder(model, tokenizer(30))).toThrow(PretrainedError)
+  expect(() => new SentenceEncoder(model, tokenizer(30))).toThrow(/the tokenizer has 30 tokens and the model 29/)
 })

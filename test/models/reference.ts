@@ -18,7 +18,7 @@ const folder = fileURLToPath(new URL('reference', import.meta.url))
 export const referenceNames = readdirSync(folder)
   .filter((file) => file.endsWith('.json'))
   .map((file) => file.replace('.json', ''))
-  .filter((name) => name !== 'minilm' && name !== 'generation')
+  .filter((name) => !['minilm', 'generation', 'processors'].includes(name))
 
 export const reference = (name: string): Reference =>
   JSON.parse(readFileSync(`${folder}/${name}.json`, 'utf8')) as Reference

@@ -1,36 +1,11 @@
-// Weights by a formula, as conformance/models/weights.py has it, and folders of models that hold them.
+// Folders of models whose weights are by the formula.
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { StateDict } from '../../lib/index.js'
 import { writeSafetensors } from '../../lib/io/index.js'
 import { temporaryFolder } from '../io/folder.js'
 
-/** A tensor's elements, from its name. */
-export function weight(name: string, shape: readonly number[]): Float32Array {
-  let state = 0x811c9dc5
-  for (const byte of Buffer.from(name)) state = Math.imul(state ^ byte, 0x01000193)
-  const count = shape.reduce((product, extent) => product * extent, 1)
-  const shift = shape.length === 1 && /(weight|running_var)$/.test(name) ? 1 : 0
-  return Float32Array.from({ length: count }, () => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    return ((state >>> 8) / 2 ** 24 - 0.5) / 2 + shift
-  })
-}
-
-export type Shapes = Readonly<Record<string, readonly number[]>>
-
-/** Counts of batches are 0, all others by the formula. */
-export const weightsOf = (shapes: Shapes): StateDict =>
-  Object.fromEntries(
-    Object.entries(shapes).map(([name, shape]) => [
-      name,
-      name.endsWith('num_batches_tracked')
-        ? { data: new BigInt64Array(1), shape, dtype: 'i64' as const }
-        : { data: weight(name, shape), shape, dtype: 'f32' as const },
-    ]),
-  )
+export { type Shapes, waves, weight, weightsOf } from './formula.js'
 
 /** A folder with this config and these tensors. */
 export async function folderOf(config: unknown, tensors: StateDict): Promise<string> {
@@ -40,7 +15,3 @@ export async function folderOf(config: unknown, tensors: StateDict): Promise<str
   await writeSafetensors(join(folder, 'model.safetensors'), tensors, { metadata: { format: 'pt' } })
   return folder
 }
-
-/** cos(start), cos(start + 1), ... */
-export const waves = (count: number, start = 0): Float32Array =>
-  Float32Array.from({ length: count }, (_, i) => Math.cos(start + i))
