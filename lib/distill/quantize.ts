@@ -10,7 +10,8 @@ import { type CalibrationOptions, prepare } from './quantizePrepare.js'
  * channel, and u8 inputs whose ranges are found by passing the calibration's batches (some hundred examples do). Batch
  * norm behind a convolution and ReLU become part of the layer before them, and where quantised layers follow one another
  * in a `Sequential`, with nothing but max pooling, flattening and dropout between them, integers pass from one to the
- * next. The model has no parameters of quantised layers left; save its `stateDict()`, load with `loadQuantized`.
+ * next. A weight that other modules share is theirs as before. Quantised layers have buffers and no parameters: save the
+ * `stateDict()`, load it with `loadQuantized`.
  *
  * Throws, with the model as it was, `ArgumentError` where nothing can be quantised, a layer sees no data, or none that is
  * finite; `DTypeError` for weights that are not f32.

@@ -89,7 +89,7 @@ async function calibrate<M extends Module, B>(
   let count = 0
   for await (const batch of calibration) {
     await scope(async () => {
-      forward(model, batch)
+      await forward(model, batch)
       for (const { layer } of layers) await (layer.observation as Observation).settle()
     })
     if (++count >= batches) break
@@ -157,6 +157,8 @@ export async function prepare<M extends Module, B>(
       layer instanceof Conv2d
         ? new AwareConv2d(affine, relu !== undefined, ranges, geometryOf(layer))
         : new AwareLinear(affine, relu !== undefined, ranges)
+    aware.weight.trainable = layer.weight.trainable
+    if (aware.bias) aware.bias.trainable = (layer.bias ?? layer.weight).trainable
     exchange(layer, aware)
     if (batchNorm) exchange(batchNorm, new Folded('BatchNorm2d'))
     if (relu) exchange(relu, new Folded('ReLU'))

@@ -17,6 +17,7 @@ import {
   ArgumentError,
   compile,
   DTypeError,
+  defaultDevice,
   gelu,
   grad,
   nn,
@@ -90,6 +91,9 @@ describe('quantize', () => {
     const x = images()
     const wanted = await numbers(model.forward(x))
     expect(await numbers(await run(x))).toEqual(wanted)
+    // Elsewhere integers are multiplied in f32.
+    const { kind, instructionSet } = defaultDevice()
+    if (kind !== 'cpu' || !/vnni|amx|bf16|fp16/.test(instructionSet)) return
     // The result of the first convolution, then of its pooling.
     expect(String(run.plan)).toMatch(/u8\[16,8,8,8\]/)
     expect(String(run.plan)).toMatch(/max -> u8\[16,8,4,4\]/)
