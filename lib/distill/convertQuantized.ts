@@ -149,12 +149,13 @@ export function loadQuantized<M extends Module>(model: M, state: StateDict): M {
     ]),
   )
   const places = new Map<Module, Module>()
-  for (const { name, layer, batchNorm, relu, next, dropouts } of sites) {
+  for (const { name, layer, batchNorm, relu, next: behind, dropouts } of sites) {
     const [weightShape, hasBias] = [layer.weight.shape, has(`${name}.bias`)]
     if (!isStatic(name)) {
       places.set(layer, new DynamicQuantizedLinear(weightShape, hasBias))
       continue
     }
+    const next = behind && isStatic(behind.name) ? behind : undefined
     const parts: QuantizedLayerParts = {
       weightShape,
       hasBias,

@@ -142,6 +142,19 @@ describe('quantize', () => {
     expect(await numbers(loaded.forward(x))).toEqual(wanted)
   })
 
+  it('loads calibrated layers beside others', async () => {
+    const model = await network()
+    await quantize(model, [images()], { except: ['8', '10'] })
+    await quantizeDynamic(model, { except: '10' })
+    const x = images()
+    const wanted = await numbers(model.forward(x))
+    const loaded = loadQuantized(await network(), await model.stateDict())
+    expect(loaded.layers.map(({ constructor }) => constructor)).toEqual(
+      model.layers.map(({ constructor }) => constructor),
+    )
+    expect(await numbers(loaded.forward(x))).toEqual(wanted)
+  })
+
   it('loads nothing of another model', async () => {
     const model = await network()
     const state = await model.stateDict()
