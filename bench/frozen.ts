@@ -17,10 +17,10 @@ import {
 const count = (value: string) => ({ type: 'string', default: value }) as const
 const { values } = parseArgs({
   options: {
-    layers: count('8'),
-    width: count('384'),
+    layers: count('4'),
+    width: count('1024'),
     tokens: count('256'),
-    rounds: count('21'),
+    rounds: count('15'),
     json: { type: 'string' },
   },
 })
@@ -31,15 +31,15 @@ const [layers, width, length, rounds] = [values.layers, values.width, values.tok
   number,
 ]
 const VOCABULARY = 512
-const ids = Int32Array.from({ length: 2 * length }, (_, i) => (i * 31 + (i >> 3)) % VOCABULARY)
-const tokens = tensor(ids, { shape: [2, length] })
+const ids = Int32Array.from({ length }, (_, i) => (i * 31 + (i >> 3)) % VOCABULARY)
+const tokens = tensor(ids, { shape: [1, length] })
 const device = defaultDevice()
 type Run = Compiled<[Tensor], Tensor[]>
 
 /** The loss and, where asked for, the gradients of what is trainable, of a GPT some of which is frozen. */
 function runOf(frozen: number, gradients: boolean): Run {
   seed(1)
-  const model = new nn.GPT({ vocabSize: VOCABULARY, layers, heads: 6, width, context: length, tieWeights: false })
+  const model = new nn.GPT({ vocabSize: VOCABULARY, layers, heads: 16, width, context: length, tieWeights: false })
   const names = Array.from({ length: frozen }, (_, i) => `blocks.${i}`)
   if (frozen > 0) model.freeze(['tokenEmbedding', 'positionEmbedding', ...names])
   const parameters = gradients ? model.parameters({ trainable: true }) : []
@@ -50,37 +50,39 @@ function runOf(frozen: number, gradients: boolean): Run {
   })
 }
 
-/** Bytes of all tensors that are held; the pool's blocks around them are rounded to whole pages. */
+/** Bytes that are allocated once all is done. The pool's blocks are whole pages of 2 MiB: so are the weights of this width. */
 const settled = async (): Promise<number> => {
   await tokens.add(0).data()
-  return device.memory().holders.reduce((sum, holder) => sum + holder.bytes, 0)
+  return device.memory().allocated
 }
 
-/** Milliseconds of one run, and the bytes of its results. */
-async function measure(run: Run): Promise<{ time: number; bytes: number }> {
+/** Milliseconds of one run, by the clock and of the processor (with one thread), and the bytes of its results. */
+async function measure(run: Run): Promise<{ time: number; cpu: number; bytes: number }> {
   const before = await settled()
+  const used = process.cpuUsage()
   const start = performance.now()
   const results = await run(tokens)
   await (results[0] as Tensor).data()
   const time = performance.now() - start
+  const { user, system } = process.cpuUsage(used)
   // The loss itself was moved to JavaScript's heap.
   const bytes = (await settled()) - before
   for (const result of results) result.dispose()
-  return { time, bytes }
+  return { time, cpu: (user + system) / 1000, bytes }
 }
 
 const runs = { forward: runOf(0, false), whole: runOf(0, true), half: runOf(layers / 2, true) }
 const kinds = Object.keys(runs) as (keyof typeof runs)[]
-const times: Record<keyof typeof runs, number[]> = { forward: [], whole: [], half: [] }
+const times: Record<keyof typeof runs, { time: number; cpu: number }[]> = { forward: [], whole: [], half: [] }
 const bytes = { forward: 0, whole: 0, half: 0 }
 for (const kind of kinds) for (let i = 0; i < 3; i++) bytes[kind] = (await measure(runs[kind])).bytes
 // By turns, so that whatever else the machine does falls on all of them.
-for (let round = 0; round < rounds; round++)
-  for (const kind of kinds) times[kind].push((await measure(runs[kind])).time)
+for (let round = 0; round < rounds; round++) for (const kind of kinds) times[kind].push(await measure(runs[kind]))
 
 const median = (list: readonly number[]): number => [...list].sort((a, b) => a - b)[list.length >> 1] as number
-/** Half over whole, of what goes backward: medians of differences within a round. */
-const backward = (kind: 'whole' | 'half'): number => median(times[kind].map((t, i) => t - (times.forward[i] as number)))
+const took = (kind: keyof typeof runs, by: 'time' | 'cpu'): number => median(times[kind].map((one) => one[by]))
+/** What is beyond the forward pass. */
+const backward = (kind: 'whole' | 'half', by: 'time' | 'cpu'): number => took(kind, by) - took('forward', by)
 const planned = (kind: keyof typeof runs) => {
   const { plan } = runs[kind]
   if (!plan) throw new Error(`${kind} was not run`)
@@ -90,12 +92,13 @@ const [forward, whole, half] = [planned('forward'), planned('whole'), planned('h
 const figures = {
   layers,
   width,
-  tokens: 2 * length,
-  forwardMs: median(times.forward),
-  backwardMs: { whole: backward('whole'), half: backward('half') },
+  tokens: length,
+  forwardMs: took('forward', 'time'),
+  backwardMs: { whole: backward('whole', 'time'), half: backward('half', 'time') },
   backwardOfWhole: {
     predicted: (half.flops - forward.flops) / (whole.flops - forward.flops),
-    measured: backward('half') / backward('whole'),
+    measured: backward('half', 'time') / backward('whole', 'time'),
+    measuredByProcessor: backward('half', 'cpu') / backward('whole', 'cpu'),
   },
   gradientBytes: { predicted: half.results, measured: bytes.half, whole: bytes.whole },
   workingBytes: { whole: whole.live, half: half.live },

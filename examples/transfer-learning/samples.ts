@@ -1,4 +1,5 @@
 // Digits as samples: some classes of them, upright, or turned to all four sides, each side a class of its own.
+import { compose, DataLoader, dataset, randomCrop, randomRotation } from '../../lib/data/index.js'
 import type { Digits } from '../digits.js'
 
 const SIDE = 28
@@ -32,3 +33,17 @@ export const turnedToAllSides = (samples: readonly Sample[], classes: number): S
     for (let side = 1; side < 4; side++) sides.push(turned(sides.at(-1) as Float32Array))
     return sides.map((data, side) => ({ image: imageOf(data), label: label + side * classes }))
   })
+
+const dtypes = { label: 'i32' } as const
+
+export const loader = (samples: readonly Sample[], batchSize: number, shuffle = false) =>
+  new DataLoader(dataset(samples), { batchSize, shuffle, dtypes })
+
+const augment = compose(randomCrop({ height: SIDE, width: SIDE, padding: 3 }), randomRotation({ degrees: 15 }))
+
+/** The same, shuffled, each image shifted and turned a little, otherwise each time. */
+export const augmentedLoader = (samples: readonly Sample[], batchSize: number) =>
+  new DataLoader(
+    dataset(samples).map(({ image, label }, { random }) => ({ image: augment(image, random), label })),
+    { batchSize, shuffle: true, dtypes },
+  )
