@@ -17,7 +17,7 @@ const heldOut = texts.slice(0, full ? 400 : 40)
 const learnt = texts.slice(heldOut.length, full ? undefined : heldOut.length + 160)
 const { teacher, name } = await sentenceTeacher(texts)
 const { tokenizer, pooling, normalize, maxLength } = teacher
-const model = await dropLayers(teacher.model as BertModel, [0, 2, 5])
+const model = await dropLayers(teacher.model as BertModel, [0, 3, 5])
 // Embeddings are means of tokens; nothing goes through the pooler.
 model.freeze('pooler')
 const student = new SentenceEncoder(model, tokenizer, { pooling, normalize, maxLength })
