@@ -17,7 +17,9 @@ const heldOut = texts.slice(0, full ? 400 : 40)
 const learnt = texts.slice(heldOut.length, full ? undefined : heldOut.length + 160)
 const { teacher, name } = await sentenceTeacher(texts)
 const { tokenizer, pooling, normalize, maxLength } = teacher
-const model = await dropLayers(teacher.model as BertModel, [0, 3, 5])
+// What is learnt is a value for each token, which dropout would only blur.
+const config = { hidden_dropout_prob: 0, attention_probs_dropout_prob: 0 }
+const model = await dropLayers(teacher.model as BertModel, [0, 3, 5], { config })
 // Embeddings are means of tokens; nothing goes through the pooler.
 model.freeze('pooler')
 const student = new SentenceEncoder(model, tokenizer, { pooling, normalize, maxLength })
