@@ -2,12 +2,9 @@
 // similarity as its teacher does, and in what time. Its sentences are documentation's; no human has judged their similarity,
 // so the measure is Spearman's correlation of the two models' cosines over all pairs.
 //   node dist/examples/distill-sentences.js [--full] [--json F]
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { DataLoader } from '../lib/data/index.js'
-import { cacheTeacher, distill, dropLayers, hiddenLoss } from '../lib/distill/index.js'
-import { mul, optim, schedule, type Tensor } from '../lib/index.js'
+import { distill, dropLayers, hiddenLoss } from '../lib/distill/index.js'
+import { add, mul, optim, schedule, type Tensor } from '../lib/index.js'
 import { type BertModel, SentenceEncoder } from '../lib/models/index.js'
 import { full, report } from './example.js'
 import { documentationSentences, rankCorrelation, sentenceTeacher } from './sentences.js'
@@ -17,7 +14,9 @@ const heldOut = texts.slice(0, full ? 400 : 40)
 const learnt = texts.slice(heldOut.length, full ? undefined : heldOut.length + 160)
 const { teacher, name } = await sentenceTeacher(texts)
 const { tokenizer, pooling, normalize, maxLength } = teacher
-const model = await dropLayers(teacher.model as BertModel, [0, 2, 5])
+// What is learnt is a value for each token, which dropout would only blur.
+const config = { hidden_dropout_prob: 0, attention_probs_dropout_prob: 0 }
+const model = await dropLayers(teacher.model as BertModel, [0, 3, 5], { config })
 // Embeddings are means of tokens; nothing goes through the pooler.
 model.freeze('pooler')
 const student = new SentenceEncoder(model, tokenizer, { pooling, normalize, maxLength })
@@ -26,23 +25,28 @@ const expected = await teacher.embed(heldOut)
 const before = rankCorrelation(await student.eval().embed(heldOut), expected)
 
 const samples = learnt.map((text) => ({ tokens: teacher.tokens(text).slice(0, 48) }))
-const rules = { pad: { tokens: { multipleOf: 16, mask: 'mask' as const } }, dtypes: { tokens: 'i32' as const } }
-const forward = (encoder: SentenceEncoder, { tokens, mask }: { tokens: Tensor; mask: Tensor }): Tensor =>
-  encoder.forward(tokens, mask)
-const folder = mkdtempSync(join(tmpdir(), 'heddle-teacher-'))
-const cache = await cacheTeacher(teacher, samples, { folder, forward, ...rules })
-try {
-  await distill(student, cache, new DataLoader(cache, { batchSize: 32, shuffle: true, ...rules }), {
-    forward,
-    // Of embeddings of length 1, 2 - 2 times the cosine.
-    loss: (mine, [theirs]) => mul(hiddenLoss(mine, theirs), mine.shape[1] as number),
-    optimizer: (parameters) => new optim.AdamW(parameters, { lr: schedule.warmupCosine({ peak: 3e-4, warmup: 20 }) }),
-    epochs: full ? 4 : 1,
-  })
-} finally {
-  await cache.close()
-  rmSync(folder, { recursive: true })
-}
+const loader = new DataLoader(samples, {
+  batchSize: full ? 32 : 16,
+  shuffle: true,
+  pad: { tokens: { multipleOf: 16, mask: 'mask' } },
+  dtypes: { tokens: 'i32' },
+})
+const peak = schedule.warmupCosine({ peak: 4e-4, warmup: full ? 50 : 1 })
+await distill(student, teacher, loader, {
+  forward: (encoder: SentenceEncoder, { tokens, mask }: { tokens: Tensor; mask: Tensor }) => ({
+    embedding: encoder.forward(tokens, mask),
+    // Computed once: in one step, what is asked for twice is the same.
+    last: encoder.model.forward(tokens, { mask }).lastHiddenState,
+  }),
+  loss: (mine, [theirs], { mask }) =>
+    add(
+      // Of embeddings of length 1, 2 - 2 times the cosine.
+      mul(hiddenLoss(mine.embedding, theirs.embedding), mine.embedding.shape[1] as number),
+      mul(hiddenLoss(mine.last, theirs.last, { mask }), 5),
+    ),
+  optimizer: (parameters) => new optim.AdamW(parameters, { lr: peak }),
+  epochs: full ? 8 : 1,
+})
 
 const after = rankCorrelation(await student.eval().embed(heldOut), expected)
 const times: [number[], number[]] = [[], []]

@@ -5,7 +5,7 @@ import { crossEntropy } from '../ops/crossEntropy.js'
 import { add, mul } from '../ops/element.js'
 import { stopGradient } from '../ops/view.js'
 import { ArgumentError } from '../runtime/errors.js'
-import type { Tensor } from '../tensor.js'
+import { Tensor } from '../tensor.js'
 import type { TensorFields } from '../train/batch.js'
 import { type Outcome, outcomeOf } from '../train/objective.js'
 import type { Run, TrainingData, TrainOptions } from '../train/options.js'
@@ -73,7 +73,7 @@ function usualLoss<R extends Outputs, B>(
 function withoutGradient<R extends Outputs>(outputs: R): R {
   const map = (value: Outputs): Outputs => {
     if (Array.isArray(value)) return value.map((item: Outputs) => map(item))
-    if (typeof value === 'object' && 'shape' in value && 'dtype' in value) return stopGradient(value as Tensor)
+    if (value instanceof Tensor) return stopGradient(value)
     return Object.fromEntries(
       Object.entries(value as Readonly<Record<string, Outputs | undefined>>).flatMap(([name, item]) =>
         item === undefined ? [] : [[name, map(item)]],
@@ -89,7 +89,7 @@ function cachedOutputs<R extends Outputs>(batch: object): R | undefined {
   if (teacher === undefined) return undefined
   // Lists went to disk as objects by position.
   const listed = (value: Outputs): Outputs => {
-    if (typeof value !== 'object' || 'shape' in value) return value
+    if (value instanceof Tensor) return value
     const entries = Object.entries(value as Readonly<Record<string, Outputs>>).map(
       ([name, item]) => [name, listed(item)] as const,
     )

@@ -53,7 +53,7 @@ export {
   teacherSequences,
 } from './sequences.js'
 export { pruneUnits, type StructuredPruningOptions } from './structuredPruning.js'
-export { dropLayers, type LayerWidths, type NarrowOptions, narrow } from './students.js'
+export { type DropLayersOptions, dropLayers, type LayerWidths, type NarrowOptions, narrow } from './students.js'
 export { type Cached, type CacheOptions, cacheTeacher, TeacherCache, type WithTeacher } from './teacherCache.js'
 export type { CascadeTarget, ChosenThreshold } from './threshold.js'
 export type { TransformerWidths } from './transformerStudents.js'

@@ -1,5 +1,6 @@
 // Students made of their teachers: with fewer layers, or narrower ones, the weights of what is kept.
 
+import type { ModelConfig } from '../models/config.js'
 import { PretrainedModel } from '../models/model.js'
 import type { Layer } from '../nn/module.js'
 import { Module } from '../nn/module.js'
@@ -69,6 +70,11 @@ function misfits(model: Sequential): string[] {
   return found
 }
 
+export interface DropLayersOptions {
+  /** Of a transformer: values that its student's config has otherwise, such as probabilities of dropout. */
+  readonly config?: ModelConfig
+}
+
 /**
  * A student with some layers of its teacher, copies of theirs: a number, evenly spread and the last among them (3 of 6 are 1, 3
  * and 5), or positions from 0. For BERT, RoBERTa, DistilBERT, GPT-2, Llama and Qwen2 (embeddings and heads are kept whole, the config
@@ -80,10 +86,12 @@ function misfits(model: Sequential): string[] {
 export async function dropLayers<M extends PretrainedModel | Sequential>(
   teacher: M,
   keep: number | readonly number[],
+  options: DropLayersOptions = {},
 ): Promise<M> {
   const op = 'dropLayers'
+  const { config = {} } = optionsOf(op, options)
   if (teacher instanceof PretrainedModel)
-    return withLayers(op, teacher, keptOf(op, keep, transformerLayers(op, teacher)))
+    return withLayers(op, teacher, keptOf(op, keep, transformerLayers(op, teacher)), config)
   if (!(teacher instanceof Sequential))
     throw new ArgumentError(`${op}: it takes a model of heddle/models or a Sequential, not ${describe(teacher)}`)
   const kept = new Set(keptOf(op, keep, teacher.layers.length).map(String))

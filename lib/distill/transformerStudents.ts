@@ -35,7 +35,12 @@ const layersOf = (op: string, model: PretrainedModel, layout: Layout): number =>
   new ConfigReader(op, model.config).layers(layout.layers, 1)
 
 /** A student with the layers `kept` of a transformer, in their order. */
-export async function withLayers<M extends PretrainedModel>(op: string, model: M, kept: readonly number[]): Promise<M> {
+export async function withLayers<M extends PretrainedModel>(
+  op: string,
+  model: M,
+  kept: readonly number[],
+  config: ModelConfig,
+): Promise<M> {
   const layout = layoutOf(op, model)
   const places = new Map(kept.map((layer, place) => [layer, place]))
   const state = await model.stateDict({ bits: true })
@@ -51,7 +56,11 @@ export async function withLayers<M extends PretrainedModel>(op: string, model: M
     return place === undefined ? [] : [[String(place), heads] as const]
   })
   const changes = pruned ? { pruned_heads: Object.fromEntries(renumbered) } : {}
-  return madeLike(model, { ...model.config, [layout.layers]: kept.length, ...changes }, Object.fromEntries(entries))
+  return madeLike(
+    model,
+    { ...model.config, ...config, [layout.layers]: kept.length, ...changes },
+    Object.fromEntries(entries),
+  )
 }
 
 /** How many layers a transformer has. */

@@ -111,6 +111,11 @@ describe('dropLayers', () => {
     expect(student.config['num_hidden_layers']).toBe(2)
     await expect(dropLayers(teacher, [2, 1])).rejects.toThrow(ArgumentError)
     await expect(dropLayers(teacher, 5)).rejects.toThrow(/of 4 layers/)
+    const still = await dropLayers(teacher, 2, { config: { hidden_dropout_prob: 0, attention_probs_dropout_prob: 0 } })
+    still.train()
+    // Without dropout training computes what inference does.
+    const trained = await numbers(still.forward(tokens).lastHiddenState)
+    expect(trained).toEqual(await numbers(still.eval().forward(tokens).lastHiddenState))
     const bare = await dropLayers(new BertModel(bert, { pooler: false }), 2)
     expect(bare.pooler).toBeUndefined()
   })

@@ -39,6 +39,20 @@ describe('one file', () => {
     }
   })
 
+  test('rows are read alone', async () => {
+    const path = join(await temporaryFolder(), 'a.safetensors')
+    const data = Float32Array.from({ length: 5 * 6 }, (_, i) => i)
+    await writeSafetensors(path, {
+      before: { data: Uint8Array.of(1, 2, 3), shape: [3], dtype: 'u8' },
+      rows: { data, shape: [5, 2, 3], dtype: 'f32' },
+    })
+    await using file = await openSafetensors(path)
+    expect(await file.readRows('rows', 3, 2)).toEqual({ data: data.slice(18), shape: [2, 2, 3], dtype: 'f32' })
+    expect(await file.readRows('before', 1, 1)).toEqual({ data: Uint8Array.of(2), shape: [1], dtype: 'u8' })
+    expect((await file.readRows('rows', 5, 0)).shape).toEqual([0, 2, 3])
+    await expect(file.readRows('rows', 4, 2)).rejects.toThrow(/has 5 rows, and none from 4 up to 6/)
+  })
+
   test('no tensors at all', async () => {
     const path = join(await temporaryFolder(), 'a.safetensors')
     await writeSafetensors(path, {})
