@@ -12,6 +12,7 @@ import * as element from '../test/ops/element.js'
 import * as matmul from '../test/ops/matmul.js'
 import * as norm from '../test/ops/norm.js'
 import * as pool from '../test/ops/pool.js'
+import * as quantized from '../test/ops/quantized.js'
 import * as reduce from '../test/ops/reduce.js'
 import * as softmax from '../test/ops/softmax.js'
 import * as view from '../test/ops/view.js'
@@ -24,6 +25,7 @@ const FAMILIES: Record<string, { readonly CASES: readonly OpCase[] }> = {
   matmul,
   norm,
   pool,
+  quantized,
   reduce,
   softmax,
   view,

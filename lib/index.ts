@@ -5,6 +5,7 @@ export { assign, Cell, type CellOptions, Parameter } from './cell.js'
 export { type Compiled, type CompileOptions, compile } from './compile.js'
 export * as functional from './functional.js'
 export { Plan, type PlanMemory } from './graph/plan.js'
+export type { PlanWork } from './graph/work.js'
 export * as nn from './nn.js'
 export * from './ops/activation.js'
 export { type AttentionOptions, scaledDotProductAttention } from './ops/attention.js'
@@ -75,7 +76,7 @@ export {
   trunc,
   where,
 } from './ops/element.js'
-export { argmax, argmin, embedding, gather, oneHot, scatterAdd, take } from './ops/gather.js'
+export { argmax, argmin, embedding, gather, indexCopy, oneHot, scatterAdd, take } from './ops/gather.js'
 export { checkpoint, customGradient, Gradients, grad, vjp } from './ops/gradient.js'
 export { type LinearCrossEntropyOptions, linearCrossEntropy } from './ops/linearCrossEntropy.js'
 export * from './ops/loss.js'
@@ -84,6 +85,16 @@ export { layerNorm, rmsNorm } from './ops/norm.js'
 export { globalNorm } from './ops/optimizer.js'
 export { pad } from './ops/pad.js'
 export * from './ops/pool.js'
+export {
+  dequantizeTensor,
+  type QuantizationOptions,
+  type QuantizedConvOptions,
+  type QuantizedDType,
+  type QuantizedLinearOptions,
+  quantizedConv2d,
+  quantizedLinear,
+  quantizeTensor,
+} from './ops/quantized.js'
 export {
   bernoulli,
   categorical,
@@ -130,6 +141,8 @@ export {
   ShapeError,
   StateDictError,
   StateLostError,
+  StudentError,
+  TeacherCacheError,
   TraceError,
 } from './runtime/errors.js'
 export type { DType, FloatDType, IntDType } from './schema/dtype.js'

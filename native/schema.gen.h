@@ -7,7 +7,7 @@
 
 namespace heddle {
 
-inline constexpr const char* kSchemaHash = "21ffb8dbc57d7404";
+inline constexpr const char* kSchemaHash = "9fb3e0d8968f9d91";
 
 enum class DType : uint8_t { f32, f64, bf16, f16, i8, u8, i32, i64, bool_, count };
 inline constexpr const char* kDTypeNames[] = { "f32", "f64", "bf16", "f16", "i8", "u8", "i32", "i64", "bool" };
@@ -15,8 +15,8 @@ inline constexpr int kDTypeBytes[] = { 4, 8, 2, 2, 1, 1, 4, 8, 1 };
 
 enum class Opcode : uint8_t { load, iota, constant, reduce, neg, abs, sign, floor, ceil, round, trunc, sqrt, rsqrt, reciprocal, exp, expm1, exp2, log, log1p, log2, sin, cos, tan, asin, acos, atan, sinh, cosh, tanh, asinh, acosh, atanh, erf, erfc, erfinv, lgamma, digamma, sigmoid, not_, isNaN, isFinite, cast, add, sub, mul, div, floorDiv, mod, pow, max, min, atan2, eq, ne, lt, le, gt, ge, and_, or_, xor_, where, uniform, normal, count };
 enum class Reduction : uint8_t { sum, prod, max, min, count };
-enum class OpId : uint16_t { adam, argReduce, attention, attentionGrad, avgPool, avgPoolGrad, batchNorm, batchNormGrad, concat, conv, convInputGrad, convWeightGrad, crossEntropy, crossEntropyGrad, fused, gather, globalNorm, indexAdd, layerNorm, layerNormGrad, logSoftmax, logSoftmaxGrad, matmul, maxPool, maxPoolGather, maxPoolGrad, pad, rmsNorm, rmsNormGrad, scatterAdd, sgd, softmax, softmaxGrad, take, count };
-inline constexpr const char* kOpNames[] = { "adam", "argReduce", "attention", "attentionGrad", "avgPool", "avgPoolGrad", "batchNorm", "batchNormGrad", "concat", "conv", "convInputGrad", "convWeightGrad", "crossEntropy", "crossEntropyGrad", "fused", "gather", "globalNorm", "indexAdd", "layerNorm", "layerNormGrad", "logSoftmax", "logSoftmaxGrad", "matmul", "maxPool", "maxPoolGather", "maxPoolGrad", "pad", "rmsNorm", "rmsNormGrad", "scatterAdd", "sgd", "softmax", "softmaxGrad", "take" };
+enum class OpId : uint16_t { adam, argReduce, attention, attentionGrad, avgPool, avgPoolGrad, batchNorm, batchNormGrad, concat, conv, convInputGrad, convWeightGrad, crossEntropy, crossEntropyGrad, fused, gather, globalNorm, indexAdd, indexCopy, layerNorm, layerNormGrad, logSoftmax, logSoftmaxGrad, matmul, maxPool, maxPoolGather, maxPoolGrad, pad, quantizedConv, quantizedMatmul, rmsNorm, rmsNormGrad, scatterAdd, sgd, softmax, softmaxGrad, take, count };
+inline constexpr const char* kOpNames[] = { "adam", "argReduce", "attention", "attentionGrad", "avgPool", "avgPoolGrad", "batchNorm", "batchNormGrad", "concat", "conv", "convInputGrad", "convWeightGrad", "crossEntropy", "crossEntropyGrad", "fused", "gather", "globalNorm", "indexAdd", "indexCopy", "layerNorm", "layerNormGrad", "logSoftmax", "logSoftmaxGrad", "matmul", "maxPool", "maxPoolGather", "maxPoolGrad", "pad", "quantizedConv", "quantizedMatmul", "rmsNorm", "rmsNormGrad", "scatterAdd", "sgd", "softmax", "softmaxGrad", "take" };
 inline constexpr int kPlanVersion = 1;
 
 struct AdamParams {
@@ -257,6 +257,13 @@ struct IndexAddParams {
     return params;
   }
 };
+struct IndexCopyParams {
+  template <typename Reader>
+  static IndexCopyParams read(Reader& words) {
+    (void)words;
+    return IndexCopyParams{};
+  }
+};
 struct LayerNormParams {
   int64_t axes;
   double eps;
@@ -360,6 +367,48 @@ struct PadParams {
     params.low = words.list();
     params.high = words.list();
     params.value = words.number();
+    return params;
+  }
+};
+struct QuantizedConvParams {
+  std::vector<int64_t> stride;
+  std::vector<int64_t> padding;
+  std::vector<int64_t> dilation;
+  int64_t groups;
+  bool hasInputZeroPoint;
+  bool hasBias;
+  bool relu;
+  DType output;
+  bool hasOutputZeroPoint;
+  template <typename Reader>
+  static QuantizedConvParams read(Reader& words) {
+    QuantizedConvParams params;
+    params.stride = words.list();
+    params.padding = words.list();
+    params.dilation = words.list();
+    params.groups = words.integer();
+    params.hasInputZeroPoint = words.flag();
+    params.hasBias = words.flag();
+    params.relu = words.flag();
+    params.output = words.template enumerator<DType>(static_cast<int64_t>(DType::count));
+    params.hasOutputZeroPoint = words.flag();
+    return params;
+  }
+};
+struct QuantizedMatmulParams {
+  bool hasInputZeroPoint;
+  bool hasBias;
+  bool relu;
+  DType output;
+  bool hasOutputZeroPoint;
+  template <typename Reader>
+  static QuantizedMatmulParams read(Reader& words) {
+    QuantizedMatmulParams params;
+    params.hasInputZeroPoint = words.flag();
+    params.hasBias = words.flag();
+    params.relu = words.flag();
+    params.output = words.template enumerator<DType>(static_cast<int64_t>(DType::count));
+    params.hasOutputZeroPoint = words.flag();
     return params;
   }
 };

@@ -18,11 +18,14 @@ export function splitText(name: string, text: Uint8Array, block = 4096): Corpus 
   return { name, train: Buffer.concat(train), validation: Buffer.concat(validation) }
 }
 
-/** Every declaration file below a folder, in a stable order. */
-export function readDeclarations(folder: string): Uint8Array {
-  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.d.ts'))
+/** Every file below a folder whose name ends so, in a stable order. */
+export function readFiles(folder: string, end: string): Uint8Array {
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith(end))
   return Buffer.concat(files.sort().map((file) => readFileSync(join(folder, file))))
 }
+
+/** Every declaration file below a folder. */
+export const readDeclarations = (folder: string): Uint8Array => readFiles(folder, '.d.ts')
 
 /** A batch of windows at random places: `batch` rows of `length + 1` bytes. */
 export function drawWindows(

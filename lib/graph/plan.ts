@@ -5,6 +5,7 @@ import type { Operand, PlanLayout, Step, Storage } from '../schema/plan.js'
 import { sizeOf } from '../schema/shape.js'
 import { kernelOps, opId } from './op.js'
 import type { Lowered, LoweredStep, Place, Stored } from './place.js'
+import { type PlanWork, workOf } from './work.js'
 
 /** Bytes a plan works in. `arena` is what is reserved, `live` the largest sum of bytes alive at one step. */
 export interface PlanMemory {
@@ -41,6 +42,16 @@ export class Plan {
       (place): Storage => ({ kind: place.kind, bytes: place.bytes, written: written.has(place) }),
     )
     this.layout = { storages, ...encodeSteps(steps, (place) => numbers.get(root(place)) as number) }
+  }
+
+  /** What one run does, from the shapes of its steps. */
+  get work(): PlanWork {
+    return workOf(this.lowered.steps)
+  }
+
+  /** Bytes of what one run gives back. */
+  get resultBytes(): number {
+    return this.external.reduce((sum, { kind, bytes }) => sum + (kind === 'output' ? bytes : 0), 0)
   }
 
   /** What step `index` computes, for error messages. */

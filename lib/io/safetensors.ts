@@ -167,6 +167,23 @@ export class SafetensorsFile implements AsyncDisposable {
     return Object.fromEntries(tensors)
   }
 
+  /**
+   * `count` rows along the first axis from row `start` on, and nothing else. Throws as `read` does, and `ArgumentError` for
+   * rows that the tensor does not have.
+   */
+  async readRows(name: string, start: number, count: number): Promise<StoredTensor> {
+    const { file, entry, dtype } = this.place('readRows', name)
+    const [rows = 0, ...rest] = entry.shape
+    if (!(Number.isInteger(start) && Number.isInteger(count) && start >= 0 && count >= 0 && start + count <= rows))
+      throw new ArgumentError(
+        `readRows: '${clip(name)}' has ${rows} rows, and none from ${start} up to ${start + count}`,
+      )
+    const bytes = rows === 0 ? 0 : entry.bytes / rows
+    const data = arrayFor(file.path, `'${clip(name)}'`, dtype, bytes * count)
+    await readParts(file.handle, file.path, [{ position: entry.position + bytes * start, memory: data }])
+    return { data, shape: [count, ...rest], dtype }
+  }
+
   async close(): Promise<void> {
     await closeAll(this.files)
   }

@@ -19,6 +19,8 @@ export interface BertSettings {
   readonly width: number
   readonly layers: number
   readonly heads: number
+  /** Heads of each layer: fewer where some were pruned. */
+  readonly layerHeads: readonly number[]
   readonly inner: number
   readonly activation: Activation
   readonly dropout: number
@@ -40,13 +42,15 @@ export function bertSettings(owner: string, config: ModelConfig, dtype: FloatDTy
   const width = reader.integer('hidden_size', 768)
   const heads = reader.integer('num_attention_heads', 12)
   reader.headWidth('hidden_size', width, 'num_attention_heads', heads)
+  const layers = reader.layers('num_hidden_layers', 12)
   const vocabSize = reader.integer('vocab_size', 30522)
   const dropout = reader.number('hidden_dropout_prob', 0.1, 0, 1)
   return {
     vocabSize,
     width,
     heads,
-    layers: reader.layers('num_hidden_layers', 12),
+    layers,
+    layerHeads: reader.headsKept(layers, heads),
     inner: reader.integer('intermediate_size', 3072),
     activation: activationOf(reader, 'hidden_act', 'gelu'),
     dropout,
@@ -107,13 +111,15 @@ export class SelfAttention extends Module {
   readonly heads: number
   readonly dropout: number
 
-  constructor({ width, heads, attentionDropout, bias = true, dtype }: AttentionSettings) {
+  /** `kept`: where heads were cut off, how many are left. */
+  constructor({ width, heads, attentionDropout, bias = true, dtype }: AttentionSettings, kept: number = heads) {
     super()
-    this.heads = heads
+    this.heads = kept
     this.dropout = attentionDropout
-    this.query = new Linear(width, width, { bias, dtype })
-    this.key = new Linear(width, width, { bias, dtype })
-    this.value = new Linear(width, width, { bias, dtype })
+    const all = (width / heads) * kept
+    this.query = new Linear(width, all, { bias, dtype })
+    this.key = new Linear(width, all, { bias, dtype })
+    this.value = new Linear(width, all, { bias, dtype })
   }
 
   forward(x: Tensor, mask?: Tensor): Tensor {
@@ -126,10 +132,10 @@ class Attention extends Module {
   readonly self: SelfAttention
   readonly output: AddAndNorm
 
-  constructor(settings: BertSettings) {
+  constructor(settings: BertSettings, place: number) {
     super()
-    this.self = new SelfAttention(settings)
-    this.output = new AddAndNorm(settings.width, settings)
+    this.self = new SelfAttention(settings, settings.layerHeads[place])
+    this.output = new AddAndNorm(this.self.query.outFeatures, settings)
   }
 
   forward(x: Tensor, mask: Tensor | undefined): Tensor {
@@ -159,9 +165,9 @@ class BertLayer extends Module {
   readonly intermediate: Intermediate
   readonly output: AddAndNorm
 
-  constructor(settings: BertSettings) {
+  constructor(settings: BertSettings, place: number) {
     super()
-    this.attention = new Attention(settings)
+    this.attention = new Attention(settings, place)
     this.intermediate = new Intermediate(settings, settings.activation)
     this.output = new AddAndNorm(settings.inner, settings)
   }
@@ -178,7 +184,7 @@ export class BertEncoder extends Module {
 
   constructor(settings: BertSettings) {
     super()
-    this.layer = Array.from({ length: settings.layers }, () => new BertLayer(settings))
+    this.layer = Array.from({ length: settings.layers }, (_, place) => new BertLayer(settings, place))
   }
 
   forward(embedded: Tensor, mask: Tensor | undefined): EncoderOutput {

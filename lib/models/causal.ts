@@ -8,7 +8,7 @@ import { ArgumentError, ShapeError } from '../runtime/errors.js'
 import type { FloatDType } from '../schema/dtype.js'
 import { formatShape, sameShape } from '../schema/shape.js'
 import type { Tensor } from '../tensor.js'
-import type { CacheShape, KeyValueCache } from './cache.js'
+import type { Cache, CacheShape, Slots } from './cache.js'
 import { checkTokens, hiddenAt, keyMask, type LayersOutput, TiedLinear, throughLayers } from './layers.js'
 import { PretrainedModel } from './model.js'
 
@@ -18,7 +18,7 @@ export interface CausalInputs {
   /** [B,T] or [T], i32 or i64, each row counting up. Default: from 0 on. */
   readonly positions?: Tensor | undefined
   /** Tokens seen before; the new ones are added to it, at their positions. */
-  readonly cache?: KeyValueCache | undefined
+  readonly cache?: Cache | undefined
 }
 
 export interface LogitsInputs extends CausalInputs {
@@ -29,9 +29,14 @@ export interface LogitsInputs extends CausalInputs {
 /** `lastHiddenState` is after the last norm. */
 export type DecoderOutput = LayersOutput
 
-/** What a decoder's layers are given: positions always, the mask as one of keys. */
-export interface DecoderLayerInputs extends CausalInputs {
+/** What a decoder's layers are given besides hidden states. */
+export interface DecoderLayerInputs {
+  /** [T] or [B,T]. */
   readonly positions: Tensor
+  /** Of keys: bool [B,1,1,T]. */
+  readonly mask: Tensor | undefined
+  /** Where the new tokens stand in a cache, if there is one. */
+  readonly slots: Slots | undefined
 }
 
 /** A decoder without its head: tokens [B,T] -> `DecoderOutput`. */
@@ -48,7 +53,8 @@ export abstract class DecoderModel extends PretrainedModel {
   forward(tokens: Tensor, inputs: CausalInputs = {}): DecoderOutput {
     const op = this.constructor.name
     const positions = positionsOf(op, tokens, inputs, this.maxTokens)
-    const layers = this.layersFor({ cache: inputs.cache, mask: keyMask(op, inputs.mask, tokens), positions })
+    const slots = inputs.cache?.at(positions)
+    const layers = this.layersFor({ positions, mask: keyMask(op, inputs.mask, tokens), slots })
     return throughLayers(this.embed(tokens, positions), layers, this.lastNorm)
   }
 }
@@ -56,6 +62,8 @@ export abstract class DecoderModel extends PretrainedModel {
 /** A model of the next token: tokens [B,T] -> logits [B,T,vocabulary]. What `generate` takes. */
 export abstract class CausalLanguageModel extends PretrainedModel {
   abstract readonly lm_head: Layer
+  /** How many different tokens it may be given, where a learnt prompt has added some to the vocabulary. */
+  inputTokens: number | undefined = undefined
   /** The model without its head. */
   protected abstract get decoder(): DecoderModel
 

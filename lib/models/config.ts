@@ -107,6 +107,24 @@ export class ConfigReader {
     throw this.error(width, `a multiple of ${heads} (${headsValue})`, widthValue)
   }
 
+  /**
+   * How many heads each layer keeps of `heads`: `pruned_heads` has the numbers of those that are gone, by layer, as
+   * transformers 4 writes it.
+   */
+  headsKept(layers: number, heads: number): number[] {
+    const pruned = this.record('pruned_heads') ?? {}
+    const kept = new Array<number>(layers).fill(heads)
+    for (const [layer, gone] of Object.entries(pruned)) {
+      const place = Number(layer)
+      const known = Array.isArray(gone) && gone.every((head) => Number.isInteger(head) && head >= 0 && head < heads)
+      const left = known ? heads - new Set(gone).size : 0
+      if (!(Number.isInteger(place) && place >= 0 && place < layers) || left < 1)
+        throw this.error('pruned_heads', `lists of heads from 0 to ${heads - 1} by layer, never all of a layer`)
+      kept[place] = left
+    }
+    return kept
+  }
+
   /** Number of labels of a classifier: `num_labels`, or as many as `id2label` has; default 2. */
   labels(): number {
     const named = this.record('id2label')

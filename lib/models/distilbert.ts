@@ -22,6 +22,8 @@ interface Settings {
   readonly width: number
   readonly layers: number
   readonly heads: number
+  /** Heads of each layer: fewer where some were pruned. */
+  readonly layerHeads: readonly number[]
   readonly inner: number
   readonly activation: Activation
   readonly dropout: number
@@ -41,12 +43,14 @@ function settingsOf(owner: string, config: ModelConfig, { dtype = 'f32' }: Model
   const width = reader.integer('dim', 768)
   const heads = reader.integer('n_heads', 12)
   reader.headWidth('dim', width, 'n_heads', heads)
+  const layers = reader.layers('n_layers', 6)
   const vocabSize = reader.integer('vocab_size', 30522)
   return {
     vocabSize,
     width,
     heads,
-    layers: reader.layers('n_layers', 6),
+    layers,
+    layerHeads: reader.headsKept(layers, heads),
     inner: reader.integer('hidden_dim', 3072),
     activation: activationOf(reader, 'activation', 'gelu'),
     dropout: reader.number('dropout', 0.1, 0, 1),
@@ -88,14 +92,15 @@ class Attention extends Module {
   readonly heads: number
   readonly dropout: number
 
-  constructor({ width, heads, attentionDropout, dtype }: Settings) {
+  constructor({ width, heads, layerHeads, attentionDropout, dtype }: Settings, place: number) {
     super()
-    this.heads = heads
+    this.heads = layerHeads[place] as number
     this.dropout = attentionDropout
-    this.q_lin = new Linear(width, width, { dtype })
-    this.k_lin = new Linear(width, width, { dtype })
-    this.v_lin = new Linear(width, width, { dtype })
-    this.out_lin = new Linear(width, width, { dtype })
+    const all = (width / heads) * this.heads
+    this.q_lin = new Linear(width, all, { dtype })
+    this.k_lin = new Linear(width, all, { dtype })
+    this.v_lin = new Linear(width, all, { dtype })
+    this.out_lin = new Linear(all, width, { dtype })
   }
 
   forward(x: Tensor, mask: Tensor | undefined): Tensor {
@@ -130,10 +135,10 @@ class Block extends Module {
   readonly ffn: FeedForward
   readonly output_layer_norm: LayerNorm
 
-  constructor(settings: Settings) {
+  constructor(settings: Settings, place: number) {
     super()
     const { width, dtype } = settings
-    this.attention = new Attention(settings)
+    this.attention = new Attention(settings, place)
     this.sa_layer_norm = new LayerNorm(width, { eps: EPS, dtype })
     this.ffn = new FeedForward(settings)
     this.output_layer_norm = new LayerNorm(width, { eps: EPS, dtype })
@@ -154,7 +159,7 @@ export class DistilBertModel extends PretrainedModel {
     super(config)
     const settings = settingsOf('DistilBertModel', config, options)
     this.embeddings = new Embeddings(settings)
-    this.transformer = { layer: Array.from({ length: settings.layers }, () => new Block(settings)) }
+    this.transformer = { layer: Array.from({ length: settings.layers }, (_, place) => new Block(settings, place)) }
     initializeWeights(this.namedParameters(), initialStd(config))
   }
 

@@ -60,12 +60,13 @@ function settingsOf(
   if (!(numberIn(op, 'topP', topP, 0, 1) > 0)) throw new ArgumentError(`${op}: topP must be above 0`)
   if (topK !== undefined) integerFrom(op, 'topK', topK, 1)
   if (listOf(op, 'the prompts', prompts).length === 0) throw new ArgumentError(`${op}: there is no prompt`)
+  const tokens = (model instanceof CausalLanguageModel ? model.inputTokens : undefined) ?? model.vocabSize
   for (const [row, prompt] of prompts.entries()) {
     if (typeof prompt?.length !== 'number' || prompt.length === 0)
       throw new ArgumentError(`${op}: prompt ${row} is ${describe(prompt)}, not a list of at least one token`)
     for (const id of Array.from(prompt))
-      if (!(Number.isInteger(id) && id >= 0 && id < model.vocabSize))
-        throw new ArgumentError(`${op}: prompt ${row} has ${describe(id)}, and tokens are 0 to ${model.vocabSize - 1}`)
+      if (!(Number.isInteger(id) && id >= 0 && id < tokens))
+        throw new ArgumentError(`${op}: prompt ${row} has ${describe(id)}, and tokens are 0 to ${tokens - 1}`)
   }
   const longest = Math.max(...prompts.map((prompt) => prompt.length))
   const length = longest + maxTokens

@@ -25,6 +25,8 @@ interface Settings {
   readonly width: number
   readonly layers: number
   readonly heads: number
+  /** Heads that each layer has: fewer where some were pruned. */
+  readonly headsKept: number
   readonly inner: number
   readonly positions: number
   readonly activation: Activation
@@ -44,11 +46,16 @@ function settingsOf(owner: string, config: ModelConfig, { dtype = 'f32' }: Model
   const heads = reader.integer('n_head', 12)
   reader.headWidth('n_embd', width, 'n_head', heads)
   if (reader.boolean('add_cross_attention', false)) throw reader.error('add_cross_attention', 'false')
+  const layers = reader.layers('n_layer', 12)
+  const [headsKept = heads, ...rest] = reader.headsKept(layers, heads)
+  // The cache of keys and values has one shape for all layers.
+  if (rest.some((kept) => kept !== headsKept)) throw reader.error('pruned_heads', 'as many heads in each layer')
   return {
     vocabSize: reader.integer('vocab_size', 50257),
     width,
     heads,
-    layers: reader.layers('n_layer', 12),
+    headsKept,
+    layers,
     inner: reader.integer('n_inner', 4 * width),
     positions: reader.integer('n_positions', 1024),
     activation: activationOf(reader, 'activation_function', 'gelu_new'),
@@ -88,25 +95,27 @@ class Attention extends Module {
   readonly scale: number
 
   constructor(
-    { width, heads, attentionDropout, dropout, scaled, scaledByLayer, dtype }: Settings,
+    { width, heads, headsKept, attentionDropout, dropout, scaled, scaledByLayer, dtype }: Settings,
     private readonly place: number,
   ) {
     super()
-    this.heads = heads
+    this.heads = headsKept
     this.dropout = attentionDropout
     this.scale = (scaled ? 1 / Math.sqrt(width / heads) : 1) / (scaledByLayer ? place + 1 : 1)
-    this.c_attn = new Conv1D(width, 3 * width, { dtype })
-    this.c_proj = new Conv1D(width, width, { dtype })
+    const all = (width / heads) * headsKept
+    this.c_attn = new Conv1D(width, 3 * all, { dtype })
+    this.c_proj = new Conv1D(all, width, { dtype })
     this.resid_dropout = new Dropout(dropout)
   }
 
-  forward(x: Tensor, { mask, cache, positions }: DecoderLayerInputs): Tensor {
+  forward(x: Tensor, { mask, slots }: DecoderLayerInputs): Tensor {
     const { heads, scale } = this
-    const parts = split(this.c_attn.forward(x), x.shape[2] as number, -1).map((part) => headsOf(part, heads))
+    const joined = this.c_attn.forward(x)
+    const parts = split(joined, (joined.shape[2] as number) / 3, -1).map((part) => headsOf(part, heads))
     const [q, k, v] = parts as [Tensor, Tensor, Tensor]
     const dropout = this.training ? this.dropout : 0
-    const mixed = cache
-      ? cache.attend(this.place, q, k, v, positions, scale)
+    const mixed = slots
+      ? slots.attend(this.place, q, k, v, scale)
       : scaledDotProductAttention(q, k, v, { causal: true, mask, dropout, scale })
     return this.resid_dropout.forward(this.c_proj.forward(joinHeads(mixed)))
   }
@@ -175,13 +184,13 @@ export class GPT2Model extends DecoderModel {
   constructor(config: ModelConfig, options: ModelOptions = {}) {
     super(config)
     const settings = settingsOf('GPT2Model', config, options)
-    const { vocabSize, width, heads, positions, eps, layers, embeddingDropout, dtype } = settings
+    const { vocabSize, width, heads, headsKept, positions, eps, layers, embeddingDropout, dtype } = settings
     this.wte = new Embedding(vocabSize, width, { dtype })
     this.wpe = new Embedding(positions, width, { dtype })
     this.drop = new Dropout(embeddingDropout)
     this.h = Array.from({ length: layers }, (_, place) => new Block(settings, place))
     this.ln_f = new LayerNorm(width, { eps, dtype })
-    this.cacheShape = { layers, heads, width: width / heads, dtype }
+    this.cacheShape = { layers, heads: headsKept, width: width / heads, dtype }
     initialize(this)
   }
 

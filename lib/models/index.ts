@@ -3,7 +3,7 @@
 export { BertForMaskedLM, BertForSequenceClassification, BertModel } from './bert.js'
 export type { EncoderInputs, EncoderOutput } from './bertLayers.js'
 export type { BertOutput } from './bertModel.js'
-export { type CacheShape, KeyValueCache } from './cache.js'
+export { type Cache, type CacheShape, type KeysAndValues, KeyValueCache, type Slots } from './cache.js'
 export {
   type CausalInputs,
   CausalLanguageModel,

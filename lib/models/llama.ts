@@ -92,13 +92,13 @@ class Attention extends Module {
     this.o_proj = new Linear(heads * headWidth, width, { bias: biases.output, dtype })
   }
 
-  forward(x: Tensor, { turn, mask, cache, positions }: LayerInputs): Tensor {
+  forward(x: Tensor, { turn, mask, slots }: LayerInputs): Tensor {
     const q = turned(headsOf(this.q_proj.forward(x), this.heads), turn)
     const k = turned(headsOf(this.k_proj.forward(x), this.keyHeads), turn)
     const v = headsOf(this.v_proj.forward(x), this.keyHeads)
     const dropout = this.training ? this.dropout : 0
-    const mixed = cache
-      ? cache.attend(this.place, q, k, v, positions)
+    const mixed = slots
+      ? slots.attend(this.place, q, k, v)
       : scaledDotProductAttention(q, k, v, { causal: true, mask, dropout })
     return this.o_proj.forward(joinHeads(mixed))
   }

@@ -11,14 +11,14 @@ import { eq, le, mul, where } from '../ops/element.js'
 import { broadcastTo, slice, unsqueeze } from '../ops/view.js'
 import type { Tensor } from '../tensor.js'
 import type { EncoderOutput } from './bertLayers.js'
-import type { CacheShape, KeyValueCache } from './cache.js'
+import type { CacheShape, KeysAndValues, KeyValueCache } from './cache.js'
 import { outputLayer } from './causal.js'
 import type { ModelConfig } from './config.js'
 import type { EncoderDecoderModel, Source } from './encoderDecoder.js'
 import { checkTokens, keyMask, type TiedLinear, throughLayers } from './layers.js'
 import { type Family, type ModelOptions, PretrainedModel } from './model.js'
 import { BucketTable } from './relativePositions.js'
-import { initializeT5, type KeysAndValues, T5Block, type T5Settings, t5Settings } from './t5Layers.js'
+import { initializeT5, T5Block, type T5Settings, t5Settings } from './t5Layers.js'
 
 export interface T5Inputs {
   /** [B,S], bool or numbers: 0 where a token of the source only fills up its row. */
@@ -155,12 +155,13 @@ abstract class Both extends PretrainedModel {
 
   /** Hidden states behind tokens at positions, with those in the cache. */
   protected goOn(tokens: Tensor, { keys, values, mask }: Source, cache: KeyValueCache, positions: Tensor): Tensor {
+    const slots = cache.at(positions)
     const past = le(arange(cache.length), unsqueeze(unsqueeze(positions, 1), -1))
     const biases = this.decoder.biases(positions, cache.length, [past])
     const crossMask = mask && unsqueeze(unsqueeze(mask, 1), 1)
     const blocks = this.decoder.block.map((block, i) => (x: Tensor) => {
       const cross = { keys: keys[i] as Tensor, values: values[i] as Tensor }
-      return block.forward(x, { biases, cache, positions }, cross, crossMask)
+      return block.forward(x, { biases, slots }, cross, crossMask)
     })
     return this.decoder.run(tokens, blocks).lastHiddenState
   }

@@ -11,7 +11,7 @@ import { add, mul } from '../ops/element.js'
 import type { FloatDType } from '../schema/dtype.js'
 import type { Tensor } from '../tensor.js'
 import { type Activation, activationOf } from './activation.js'
-import type { KeyValueCache } from './cache.js'
+import type { CacheSlots, KeysAndValues } from './cache.js'
 import { ConfigReader, type ModelConfig } from './config.js'
 import { headsOf, joinHeads } from './layers.js'
 import { initializeWeights, type ModelOptions } from './model.js'
@@ -72,19 +72,12 @@ export function t5Settings(owner: string, config: ModelConfig, { dtype = 'f32' }
   }
 }
 
-/** Keys and values [B,H,S,D]. */
-export interface KeysAndValues {
-  readonly keys: Tensor
-  readonly values: Tensor
-}
-
 /** What self-attention of a block is given. */
 export interface SelfInputs {
   /** Added to scores; -30000 where nothing is to be seen. */
   readonly biases: Tensor
-  readonly cache?: KeyValueCache | undefined
-  /** [B,T], with a cache. */
-  readonly positions?: Tensor | undefined
+  /** Where the new tokens stand in a cache, if there is one. */
+  readonly slots?: CacheSlots | undefined
 }
 
 /** Attention without a scale and without biases in its maps. */
@@ -143,15 +136,10 @@ class SelfBranch extends Branch {
     this.SelfAttention = new T5Attention(settings, relative)
   }
 
-  forward(x: Tensor, place: number, { biases, cache, positions }: SelfInputs): Tensor {
+  forward(x: Tensor, place: number, { biases, slots }: SelfInputs): Tensor {
     const normed = this.layer_norm.forward(x)
     const fresh = this.SelfAttention.project(normed)
-    let seen = fresh
-    if (cache && positions) {
-      // The cache takes them in; its own attention knows no biases, and is not run where nobody reads its result.
-      cache.attend(place, fresh.keys, fresh.keys, fresh.values, positions)
-      seen = { keys: cache.keys[place] as Tensor, values: cache.values[place] as Tensor }
-    }
+    const seen = slots ? slots.write(place, fresh.keys, fresh.values) : fresh
     return add(x, this.dropout.forward(this.SelfAttention.forward(normed, seen, biases)))
   }
 }

@@ -19,7 +19,7 @@ abstract class Conv extends Module {
   readonly weight: Parameter
   readonly bias: Parameter | undefined
   readonly groups: number
-  protected readonly sliding: SlidingOptions
+  readonly sliding: SlidingOptions
 
   constructor(
     name: string,

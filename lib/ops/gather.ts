@@ -4,7 +4,7 @@ import type { DType } from '../schema/dtype.js'
 import type { Spec } from '../schema/op.js'
 import { formatShape, type Shape, sizeOf } from '../schema/shape.js'
 import { checkDType, type Tensor } from '../tensor.js'
-import { indexOperand, integerFrom, optionsOf, sameDType } from './arguments.js'
+import { expectShape, indexOperand, integerFrom, optionsOf, sameDType } from './arguments.js'
 import { defineOp, operand } from './define.js'
 import { cast, constant, eq, iota, where } from './element.js'
 import { permuted, reshaped } from './linear.js'
@@ -35,6 +35,25 @@ const INDEX_ADD = defineOp('indexAdd', {
 
 const rowsTaken = (x: Tensor, indices: Tensor): Tensor => TAKE([x, indices], {})
 const rowsAdded = (indices: Tensor, dy: Tensor, size: number): Tensor => INDEX_ADD([indices, dy], { size })
+
+/**
+ * x [V,...], indices [...], rows indices.shape + x.shape[1:] -> x with those rows at the indices; of equal indices the last
+ * row stays.
+ */
+const INDEX_COPY = defineOp('indexCopy', {
+  inputs: ['x', 'indices', 'rows'],
+  shape: ([x]) => x as Spec,
+  inPlace: () => [0],
+  checks: ([x]) => [1, `below ${x?.shape[0]}`],
+  grad: ({ x, indices, rows }, dy) => {
+    const places = reshaped(iota([sizeOf(indices.shape)], 'i32'), indices.shape)
+    const none = constant(-1, { dtype: 'i32', shape: x.shape.slice(0, 1) })
+    const stays = eq(rowsTaken(rowsCopied(none, indices, places), indices), places)
+    const wide = reshaped(stays, [...indices.shape, ...x.shape.slice(1).map(() => 1)])
+    const zeros = constant(0, { dtype: rows.dtype, shape: rows.shape })
+    return [rowsCopied(dy, indices, zeros), undefined, where(wide, rowsTaken(dy, indices), 0)]
+  },
+})
 
 /**
  * The parts of `x` at `indices` (i32 or i64, any shape) along `axis` (default 0): the axes of `indices` stand where the
@@ -82,6 +101,24 @@ export function embedding<D extends DType>(
   }
   return where(unsqueeze(eq(indices, paddingIndex), -1), stopGradient(rows), rows) as Tensor<D>
 }
+
+/**
+ * `x` [V,...] with `rows` (the shape of `indices`, then [...]) in place of its rows at `indices` (i32 or i64, any shape). Of
+ * equal indices the last one's row stays. An index out of range fails the run. A cell that is assigned the result is
+ * written where it lies: only those rows move. Throws `ShapeError`, `DTypeError`.
+ */
+export function indexCopy<D extends DType>(x: Tensor<D>, indices: Tensor, rows: Tensor): Tensor<D> {
+  const op = 'indexCopy'
+  const target = operand(op, x)
+  const index = indexOperand(op, indices)
+  const source = operand(op, rows)
+  if (target.shape.length === 0) throw new ShapeError(`${op}: a scalar has no rows`)
+  sameDType(op, ['x', 'the rows'], [target, source])
+  expectShape(op, 'the rows', source, [...index.shape, ...target.shape.slice(1)])
+  return rowsCopied(x, indices, rows) as Tensor<D>
+}
+
+const rowsCopied = (x: Tensor, indices: Tensor, rows: Tensor): Tensor => INDEX_COPY([x, indices, rows], {})
 
 const GATHER = defineOp('gather', {
   inputs: ['x', 'index'],

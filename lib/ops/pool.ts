@@ -5,7 +5,9 @@ import type { Spec } from '../schema/op.js'
 import { formatShape, type Shape } from '../schema/shape.js'
 import type { Tensor } from '../tensor.js'
 import { floatOperand, optionsOf } from './arguments.js'
-import { defineOp } from './define.js'
+import { defineOp, operand } from './define.js'
+import { maximum } from './element.js'
+import { padded, sliced } from './linear.js'
 import { mean } from './reduce.js'
 import { channelsLast, type Padding, type PerAxis, perAxis, type Sliding, slidExtents, slidingOver } from './window.js'
 
@@ -103,11 +105,10 @@ export interface PoolOptions {
 function windowOf(
   op: string,
   spatial: number,
-  x: Tensor,
+  { shape }: Spec,
   kernel: PerAxis,
   options: PoolOptions & { readonly dilation?: PerAxis },
 ): Sliding {
-  const { shape } = floatOperand(op, x)
   if (shape.length !== spatial + 2) {
     throw new ShapeError(`${op}: it takes [N,C,${spatial === 1 ? 'L' : 'H,W'}], not ${formatShape(shape)}`)
   }
@@ -123,16 +124,38 @@ function windowOf(
   return window
 }
 
+/** Quantised integers, which no gradient flows through: the largest of slices, a program that keeps no positions. */
+function largestOf(x: Tensor, { kernel, stride, padding, dilation }: Sliding): Tensor {
+  const [low, high] = [padding.slice(0, kernel.length), padding.slice(kernel.length)]
+  const { shape } = pooled('maxPool', x, { kernel, stride, padding, dilation })
+  const around = padded(x, [0, 0, ...low], [0, 0, ...high], x.dtype === 'u8' ? 0 : -128)
+  const taps = kernel.reduce<number[][]>(
+    (starts, extent, axis) =>
+      starts.flatMap((start) => Array.from({ length: extent }, (_, i) => [...start, i * (dilation[axis] as number)])),
+    [[0, 0]],
+  )
+  return taps
+    .map((starts) => sliced(around, { starts, steps: [1, 1, ...stride], shape }))
+    .reduce((a, b) => maximum(a, b))
+}
+
 const maxPool =
   (op: string, spatial: number) =>
   <D extends DType>(
     x: Tensor<D>,
     kernel: PerAxis,
     options: PoolOptions & { readonly dilation?: PerAxis } = {},
-  ): Tensor<D> =>
-    MAX_POOL([x], slidingOf(windowOf(op, spatial, x, kernel, options)))[0] as Tensor<D>
+  ): Tensor<D> => {
+    const { dtype } = operand(op, x)
+    const quantized = dtype === 'u8' || dtype === 'i8'
+    const window = windowOf(op, spatial, quantized ? x : floatOperand(op, x), kernel, options)
+    return (quantized ? largestOf(x, window) : MAX_POOL([x], slidingOf(window))[0]) as Tensor<D>
+  }
 
-/** The largest element of each window: [N,C,L] -> [N,C,L']; NaN wins, padding never. Throws `ShapeError`, `ArgumentError`. */
+/**
+ * The largest element of each window, of floats or of u8 or i8, quantised ones: [N,C,L] -> [N,C,L']; NaN wins, padding
+ * never. Throws `ShapeError`, `ArgumentError`.
+ */
 export const maxPool1d = maxPool('maxPool1d', 1)
 /** The largest element of each window: [N,C,H,W] -> [N,C,H',W']. Otherwise as `maxPool1d`. */
 export const maxPool2d = maxPool('maxPool2d', 2)
@@ -145,7 +168,7 @@ export interface AvgPoolOptions extends PoolOptions {
 const avgPool =
   (op: string, spatial: number) =>
   <D extends DType>(x: Tensor<D>, kernel: PerAxis, options: AvgPoolOptions = {}): Tensor<D> => {
-    const { kernel: extents, stride, padding } = windowOf(op, spatial, x, kernel, options)
+    const { kernel: extents, stride, padding } = windowOf(op, spatial, floatOperand(op, x), kernel, options)
     return averaged(x, {
       kernel: extents,
       stride,

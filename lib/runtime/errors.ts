@@ -59,6 +59,16 @@ export class PretrainedError extends HeddleError {
   override readonly name = 'PretrainedError'
 }
 
+/** A student that can not be made of its teacher: layers, widths or shapes that do not fit. Nothing was changed. */
+export class StudentError extends HeddleError {
+  override readonly name = 'StudentError'
+}
+
+/** Outputs of a teacher on disk that are those of another teacher, of other data, or damaged. Nothing was changed. */
+export class TeacherCacheError extends HeddleError {
+  override readonly name = 'TeacherCacheError'
+}
+
 /** A file whose contents are not what they should be: damaged, truncated, hostile or of another format. */
 export class FormatError extends HeddleError {
   override readonly name = 'FormatError'

@@ -5,7 +5,7 @@
 
 namespace heddle {
 
-/// take and indexAdd: contiguous rows of `width` elements, `count` of them chosen among `rows`.
+/// take, indexCopy and indexAdd: contiguous rows of `width` elements, `count` of them chosen among `rows`.
 struct RowsProblem {
   int64_t rows, count, width;
 };
@@ -26,6 +26,18 @@ inline RowsProblem readTake(Specs in, Specs out) {
   std::vector<int64_t> shape = in[1].shape;
   shape.insert(shape.end(), in[0].shape.begin() + 1, in[0].shape.end());
   expect(out[0].shape == shape && out[0].dtype == in[0].dtype, op, "an output of shape " + formatList(shape), in, out);
+  return {in[0].shape[0], in[1].size(), product(std::span(in[0].shape).subspan(1))};
+}
+
+inline RowsProblem readIndexCopy(Specs in, Specs out) {
+  constexpr const char* op = "indexCopy";
+  expectCount(op, in, 3, out, 1);
+  expectContiguous(op, in, out);
+  expect(!in[0].shape.empty(), op, "an operand of rank 1 or more", in, out);
+  std::vector<int64_t> shape = in[1].shape;
+  shape.insert(shape.end(), in[0].shape.begin() + 1, in[0].shape.end());
+  expect(in[2].shape == shape && in[2].dtype == in[0].dtype, op, "rows of shape " + formatList(shape), in, out);
+  expect(out[0].shape == in[0].shape && out[0].dtype == in[0].dtype, op, "an output like the operand", in, out);
   return {in[0].shape[0], in[1].size(), product(std::span(in[0].shape).subspan(1))};
 }
 

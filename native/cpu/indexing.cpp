@@ -1,5 +1,6 @@
-// Ops take, indexAdd, gather and scatterAdd: rows and elements chosen by index. Every index is checked before anything
-// is read or written with it, and sums run in the order of the indices, so results are bit-for-bit repeatable.
+// Ops take, indexCopy, indexAdd, gather and scatterAdd: rows and elements chosen by index. Every index is checked
+// before anything is read or written with it, and sums run in the order of the indices, so results are bit-for-bit
+// repeatable.
 #include <algorithm>
 #include <cstring>
 
@@ -40,6 +41,37 @@ class Take : public Kernel {
   }
 
  private:
+  int64_t size_, count_, rowBytes_;
+};
+
+/// Moves only the rows it is given where the output is the operand's own memory.
+template <typename Index>
+class IndexCopy : public Kernel {
+ public:
+  IndexCopy(const RowsProblem& problem, int64_t bytes)
+      : size_(problem.rows), count_(problem.count), rowBytes_(problem.width * bytes) {}
+
+  void run(const RunOperands& operands) override {
+    const auto* x = static_cast<const char*>(operands.inputs[0]);
+    const auto* indices = static_cast<const Index*>(operands.inputs[1]);
+    const auto* rows = static_cast<const char*>(operands.inputs[2]);
+    auto* out = static_cast<char*>(operands.outputs[0]);
+    checkIndices("indexCopy", indices, count_, size_);
+    if (out != x) std::memcpy(out, x, static_cast<size_t>(size_ * rowBytes_));
+    // Each part of the output has one thread, so that the last of equal indices stays.
+    const int64_t part = (size_ + kParts - 1) / kParts;
+#pragma omp parallel for schedule(static) if (count_ * rowBytes_ > 4 * kParallelElements && count_ > kParts)
+    for (int64_t first = 0; first < size_; first += part)
+      for (int64_t i = 0; i < count_; i++) {
+        const auto row = static_cast<int64_t>(indices[i]);
+        if (row < first || row >= first + part) continue;
+        std::memcpy(out + row * rowBytes_, rows + i * rowBytes_, static_cast<size_t>(rowBytes_));
+      }
+  }
+
+ private:
+  static constexpr int64_t kParts = 16;
+
   int64_t size_, count_, rowBytes_;
 };
 
@@ -181,6 +213,13 @@ std::unique_ptr<Kernel> makeTake(WordReader&, Specs in, Specs out) {
   });
 }
 
+std::unique_ptr<Kernel> makeIndexCopy(WordReader&, Specs in, Specs out) {
+  const RowsProblem problem = readIndexCopy(in, out);
+  return dispatchIndex("indexCopy", in[1].dtype, [&](auto index) -> std::unique_ptr<Kernel> {
+    return std::make_unique<IndexCopy<typename decltype(index)::type>>(problem, bytesOf(in[0].dtype));
+  });
+}
+
 std::unique_ptr<Kernel> makeIndexAdd(WordReader& words, Specs in, Specs out) {
   const RowsProblem problem = readIndexAdd(IndexAddParams::read(words), in, out);
   return dispatchAny("indexAdd", in[1].dtype, [&](auto tag) {
@@ -212,6 +251,7 @@ std::unique_ptr<Kernel> makeScatterAdd(WordReader& words, Specs in, Specs out) {
 
 void registerIndexing(KernelTable& table) {
   table.add(OpId::take, makeTake);
+  table.add(OpId::indexCopy, makeIndexCopy);
   table.add(OpId::indexAdd, makeIndexAdd);
   table.add(OpId::gather, makeGather);
   table.add(OpId::scatterAdd, makeScatterAdd);

@@ -20,6 +20,8 @@ void registerCpuKernels(KernelTable& table) {
   registerMaxPool(table);
   registerAvgPool(table);
   registerBatchNorm(table);
+  registerQuantizedMatmul(table);
+  registerQuantizedConv(table);
 }
 
 }  // namespace heddle

@@ -18,6 +18,8 @@ void registerArgReduce(KernelTable& table);
 void registerMaxPool(KernelTable& table);
 void registerAvgPool(KernelTable& table);
 void registerBatchNorm(KernelTable& table);
+void registerQuantizedMatmul(KernelTable& table);
+void registerQuantizedConv(KernelTable& table);
 
 /// Every family above, in one call.
 void registerCpuKernels(KernelTable& table);

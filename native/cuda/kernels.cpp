@@ -19,6 +19,7 @@ void registerCudaKernels(KernelTable& table) {
   registerMatmul(table);
   registerMaxPool(table);
   registerOptimizers(table);
+  registerIndexCopy(table);
   registerScatter(table);
   registerSoftmax(table);
 }

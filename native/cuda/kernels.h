@@ -20,6 +20,7 @@ void registerLayerNormGrad(KernelTable& table);
 void registerMatmul(KernelTable& table);
 void registerMaxPool(KernelTable& table);
 void registerOptimizers(KernelTable& table);
+void registerIndexCopy(KernelTable& table);
 void registerScatter(KernelTable& table);
 void registerSoftmax(KernelTable& table);
 

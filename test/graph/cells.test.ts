@@ -42,6 +42,8 @@ function simulate(script: readonly Action[], cells: Square[], x: Square): Square
         x,
       )
     else if (kind === 7) cells[a] = B.map((_, i) => (B[Math.floor(i / N) * N + w] as number) + (A[i] as number) / 8)
+    else if (kind === 8) cells[a] = A.map((v, i) => (Math.floor(i / N) === w ? (C[i % N] as number) : v))
+    else if (kind === 9) cells[a] = B.map((v, i) => (Math.floor(i / N) === w ? (A[i % N] as number) : v))
     else cells[a] = x
   }
   return read
@@ -69,6 +71,8 @@ function perform(script: readonly Action[], cells: readonly h.Cell[], x: h.Tenso
           .broadcastTo([N, N])
           .add(A.mul(0.125)),
       )
+    else if (kind === 8) A.assign(h.indexCopy(A, h.full([2], w, { dtype: 'i32' }), C.slice([0, 1]).broadcastTo([2, N])))
+    else if (kind === 9) A.assign(h.indexCopy(B, h.full([1], w, { dtype: 'i32' }), A.slice([0, 1])))
     else A.assign(x)
   }
   return read
@@ -91,7 +95,7 @@ describe.each(Array.from({ length: 10 }, (_, i) => i))('random scripts %i', (blo
       const draw = (below: number): number => Math.floor(random() * below)
       const script = Array.from(
         { length: 3 + draw(10) },
-        (): Action => ({ kind: draw(9), a: draw(3), b: draw(3), c: draw(3), w: draw(N) }),
+        (): Action => ({ kind: draw(11), a: draw(3), b: draw(3), c: draw(3), w: draw(N) }),
       )
       const square = (): Square => Float64Array.from({ length: SIZE }, () => random() * 2 - 1)
       const model = [square(), square(), square()]

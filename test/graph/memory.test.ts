@@ -176,6 +176,17 @@ describe('a plan', () => {
     expect(step.plan?.toString()).not.toMatch(/copy/)
   })
 
+  it('writes rows of a cell where they lie', async () => {
+    const cell = new h.Cell(random([4096, 64]))
+    const step = h.compile((at: h.Tensor, rows: h.Tensor) => {
+      cell.assign(h.indexCopy(cell, at, rows))
+      return cell.mean()
+    })
+    await step(h.tensor([3, 700], { dtype: 'i32' }), random([2, 64]))
+    expect(step.plan?.memory.arena).toBeLessThan(4096)
+    expect(step.plan?.toString()).not.toMatch(/copy of|copy ->/)
+  })
+
   it('keeps a value that is a result, an operand and a view at once', async () => {
     const step = h.compile((x: h.Tensor) => {
       const y = x.exp()

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { Random } from '../../lib/data/index.js'
-import { ArgumentError, arange, seed, tensor } from '../../lib/index.js'
+import { ArgumentError, arange, compile, seed, type Tensor, tensor } from '../../lib/index.js'
 import {
   type CausalLanguageModel,
   fromPretrained,
@@ -91,6 +91,18 @@ describe.each(Object.keys(references))('%s', (name) => {
 })
 
 const small = { vocab_size: 40, n_embd: 32, n_layer: 2, n_head: 4, n_positions: 96, eos_token_id: null }
+
+test('a position beyond the cache changes nothing in it, in no layer', async () => {
+  const model = new GPT2LMHeadModel({ ...small, n_positions: 4096 }).eval()
+  const cache = new KeyValueCache(model.cacheShape, 1, 4096)
+  const step = compile((tokens: Tensor, positions: Tensor) => model.forward(tokens, { cache, positions }))
+  const one = (n: number): Tensor => tensor([[n]], { dtype: 'i32' })
+  await step(one(3), one(0))
+  const keys = await Promise.all(cache.keys.map((cell) => cell.data()))
+  const failed = await step(one(7), one(4096))
+  await expect(failed.data()).rejects.toThrow(/4096/)
+  expect(await Promise.all(cache.keys.map((cell) => cell.data()))).toEqual(keys)
+})
 
 test('a stream gives the tokens as they are made, and ends when it is left', async () => {
   const model = await modelOf('gpt2')

@@ -2,7 +2,7 @@
 import * as h from '../../lib/index.js'
 import { Dense, type ErrorCase, forEachIndex, type OpCase, type OperandSpec } from './case.js'
 
-interface Geometry {
+export interface Geometry {
   readonly stride?: readonly number[]
   readonly padding?: readonly (readonly [number, number])[]
   readonly dilation?: readonly number[]
@@ -10,7 +10,7 @@ interface Geometry {
 }
 
 /** x [N,C,...], w [O,C/groups,...kernel] -> [N,O,...], straight from the definition. */
-function convolve(x: Dense, w: Dense, geometry: Geometry, bias?: Dense): Dense {
+export function convolve(x: Dense, w: Dense, geometry: Geometry, bias?: Dense): Dense {
   const spatial = x.shape.slice(2)
   const kernel = w.shape.slice(2)
   const of = <T>(list: readonly T[] | undefined, axis: number, otherwise: T): T => list?.[axis] ?? otherwise
@@ -52,7 +52,7 @@ type Row = readonly [
   geometry: Geometry,
 ]
 
-const ROWS: readonly Row[] = [
+export const ROWS: readonly Row[] = [
   ['conv1d', [2, 3, 9], [4, 3, 3], {}, {}],
   [
     'conv1d with stride and padding',

@@ -1,4 +1,4 @@
-// Cases of selection by index: take, embedding, gather, scatterAdd, oneHot, argmax, argmin.
+// Cases of selection by index: take, embedding, indexCopy, gather, scatterAdd, oneHot, argmax, argmin.
 import * as h from '../../lib/index.js'
 import { Dense, type ErrorCase, forEachIndex, type OpCase, type OperandSpec } from './case.js'
 import { behindFirst, fromOdd } from './softmax.js'
@@ -34,6 +34,23 @@ function scatterAdd(x: Dense, index: Dense, source: Dense, axis: number): Dense 
   })
   return Dense.from(x.shape, (at) => x.at(...at) + (sums.get(at.join()) ?? 0))
 }
+
+/** Rows written one after the other. */
+function indexCopy(x: Dense, index: Dense, rows: Dense): Dense {
+  const width = x.shape.slice(1).reduce((product, extent) => product * extent, 1)
+  const result = new Dense(x.shape, x.data)
+  index.data.forEach((row, i) => result.data.set(rows.data.subarray(i * width, (i + 1) * width), row * width))
+  return result
+}
+
+const INDEX_COPIES: readonly (readonly [x: readonly number[], index: readonly number[], dtype: Index])[] = [
+  [[5, 3], [4], 'i32'],
+  [[9], [2, 3], 'i64'],
+  [[4, 3, 2], [], 'i32'],
+  [[3, 4], [0], 'i32'],
+  [[2, 3], [9], 'i32'],
+  [[70, 16], [40], 'i64'],
+]
 
 /** The index of the first extreme along `axis`; NaN is one. */
 function extremeOf(x: Dense, axis: number, better: (a: number, b: number) => boolean): Dense {
@@ -112,6 +129,26 @@ export const CASES: readonly OpCase[] = [
     operands: [{ shape: [7, 4] }, indices([2, 3], 7)],
     run: (x, i) => h.embedding(x, i as h.Tensor),
     reference: (x, i) => take(x, i as Dense, 0),
+  },
+  ...INDEX_COPIES.map(
+    ([x, index, dtype]): OpCase => ({
+      name: `indexCopy of rows [${index}] to [${x}], ${dtype}`,
+      operands: [values(x), indices(index, x[0] as number, dtype), values([...index, ...x.slice(1)])],
+      run: (a, i, rows) => h.indexCopy(a, i as h.Tensor, rows as h.Tensor),
+      reference: (a, i, rows) => indexCopy(a, i as Dense, rows as Dense),
+      dtypes: EVERY,
+      exact: true,
+    }),
+  ),
+  {
+    // More indices than one block looks at, many of them equal.
+    name: 'indexCopy of many rows',
+    operands: [values([500, 9]), indices([1500], 500), values([1500, 9])],
+    run: (x, i, rows) => h.indexCopy(x, i as h.Tensor, rows as h.Tensor),
+    reference: (x, i, rows) => indexCopy(x, i as Dense, rows as Dense),
+    dtypes: ['f32', 'bf16', 'i8'],
+    exact: true,
+    order: 0,
   },
   ...GATHERS.flatMap(([x, index, axis, dtype]): OpCase[] => [
     {
@@ -245,6 +282,24 @@ export const ERRORS: readonly ErrorCase[] = [
     call: () => h.take(x(), i(2), { axis: 2 }),
     error: h.ShapeError,
     message: /take: there is no axis 2/,
+  },
+  {
+    name: 'indexCopy to a scalar',
+    call: () => h.indexCopy(h.tensor(1), i(2), h.zeros([2])),
+    error: h.ShapeError,
+    message: /indexCopy: a scalar has no rows/,
+  },
+  {
+    name: 'indexCopy of rows of another shape',
+    call: () => h.indexCopy(x(), i(2), h.zeros([2, 3])),
+    error: h.ShapeError,
+    message: /indexCopy: the rows must have shape \[2,4\], not \[2,3\]/,
+  },
+  {
+    name: 'indexCopy of rows of another dtype',
+    call: () => h.indexCopy(x(), i(2), i(2, 4)),
+    error: h.DTypeError,
+    message: /indexCopy: x is f32, the rows is i32/,
   },
   {
     name: 'a table of three axes',

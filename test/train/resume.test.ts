@@ -1,19 +1,31 @@
 // Runs that go on: after kills, after signals, from checkpoints of other runs, and where none can be saved.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { DataLoader } from '../../lib/data/index.js'
-import { CheckpointError, crossEntropy, defaultDevice, matmul, nn, optim, randomNormal, seed } from '../../lib/index.js'
+import {
+  CheckpointError,
+  crossEntropy,
+  defaultDevice,
+  matmul,
+  nn,
+  optim,
+  type Parameter,
+  randomNormal,
+  seed,
+  type Tensor,
+} from '../../lib/index.js'
 import type { Checkpoint } from '../../lib/io/checkpoint.js'
 import { CheckpointStore } from '../../lib/io/index.js'
 import { type Callback, train } from '../../lib/train/index.js'
 import { runStateOf } from '../../lib/train/runState.js'
 import { resume } from '../crash/resume.js'
 import { hashOf, trainedRun } from '../crash/trainedRun.js'
+import { keeping } from './fixtures.js'
 
 let root: string
 beforeAll(async () => {
@@ -41,12 +53,8 @@ async function saying(from: ChildProcess, until: (output: string) => boolean): P
 const samples = Array.from({ length: 40 }, (_, i) => ({ x: Float32Array.of(Math.sin(i), Math.cos(i)), y: i % 2 }))
 const data = () => new DataLoader(samples, { batchSize: 4, shuffle: true, dtypes: { y: 'i32' } })
 const options = {
-  loss: (
-    model: nn.Linear,
-    { x, y }: { x: import('../../lib/index.js').Tensor; y: import('../../lib/index.js').Tensor },
-  ) => crossEntropy(model.forward(x), y),
-  optimizer: (parameters: Iterable<import('../../lib/index.js').Parameter>) =>
-    new optim.AdamW(parameters, { lr: 0.01 }),
+  loss: (model: nn.Linear, { x, y }: { x: Tensor; y: Tensor }) => crossEntropy(model.forward(x), y),
+  optimizer: (parameters: Iterable<Parameter>) => new optim.AdamW(parameters, { lr: 0.01 }),
   progress: false,
 } as const
 const model = (): nn.Linear => {
@@ -86,8 +94,15 @@ describe('a run in one process', () => {
     const whole = await hashOf(await trainedRun(undefined, () => {}))
     const folder = join(root, 'ended')
     await trainedRun(folder, () => {})
+    const saved = async () => {
+      const { path, step } = (await new CheckpointStore(folder).latest()) as Checkpoint
+      const { ino, mtimeMs } = await stat(path)
+      return { step, ino, mtimeMs }
+    }
+    const before = await saved()
     const again = await trainedRun(folder, () => expect.unreachable('it has ended'))
     expect(await hashOf(again)).toBe(whole)
+    expect(await saved()).toEqual(before)
   })
 
   it('takes over the algorithms of its checkpoint', async () => {
@@ -111,13 +126,7 @@ describe('a run in one process', () => {
 
   it('can be saved with figures that are not finite', async () => {
     const folder = join(root, 'not finite')
-    const notes: string[] = []
-    const told = {
-      write: () => {},
-      note: (_: number, text: string) => notes.push(text),
-      flush: async () => {},
-      close: async () => {},
-    }
+    const told = keeping()
     const layer = model()
     await train(layer, data(), {
       ...options,
@@ -127,7 +136,7 @@ describe('a run in one process', () => {
       checkpoint: folder,
       logs: [told],
     })
-    expect(notes).toEqual([])
+    expect(told.notes).toEqual([])
     const saved = (await new CheckpointStore(folder).latest()) as Checkpoint
     expect(runStateOf(saved)).toMatchObject({ step: 10, figures: { 'train/loss': Number.NaN } })
   })
@@ -155,13 +164,7 @@ describe('a run in one process', () => {
 
   it('says so where a checkpoint can not be saved, and goes on with the one before', async () => {
     const folder = join(root, 'blocked')
-    const notes: string[] = []
-    const noting = {
-      write: () => {},
-      note: (_: number, text: string) => notes.push(text),
-      flush: async () => {},
-      close: async () => {},
-    }
+    const noting = keeping()
     let blocked: string | undefined
     let saved = (): void => {}
     const first = new Promise<void>((resolve) => {
@@ -192,7 +195,7 @@ describe('a run in one process', () => {
       ],
     })
     expect(run.steps).toBe(40)
-    expect(notes.join('\n')).toMatch(
+    expect(noting.notes.join('\n')).toMatch(
       /the checkpoint of step 20 could not be saved; the run goes on, with the one before/,
     )
     expect((await new CheckpointStore(folder).list()).map(({ step }) => step)).toEqual([10, 30, 40])
@@ -214,7 +217,7 @@ describe('a run in one process', () => {
     )
     const momentum = {
       ...options,
-      optimizer: (p: Iterable<import('../../lib/index.js').Parameter>) => new optim.SGD(p, { lr: 1 }),
+      optimizer: (p: Iterable<Parameter>) => new optim.SGD(p, { lr: 1 }),
     }
     await expect(train(averaged, data(), { ...momentum, epochs: 2, checkpoint: folder })).rejects.toThrow(/unexpected/)
     expect(await wider.stateDict()).toEqual(before)

@@ -1,295 +1,21 @@
-// train: what its steps compute, beside loops written out, and what it does along the way.
-import { afterEach, describe, expect, it } from 'vitest'
-import { DataLoader } from '../../lib/data/index.js'
+// train: what it does along the way, when it ends, and what it refuses.
+import { describe, expect, it } from 'vitest'
 import {
   ArgumentError,
-  compile,
-  crossEntropy,
   defaultDevice,
   GradientError,
-  grad,
-  log,
   mean,
-  nn,
-  OutOfMemoryError,
-  optim,
-  pow,
-  relu,
   ShapeError,
   type StateDict,
-  seed,
-  sub,
   type Tensor,
 } from '../../lib/index.js'
-import { Accuracy, Mean, NonFiniteError, type TrainOptions, train } from '../../lib/train/index.js'
-
-class Network extends nn.Module {
-  first: nn.Linear
-  last: nn.Linear
-
-  constructor(dtype: 'f32' | 'f64' = 'f32') {
-    super()
-    this.first = new nn.Linear(4, 8, { dtype })
-    this.last = new nn.Linear(8, 3, { dtype })
-  }
-
-  forward(x: Tensor): Tensor {
-    return this.last.forward(relu(this.first.forward(x)))
-  }
-}
-
-const samples = Array.from({ length: 48 }, (_, i) => ({
-  x: Float32Array.from({ length: 4 }, (_, k) => Math.sin(i * (k + 2))),
-  y: i % 3,
-  name: `sample ${i}`,
-}))
-const loader = (batchSize = 8, count = samples.length) =>
-  new DataLoader(samples.slice(0, count), { batchSize, dtypes: { y: 'i32' } })
-
-type Batch = { x: Tensor; y: Tensor; name: string[] }
-const scored = (model: Network, { x, y }: { x: Tensor; y: Tensor }) => {
-  const predictions = model.forward(x)
-  return { loss: crossEntropy(predictions, y), predictions, targets: y }
-}
-const sgd = (lr: number) => (parameters: Iterable<import('../../lib/index.js').Parameter>) =>
-  new optim.SGD(parameters, { lr, momentum: 0.9 })
-
-function made(dtype: 'f32' | 'f64' = 'f32'): Network {
-  seed(11)
-  return new Network(dtype)
-}
-
-const numbers = (state: StateDict): number[] =>
-  Object.values(state).flatMap(({ data }) => Array.from(data as Float64Array))
-async function expectClose(a: Network, b: Network, atMost: number): Promise<void> {
-  const [first, second] = [numbers(await a.stateDict()), numbers(await b.stateDict())]
-  const worst = Math.max(...first.map((value, i) => Math.abs(value - (second[i] as number))))
-  expect(worst).toBeLessThanOrEqual(atMost)
-}
-
-describe('steps', () => {
-  it('are those of a loop written out, to the last bit', async () => {
-    const [model, peer] = [made(), made()]
-    const run = await train(model, loader(), {
-      loss: (network, { x, y }) => crossEntropy(network.forward(x), y),
-      optimizer: (parameters) => new optim.AdamW(parameters, { lr: 0.01 }),
-      epochs: 3,
-      progress: false,
-    })
-    const adamw = new optim.AdamW(peer.parameters(), { lr: 0.01 })
-    const step = compile((x: Tensor, y: Tensor) => {
-      adamw.step(grad(crossEntropy(peer.forward(x), y), peer.parameters()))
-    })
-    const data = loader()
-    for (let epoch = 0; epoch < 3; epoch++) for await (const { x, y } of data) await step(x, y)
-    expect(run).toMatchObject({ steps: 18, epochs: 3, stopped: 'finished' })
-    expect(await model.stateDict()).toEqual(await peer.stateDict())
-  })
-
-  it.each([
-    ['batches of a step', { accumulate: 2 }],
-    ['pieces of a batch', { microBatch: 5 }],
-    ['pieces of batches of a step', { accumulate: 3, microBatch: 3 }],
-  ])('put %s together to the gradient of all samples', async (_, options) => {
-    const [model, peer] = [made('f64'), made('f64')]
-    const size = 8 * ((options as { accumulate?: number }).accumulate ?? 1)
-    const common = { loss: scored64, optimizer: sgd(0.1), epochs: 2, clipNorm: 0.5, progress: false }
-    await train(model, loader(8), { ...common, ...options })
-    await train(peer, loader(size), common)
-    await expectClose(model, peer, 1e-13)
-  })
-
-  it('count the last step of an epoch by the samples it has', async () => {
-    const [model, peer] = [made('f64'), made('f64')]
-    const common = { loss: scored64, optimizer: sgd(0.1), epochs: 1, progress: false }
-    // 5 batches of 8 and one of 3: steps of 16, 16 and 11 samples.
-    await train(model, loader(8, 43), { ...common, accumulate: 2 })
-    const run = await train(peer, loader(16, 43), common)
-    expect(run.steps).toBe(3)
-    await expectClose(model, peer, 1e-13)
-  })
-
-  it('weigh parts as the loss function says', async () => {
-    const [model, peer] = [made('f64'), made('f64')]
-    // Samples of class 0 do not count, and are not evenly spread over the parts.
-    const weighted = (network: Network, { x, y }: { x: Tensor; y: Tensor }) => {
-      const counted = y.ne(0)
-      const each = crossEntropy(network.forward(x.cast('f64')), y, { reduction: 'none' })
-      const weight = counted.cast('f64').sum()
-      return { loss: each.mul(counted.cast('f64')).sum().div(weight), weight }
-    }
-    const common = { loss: weighted, optimizer: sgd(0.1), epochs: 1, progress: false }
-    await train(model, loader(16), { ...common, microBatch: 5 })
-    await train(peer, loader(16), common)
-    await expectClose(model, peer, 1e-13)
-  })
-
-  it('take trainable parameters alone', async () => {
-    const model = made()
-    model.freeze('first.*')
-    const before = await model.stateDict()
-    await train(model, loader(), { loss: scored, optimizer: sgd(0.1), steps: 3, progress: false })
-    const after = await model.stateDict()
-    expect(after['first.weight']).toEqual(before['first.weight'])
-    expect(after['last.weight']).not.toEqual(before['last.weight'])
-  })
-
-  it('follow f16 with a loss scale, and bf16 without', async () => {
-    for (const precision of ['f16', 'bf16'] as const) {
-      const model = made()
-      const run = await train(model, loader(), {
-        loss: scored,
-        optimizer: sgd(0.05),
-        precision,
-        epochs: 15,
-        progress: false,
-        validation: { data: loader(), metrics: { accuracy: new Accuracy() } },
-      })
-      expect(run.history.at(-1)?.figures['validation/loss']).toBeLessThan(
-        run.history[0]?.figures['validation/loss'] as number,
-      )
-      expect(Number.isFinite(run.history.at(-1)?.figures['train/loss'])).toBe(true)
-    }
-  })
-})
-
-const scored64 = (model: Network, { x, y }: { x: Tensor; y: Tensor }) => ({
-  loss: crossEntropy(model.forward(x.cast('f64')), y),
-})
-
-describe('memory that does not suffice', () => {
-  afterEach(() => defaultDevice().setMemoryLimit(Number.POSITIVE_INFINITY))
-
-  class Wide extends nn.Module {
-    first = new nn.Linear(64, 512)
-    last = new nn.Linear(512, 8)
-
-    forward(x: Tensor): Tensor {
-      return this.last.forward(relu(this.first.forward(x)))
-    }
-  }
-  const wide = Array.from({ length: 2048 }, (_, i) => ({
-    x: Float32Array.from({ length: 64 }, (_, k) => Math.sin(i * k)),
-    y: i % 8,
-  }))
-  const data = () => new DataLoader(wide, { batchSize: 1024, dtypes: { y: 'i32' } })
-  const loss = (model: Wide, { x, y }: { x: Tensor; y: Tensor }) => crossEntropy(model.forward(x), y)
-  const plain = (parameters: Iterable<import('../../lib/index.js').Parameter>) => new optim.SGD(parameters, { lr: 0.1 })
-
-  it('halves what goes through the model at once, keeps the step, and says so', async () => {
-    seed(1)
-    const model = new Wide()
-    seed(1)
-    const peer = new Wide()
-    const notes: string[] = []
-    const noting = {
-      write: () => {},
-      note: (_: number, text: string) => notes.push(text),
-      flush: async () => {},
-      close: async () => {},
-    }
-    const device = defaultDevice()
-    device.setMemoryLimit(device.memory().allocated + 3_200_000)
-    const run = await train(model, data(), { loss, optimizer: plain, epochs: 2, progress: false, logs: [noting] })
-    device.setMemoryLimit(Number.POSITIVE_INFINITY)
-    await train(peer, data(), { loss, optimizer: plain, epochs: 2, progress: false })
-    expect(run.steps).toBe(4)
-    expect(notes.length).toBeGreaterThan(0)
-    expect(notes.join('\n')).toMatch(/out of memory: from here on \d+ samples/)
-    const [a, b] = [numbers(await model.stateDict()), numbers(await peer.stateDict())]
-    expect(Math.max(...a.map((value, i) => Math.abs(value - (b[i] as number))))).toBeLessThan(1e-5)
-  })
-
-  it('is an error where not one sample fits', async () => {
-    // Gradients of 26 MB, whatever the number of samples.
-    const model = new nn.Linear(64, 100_000)
-    const device = defaultDevice()
-    device.setMemoryLimit(device.memory().allocated + 300_000)
-    const run = train(model, data(), {
-      loss: (layer, { x }: { x: Tensor }) => mean(layer.forward(x)),
-      optimizer: plain,
-      epochs: 1,
-      progress: false,
-    })
-    await expect(run).rejects.toThrow(/train: the memory does not suffice for a step with/)
-    await expect(run).rejects.toThrow(OutOfMemoryError)
-  })
-})
-
-describe('what is not finite', () => {
-  /** Batch 2 (from 0) of an epoch has a negative number, whose logarithm is NaN. */
-  const poisoned = () =>
-    new DataLoader(
-      samples.map(({ x, y }, i) => ({ x, y, positive: i === 20 ? -1 : 1 })),
-      { batchSize: 8, dtypes: { y: 'i32' } },
-    )
-  const loss = (model: Network, { x, y, positive }: { x: Tensor; y: Tensor; positive: Tensor }) =>
-    crossEntropy(model.forward(x), y).add(mean(log(positive)))
-
-  it('stops the run with the op it comes from, and the parameters of the step before', async () => {
-    const [model, peer] = [made(), made()]
-    const options = { loss, optimizer: sgd(0.1), progress: false } as const
-    const error = await train(model, poisoned(), { ...options, epochs: 1 }).then(
-      () => undefined,
-      (e: unknown) => e,
-    )
-    expect(error).toBeInstanceOf(NonFiniteError)
-    expect(error).toMatchObject({ op: 'log', step: 3 })
-    expect((error as Error).message).toMatch(
-      /log \(forward\): its result f32\[8\] with 1 of 8 elements not finite; its operands: data f32\[8\] from -1/,
-    )
-    await train(peer, poisoned(), { ...options, steps: 2 })
-    expect(await model.stateDict()).toEqual(await peer.stateDict())
-  })
-
-  it('names what has it in the gradients alone', async () => {
-    const model = made()
-    // The root of 0 is finite, its derivative is not.
-    const rooted = (network: Network, { x }: { x: Tensor }) =>
-      mean(pow(sub(network.forward(x), network.forward(x)), 2)).sqrt()
-    const options = { loss: rooted, optimizer: sgd(0.1), steps: 3, progress: false } as const
-    const before = await model.stateDict()
-    await expect(train(model, loader(), { ...options, gradientNorm: true })).rejects.toThrow(
-      /the gradients of step 1 are not finite.*\(backward\)/,
-    )
-    expect(await model.stateDict()).toEqual(before)
-    // Where nobody looks at the gradients, the next step says which parameter they have reached.
-    await expect(train(model, loader(), options)).rejects.toThrow(
-      /the loss of step 2 is not finite. first.weight itself is not finite: .* gradientNorm: true/,
-    )
-  })
-
-  it('is left out where one wants that', async () => {
-    const [model, peer] = [made(), made()]
-    const run = await train(model, poisoned(), {
-      loss,
-      optimizer: sgd(0.1),
-      epochs: 1,
-      nonFinite: 'skip',
-      progress: false,
-    })
-    expect(run.steps).toBe(6)
-    const others = samples.filter((_, i) => i < 16 || i >= 24)
-    await train(peer, new DataLoader(others, { batchSize: 8, dtypes: { y: 'i32' } }), {
-      loss: (network, { x, y }) => crossEntropy(network.forward(x), y),
-      optimizer: sgd(0.1),
-      epochs: 1,
-      progress: false,
-    })
-    await expectClose(model, peer, 1e-6)
-    expect(Number(await run.optimizer.steps.item())).toBe(5)
-  })
-})
+import { Accuracy, Mean, type TrainOptions, train } from '../../lib/train/index.js'
+import { type Batch, keeping, loader, made, type Network, samples, scored, scored64, sgd } from './fixtures.js'
 
 describe('along the way', () => {
   it('measures training and validation', async () => {
     const model = made()
-    const written: [number, Readonly<Record<string, number>>][] = []
-    const sink = {
-      write: (step: number, values: Readonly<Record<string, number>>) => written.push([step, values]),
-      flush: async () => {},
-      close: async () => {},
-    }
+    const sink = keeping()
     const score = new Mean()
     const run = await train(model, loader(), {
       loss: scored,
@@ -311,7 +37,9 @@ describe('along the way', () => {
       [6, 1],
       [12, 2],
     ])
-    expect(written.filter(([, values]) => 'time/step ms' in values).map(([step]) => step)).toEqual([2, 4, 6, 8, 10, 12])
+    expect(sink.written.filter(([, values]) => 'time/step ms' in values).map(([step]) => step)).toEqual([
+      2, 4, 6, 8, 10, 12,
+    ])
     // The model at the end, measured by hand.
     let right = 0
     model.eval()

@@ -27,5 +27,6 @@ void testPooling();
 void timePooling();
 void testBatchNorm();
 void timeBatchNorm();
+void testQuantized();
 
 }  // namespace heddle::test

@@ -32,5 +32,6 @@ int main(int count, char** arguments) {
   testMovement();
   testPooling();
   testBatchNorm();
+  testQuantized();
   return finish();
 }

@@ -53,16 +53,8 @@ AttentionProblem problemOf(const Shape& s, DType dtype, bool causal, bool interl
 }
 
 Planned planOf(const AttentionProblem& problem, AttentionDirection direction) {
-  const std::vector<cuda::dnn::Engine> engines = cuda::enginesOf(problem, direction);
-  Planned planned{engines.size(), false, "no engine"};
-  for (const cuda::dnn::Engine& engine : engines) try {
-      const cuda::AttentionPlan plan(problem, direction, engine);
-      planned.plan = true;
-      return planned;
-    } catch (const Error& refused) {
-      planned.reason = refused.what();
-    }
-  return planned;
+  return planWith(cuda::enginesOf(problem, direction),
+                  [&](const cuda::dnn::Engine& engine) { const cuda::AttentionPlan plan(problem, direction, engine); });
 }
 
 }  // namespace

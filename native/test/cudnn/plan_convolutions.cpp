@@ -31,16 +31,7 @@ const Shape kShapes[] = {
 };
 
 Planned planOf(const PackedConv& conv) {
-  const std::vector<cuda::dnn::Engine> engines = cuda::enginesOf(conv);
-  Planned planned{engines.size(), false, "no engine"};
-  for (const cuda::dnn::Engine& engine : engines) try {
-      const cuda::ConvPlan plan(engine);
-      planned.plan = true;
-      return planned;
-    } catch (const Error& refused) {
-      planned.reason = refused.what();
-    }
-  return planned;
+  return planWith(cuda::enginesOf(conv), [](const cuda::dnn::Engine& engine) { const cuda::ConvPlan plan(engine); });
 }
 
 }  // namespace
