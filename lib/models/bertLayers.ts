@@ -11,7 +11,7 @@ import type { FloatDType } from '../schema/dtype.js'
 import type { Tensor } from '../tensor.js'
 import { type Activation, activationOf } from './activation.js'
 import { ConfigReader, type ModelConfig } from './config.js'
-import { attend, checkTokens } from './layers.js'
+import { attend, checkTokens, type LayersOutput, throughLayers } from './layers.js'
 
 /** What the layers need to know of a config. */
 export interface BertSettings {
@@ -73,12 +73,7 @@ export interface EncoderInputs {
   readonly positions?: Tensor | undefined
 }
 
-export interface EncoderOutput {
-  /** [B,T,width], of the last layer. */
-  readonly lastHiddenState: Tensor
-  /** The embeddings, then what each layer gives: layers + 1 of [B,T,width]. */
-  readonly hiddenStates: readonly Tensor[]
-}
+export type EncoderOutput = LayersOutput
 
 /** A linear map, dropout, and the norm of its sum with what went around it. */
 class AddAndNorm extends Module {
@@ -193,10 +188,10 @@ export class BertEncoder extends Module {
   }
 
   forward(embedded: Tensor, mask: Tensor | undefined): EncoderOutput {
-    const hiddenStates = [embedded]
-    let x = embedded
-    for (const layer of this.layer) hiddenStates.push((x = layer.forward(x, mask)))
-    return { lastHiddenState: x, hiddenStates }
+    return throughLayers(
+      embedded,
+      this.layer.map((layer) => (x) => layer.forward(x, mask)),
+    )
   }
 }
 

@@ -3,15 +3,13 @@ import type { Parameter } from '../cell.js'
 import { Linear } from '../nn/linear.js'
 import type { Layer } from '../nn/module.js'
 import { arange } from '../ops/create.js'
-import { eq, where } from '../ops/element.js'
-import { sum } from '../ops/reduce.js'
-import { broadcastTo, unsqueeze } from '../ops/view.js'
+import { broadcastTo } from '../ops/view.js'
 import { ArgumentError, ShapeError } from '../runtime/errors.js'
 import type { FloatDType } from '../schema/dtype.js'
 import { formatShape, sameShape } from '../schema/shape.js'
 import type { Tensor } from '../tensor.js'
 import type { Cache, CacheShape, Slots } from './cache.js'
-import { checkTokens, keyMask, TiedLinear } from './layers.js'
+import { checkTokens, hiddenAt, keyMask, type LayersOutput, TiedLinear, throughLayers } from './layers.js'
 import { PretrainedModel } from './model.js'
 
 export interface CausalInputs {
@@ -28,12 +26,8 @@ export interface LogitsInputs extends CausalInputs {
   readonly at?: Tensor | undefined
 }
 
-export interface DecoderOutput {
-  /** [B,T,width], after the last norm. */
-  readonly lastHiddenState: Tensor
-  /** The embeddings, then what each layer gives; the last one after the last norm. */
-  readonly hiddenStates: readonly Tensor[]
-}
+/** `lastHiddenState` is after the last norm. */
+export type DecoderOutput = LayersOutput
 
 /** What a decoder's layers are given besides hidden states. */
 export interface DecoderLayerInputs {
@@ -63,20 +57,6 @@ export abstract class DecoderModel extends PretrainedModel {
     const layers = this.layersFor({ positions, mask: keyMask(op, inputs.mask, tokens), slots })
     return throughLayers(this.embed(tokens, positions), layers, this.lastNorm)
   }
-}
-
-/** Layers one after the other, then the last norm. */
-export function throughLayers(
-  embedded: Tensor,
-  layers: readonly ((x: Tensor) => Tensor)[],
-  norm: Layer,
-): DecoderOutput {
-  let x = embedded
-  const hiddenStates = [x]
-  for (const layer of layers) hiddenStates.push((x = layer(x)))
-  const lastHiddenState = norm.forward(x)
-  hiddenStates[hiddenStates.length - 1] = lastHiddenState
-  return { lastHiddenState, hiddenStates }
 }
 
 /** A model of the next token: tokens [B,T] -> logits [B,T,vocabulary]. What `generate` takes. */
@@ -129,10 +109,4 @@ export function positionsOf(
   if (!sameShape(places.shape, [length]) && !sameShape(places.shape, [batch, length]))
     throw new ShapeError(`${op}: positions ${formatShape(places.shape)} do not fit tokens ${formatShape(tokens.shape)}`)
   return cache ? broadcastTo(places, [batch, length]) : places
-}
-
-/** hidden [B,T,C] at one place of each row, `at` [B]: [B,C]. */
-export function hiddenAt(hidden: Tensor, at: Tensor): Tensor {
-  const chosen = eq(unsqueeze(at, 1), arange(hidden.shape[1] as number))
-  return sum(where(unsqueeze(chosen, -1), hidden, 0), { axes: 1 })
 }

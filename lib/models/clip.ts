@@ -16,12 +16,11 @@ import { broadcastTo, flatten, slice, transpose } from '../ops/view.js'
 import type { FloatDType } from '../schema/dtype.js'
 import type { Tensor } from '../tensor.js'
 import type { EncoderInputs } from './bertLayers.js'
-import { hiddenAt, throughLayers } from './causal.js'
 import { ClipLayer, initializeTower, type TowerSettings, towerSettings } from './clipLayers.js'
 import { ConfigReader, type ModelConfig } from './config.js'
-import { checkTokens, keyMask, normalized } from './layers.js'
+import { checkTokens, hiddenAt, keyMask, normalized, throughLayers } from './layers.js'
 import { type Family, type ModelOptions, PretrainedModel } from './model.js'
-import { checkImages, type ImageOutput } from './vision.js'
+import { type ImageOutput, imagesFor } from './vision.js'
 
 type TextInputs = Omit<EncoderInputs, 'tokenTypes'>
 
@@ -110,13 +109,11 @@ class VisionTower extends Module {
   readonly encoder: { readonly layers: readonly ClipLayer[] }
   readonly post_layernorm: LayerNorm
   private readonly size: number
-  private readonly channels: number
 
   constructor(settings: VisionSettings) {
     super()
     const { size, patch, channels, width, layers, eps, dtype } = settings
     this.size = size
-    this.channels = channels
     this.embeddings = {
       class_embedding: new Parameter(zeros([width], { dtype }), { name: 'image token' }),
       patch_embedding: new Conv2d(channels, width, patch, { stride: patch, bias: false, dtype }),
@@ -129,9 +126,9 @@ class VisionTower extends Module {
   }
 
   forward(op: string, images: Tensor): ImageOutput {
-    checkImages(op, images, this.channels, [this.size, this.size])
     const { class_embedding, patch_embedding, position_embedding } = this.embeddings
-    const patches = transpose(flatten(patch_embedding.forward(images), 2))
+    const pixels = imagesFor(op, images, patch_embedding.weight, [this.size, this.size])
+    const patches = transpose(flatten(patch_embedding.forward(pixels), 2))
     const [batch, , width] = patches.shape as readonly [number, number, number]
     const tokens = concat([broadcastTo(class_embedding, [batch, 1, width]), patches], { axis: 1 })
     let x = this.pre_layrnorm.forward(add(tokens, position_embedding.weight))

@@ -12,7 +12,7 @@ import type { Tensor } from '../tensor.js'
 import { type Activation, activationOf } from './activation.js'
 import { ConfigReader, type ModelConfig } from './config.js'
 import { type Family, initializeWeights, initialStd, type ModelOptions, PretrainedModel } from './model.js'
-import { checkImages, dropPath, type ImageOutput, spatialMean } from './vision.js'
+import { dropPath, type ImageOutput, imagesFor, spatialMean } from './vision.js'
 
 interface Settings {
   readonly channels: number
@@ -121,14 +121,12 @@ export class ConvNextModel extends PretrainedModel {
   readonly embeddings: { readonly patch_embeddings: Conv2d; readonly layernorm: ChannelNorm }
   readonly encoder: { readonly stages: readonly Stage[] }
   readonly layernorm: LayerNorm
-  private readonly channels: number
 
   constructor(config: ModelConfig, options: ModelOptions = {}) {
     super(config)
     const settings = settingsOf('ConvNextModel', config, options)
     const { channels, patch, widths, depths, eps, scale, dtype } = settings
     const stem = widths[0] as number
-    this.channels = channels
     this.embeddings = {
       patch_embeddings: new Conv2d(channels, stem, patch, { stride: patch, dtype }),
       layernorm: new ChannelNorm(stem, { eps: EPS, dtype }),
@@ -152,9 +150,8 @@ export class ConvNextModel extends PretrainedModel {
   }
 
   forward(images: Tensor): ImageOutput {
-    checkImages('ConvNextModel', images, this.channels)
     const { patch_embeddings, layernorm } = this.embeddings
-    let x = layernorm.forward(patch_embeddings.forward(images))
+    let x = layernorm.forward(patch_embeddings.forward(imagesFor('ConvNextModel', images, patch_embeddings.weight)))
     const hiddenStates = [x]
     for (const { downsampling_layer, layers } of this.encoder.stages)
       hiddenStates.push((x = [...downsampling_layer, ...layers].reduce((value, layer) => layer.forward(value), x)))

@@ -14,7 +14,7 @@ import type { Tensor } from '../tensor.js'
 import { type Activation, activationOf } from './activation.js'
 import type { EncoderInputs, EncoderOutput } from './bertLayers.js'
 import { ConfigReader, type ModelConfig } from './config.js'
-import { attend, checkTokens, keyMask, TiedLinear } from './layers.js'
+import { attend, checkTokens, keyMask, TiedLinear, throughLayers } from './layers.js'
 import { type Family, initializeWeights, initialStd, type ModelOptions, PretrainedModel } from './model.js'
 
 interface Settings {
@@ -164,11 +164,12 @@ export class DistilBertModel extends PretrainedModel {
   }
 
   forward(tokens: Tensor, { mask, positions }: Omit<EncoderInputs, 'tokenTypes'> = {}): EncoderOutput {
-    let x = this.embeddings.forward(tokens, positions)
+    const embedded = this.embeddings.forward(tokens, positions)
     const keys = keyMask('DistilBertModel', mask, tokens)
-    const hiddenStates = [x]
-    for (const layer of this.transformer.layer) hiddenStates.push((x = layer.forward(x, keys)))
-    return { lastHiddenState: x, hiddenStates }
+    return throughLayers(
+      embedded,
+      this.transformer.layer.map((layer) => (x) => layer.forward(x, keys)),
+    )
   }
 }
 

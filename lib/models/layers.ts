@@ -1,11 +1,12 @@
 // What the families share: heads of attention, masks, tied output layers.
 import type { Parameter } from '../cell.js'
-import { Module } from '../nn/module.js'
+import { type Layer, Module } from '../nn/module.js'
 import { scaledDotProductAttention } from '../ops/attention.js'
-import { add, cast, div, maximum, mul, ne, sqrt } from '../ops/element.js'
+import { arange } from '../ops/create.js'
+import { add, cast, div, eq, maximum, mul, ne, sqrt, where } from '../ops/element.js'
 import { matmul } from '../ops/matmul.js'
 import { sum } from '../ops/reduce.js'
-import { permute, reshape, transpose } from '../ops/view.js'
+import { permute, reshape, transpose, unsqueeze } from '../ops/view.js'
 import { ShapeError } from '../runtime/errors.js'
 import { formatShape, sameShape } from '../schema/shape.js'
 import type { Tensor } from '../tensor.js'
@@ -31,6 +32,32 @@ export interface AttendOptions {
 /** Attention of [B,T,heads D] on [B,S,heads D]: [B,T,heads D]. */
 export const attend = (q: Tensor, k: Tensor, v: Tensor, heads: number, options: AttendOptions): Tensor =>
   joinHeads(scaledDotProductAttention(headsOf(q, heads), headsOf(k, heads), headsOf(v, heads), options))
+
+export interface LayersOutput {
+  /** [B,T,width], of the last layer. */
+  readonly lastHiddenState: Tensor
+  /** The embeddings, then what each layer gives: layers + 1 of [B,T,width], the last one after the last norm. */
+  readonly hiddenStates: readonly Tensor[]
+}
+
+/** Layers one after the other, then the last norm where there is one. */
+export function throughLayers(
+  embedded: Tensor,
+  layers: readonly ((x: Tensor) => Tensor)[],
+  norm?: Layer,
+): LayersOutput {
+  let x = embedded
+  const hiddenStates = [x]
+  for (const layer of layers) hiddenStates.push((x = layer(x)))
+  if (norm) hiddenStates[hiddenStates.length - 1] = x = norm.forward(x)
+  return { lastHiddenState: x, hiddenStates }
+}
+
+/** hidden [B,T,C] at one place of each row, `at` [B]: [B,C]. */
+export function hiddenAt(hidden: Tensor, at: Tensor): Tensor {
+  const chosen = eq(unsqueeze(at, 1), arange(hidden.shape[1] as number))
+  return sum(where(unsqueeze(chosen, -1), hidden, 0), { axes: 1 })
+}
 
 /** Checks tokens [B,T], T up to `most`; gives B and T. Throws `ShapeError`. */
 export function checkTokens(op: string, tokens: Tensor, most: number): readonly [number, number] {

@@ -13,7 +13,7 @@ import type { Tensor } from '../tensor.js'
 import type { Activation } from './activation.js'
 import { ConfigReader, type ModelConfig } from './config.js'
 import { type Family, type ModelOptions, PretrainedModel } from './model.js'
-import { BatchNorm2d, checkImages, dropPath } from './vision.js'
+import { BatchNorm2d, dropPath, imagesFor } from './vision.js'
 
 interface Row {
   readonly repeats: number
@@ -280,7 +280,6 @@ export class MobileNetV3 extends PretrainedModel {
   readonly conv_head: Conv2d
   readonly dropout: Dropout
   readonly classifier: Linear
-  private readonly channels: number
 
   constructor(config: ModelConfig, options: ModelOptions = {}) {
     super(config)
@@ -288,7 +287,6 @@ export class MobileNetV3 extends PretrainedModel {
     const { variant, factor, channels, labels, dropout, dtype } = settings
     // Narrow variants keep their first convolution.
     const stem = factor < 0.75 ? 16 : rounded(16 * factor)
-    this.channels = channels
     this.conv_stem = conv(channels, stem, 3, settings, { stride: 2 })
     this.bn1 = norm(stem, settings)
     this.blocks = blocksOf(stem, settings)
@@ -299,8 +297,8 @@ export class MobileNetV3 extends PretrainedModel {
 
   /** What the classifier sees: images [B,C,H,W] -> [B,features]. */
   features(images: Tensor): Tensor {
-    checkImages('MobileNetV3', images, this.channels)
-    let x = hardswish(this.bn1.forward(this.conv_stem.forward(images)))
+    const pixels = imagesFor('MobileNetV3', images, this.conv_stem.weight)
+    let x = hardswish(this.bn1.forward(this.conv_stem.forward(pixels)))
     for (const block of this.blocks.flat()) x = block.forward(x)
     return flatten(hardswish(this.conv_head.forward(mean(x, { axes: [2, 3], keepDims: true }))), 1)
   }

@@ -13,7 +13,7 @@ import type { Tensor } from '../tensor.js'
 import { type Activation, activationOf } from './activation.js'
 import { ConfigReader, type ModelConfig } from './config.js'
 import { type Family, type ModelOptions, PretrainedModel } from './model.js'
-import { BatchNorm2d, checkImages, type ImageOutput, spatialMean } from './vision.js'
+import { BatchNorm2d, type ImageOutput, imagesFor, spatialMean } from './vision.js'
 
 interface Settings {
   readonly channels: number
@@ -127,13 +127,11 @@ function initialize(model: PretrainedModel): void {
 export class ResNetModel extends PretrainedModel {
   readonly embedder: { readonly embedder: ConvLayer }
   readonly encoder: { readonly stages: readonly Stage[] }
-  private readonly channels: number
 
   constructor(config: ModelConfig, options: ModelOptions = {}) {
     super(config)
     const settings = settingsOf('ResNetModel', config, options)
     const { channels, stem, widths, depths, activation, halveFirst, dtype } = settings
-    this.channels = channels
     this.embedder = { embedder: new ConvLayer(channels, stem, { kernel: 7, stride: 2, activation, dtype }) }
     const stages = widths.map((to, i): Stage => {
       const from = i === 0 ? stem : (widths[i - 1] as number)
@@ -146,8 +144,9 @@ export class ResNetModel extends PretrainedModel {
   }
 
   forward(images: Tensor): ImageOutput {
-    checkImages('ResNetModel', images, this.channels)
-    let x = maxPool2d(this.embedder.embedder.forward(images), 3, { stride: 2, padding: 1 })
+    const { embedder } = this.embedder
+    const pixels = imagesFor('ResNetModel', images, embedder.convolution.weight)
+    let x = maxPool2d(embedder.forward(pixels), 3, { stride: 2, padding: 1 })
     const hiddenStates = [x]
     for (const { layers } of this.encoder.stages)
       hiddenStates.push((x = layers.reduce((value, block) => block.forward(value), x)))

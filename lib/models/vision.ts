@@ -2,10 +2,11 @@
 import { Cell } from '../cell.js'
 import { BatchNorm2d as Norm } from '../nn/norm.js'
 import { ones, zeros } from '../ops/create.js'
-import { add, mul } from '../ops/element.js'
+import { add, cast, mul } from '../ops/element.js'
 import { dropout } from '../ops/random.js'
 import { mean } from '../ops/reduce.js'
 import { ShapeError } from '../runtime/errors.js'
+import { isFloat } from '../schema/dtype.js'
 import { formatShape } from '../schema/shape.js'
 import type { Tensor } from '../tensor.js'
 
@@ -18,11 +19,13 @@ export interface ImageOutput {
   readonly hiddenStates: readonly Tensor[]
 }
 
-/** Checks images [B,C,H,W]. Throws `ShapeError`. */
-export function checkImages(op: string, images: Tensor, channels: number, size?: readonly [number, number]): void {
+/** Images [B,C,H,W], checked, in the dtype of the weights [O,C,...] that they meet first. Throws `ShapeError`. */
+export function imagesFor(op: string, images: Tensor, weight: Tensor, size?: readonly [number, number]): Tensor {
   const { shape } = images
+  const channels = weight.shape[1]
   const fits = shape.length === 4 && shape[1] === channels
-  if (fits && (!size || (shape[2] === size[0] && shape[3] === size[1]))) return
+  if (fits && (!size || (shape[2] === size[0] && shape[3] === size[1])))
+    return isFloat(images.dtype) ? cast(images, weight.dtype) : images
   const expected = size ? `[B,${channels},${size[0]},${size[1]}]` : `[B,${channels},H,W]`
   throw new ShapeError(`${op}: it takes images ${expected}, not ${formatShape(shape)}`)
 }

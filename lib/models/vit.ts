@@ -13,10 +13,10 @@ import type { FloatDType } from '../schema/dtype.js'
 import type { Tensor } from '../tensor.js'
 import { type Activation, activationOf } from './activation.js'
 import { BertPooler, Intermediate, SelfAttention } from './bertLayers.js'
-import { throughLayers } from './causal.js'
 import { ConfigReader, type ModelConfig } from './config.js'
+import { throughLayers } from './layers.js'
 import { type Family, initializeWeights, initialStd, type ModelOptions, PretrainedModel } from './model.js'
-import { checkImages, type ImageOutput } from './vision.js'
+import { type ImageOutput, imagesFor } from './vision.js'
 
 interface Settings {
   readonly width: number
@@ -67,13 +67,11 @@ class Embeddings extends Module {
   readonly patch_embeddings: { readonly projection: Conv2d }
   readonly dropout: Dropout
   private readonly size: readonly [number, number]
-  private readonly channels: number
 
   constructor({ width, size, patch, channels, dropout, dtype }: Settings) {
     super()
     const patches = Math.floor(size[0] / patch[0]) * Math.floor(size[1] / patch[1])
     this.size = size
-    this.channels = channels
     this.cls_token = new Parameter(zeros([1, 1, width], { dtype }), { name: 'image token' })
     this.position_embeddings = new Parameter(zeros([1, 1 + patches, width], { dtype }), { name: 'positions' })
     this.patch_embeddings = { projection: new Conv2d(channels, width, patch, { stride: patch, dtype }) }
@@ -81,8 +79,9 @@ class Embeddings extends Module {
   }
 
   forward(images: Tensor): Tensor {
-    checkImages('ViTModel', images, this.channels, this.size)
-    const patches = transpose(flatten(this.patch_embeddings.projection.forward(images), 2))
+    const { projection } = this.patch_embeddings
+    const pixels = imagesFor('ViTModel', images, projection.weight, this.size)
+    const patches = transpose(flatten(projection.forward(pixels), 2))
     const [batch, , width] = patches.shape as readonly [number, number, number]
     const tokens = concat([broadcastTo(this.cls_token, [batch, 1, width]), patches], { axis: 1 })
     return this.dropout.forward(add(tokens, this.position_embeddings))

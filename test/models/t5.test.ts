@@ -159,3 +159,29 @@ test('what can not be meant is refused', async () => {
   expect(() => new T5Model({ feed_forward_proj: 'gated-tanh' })).toThrow(/feed_forward_proj/)
   expect(() => new T5Model({ relative_attention_max_distance: 4 })).toThrow(/relative_attention_max_distance/)
 })
+
+test('old files: copies of the table, and a table of distances that nothing uses', async () => {
+  const { config, weights, tokens, targets } = reference('tied')
+  const state = weightsOf(weights)
+  const { 'shared.weight': table, ...rest } = state
+  const unused = { data: new Float32Array(32), shape: [8, 4], dtype: 'f32' as const }
+  const name = 'decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight'
+  const old = { ...rest, 'encoder.embed_tokens.weight': table, 'decoder.embed_tokens.weight': table, [name]: unused }
+  const model = await fromPretrained<T5ForConditionalGeneration>(await folderOf(config, old as never))
+  const same = await fromPretrained<T5ForConditionalGeneration>(await folderOf(config, state))
+  const [a, b] = [model, same].map((one) => one.forward(integers(tokens), integers(targets)))
+  expect(await (a as Tensor).data()).toEqual(await (b as Tensor).data())
+})
+
+test('in bf16 it gives nearly the same, with a cache too', async () => {
+  const { config, weights, tokens, targets, outputs } = reference('long')
+  const model = await fromPretrained<T5ForConditionalGeneration>(await folderOf(config, weightsOf(weights)), {
+    dtype: 'bf16',
+  })
+  const logits = (await cast(model.forward(integers(tokens), integers(targets)), 'f32').data()) as Float32Array
+  // The first row, where every token is real.
+  const expected = (outputs['logits'] as readonly number[]).slice(0, 6 * 29)
+  expect(Math.max(...expected.map((x, i) => Math.abs(x - (logits[i] as number))))).toBeLessThan(0.05)
+  const [made] = await generate(model, [[5, 3, 17]], { maxTokens: 3, stop: [] })
+  expect(made).toHaveLength(3)
+})

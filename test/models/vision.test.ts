@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { ShapeError, type Tensor, tensor, zeros } from '../../lib/index.js'
+import { cast, ShapeError, type Tensor, tensor, zeros } from '../../lib/index.js'
 import { readSafetensors } from '../../lib/io/index.js'
 import {
   ConvNextModel,
@@ -110,3 +110,21 @@ test('a new head for another number of classes', async () => {
   })
   expect(resnet.forward(zeros([1, 3, 32, 32])).shape).toEqual([1, 7])
 })
+
+test.each(['vit-classification', 'resnet-classification', 'convnext-classification', 'mobilenetv3_small_050'])(
+  '%s in bf16 takes images of f32',
+  async (name) => {
+    const found = reference(name)
+    const folder = await folderOf(found.config, weightsOf(found.weights))
+    const model = await fromPretrained<Runs>(folder, { dtype: 'bf16' })
+    const logits = model.forward(imagesOf(found.images)) as Tensor
+    expect(logits.dtype).toBe('bf16')
+    const data = (await cast(logits, 'f32').data()) as Float32Array
+    const expected = found.outputs['logits'] as readonly number[]
+    // Eight bits of precision through all layers.
+    const largest = Math.max(...expected.map(Math.abs))
+    expect(Math.max(...data.map((x, i) => Math.abs(x - (expected[i] as number))))).toBeLessThan(
+      0.1 * Math.max(1, largest),
+    )
+  },
+)
