@@ -68,7 +68,6 @@ const adamw = (parameters: ReturnType<typeof probe.parameters>) => new optim.Ada
 await train(probe, await rows(learn), { loss: ofProbe, optimizer: adamw, epochs: 30, progress: false })
 const metrics = { accuracy: new Accuracy() }
 const probed = Number((await evaluate(probe, await rows(test), { loss: ofProbe, metrics }))['accuracy'])
-
 // All of it, what is nearer to the text at smaller rates.
 const before = await judge()
 const lr = schedule.warmupCosine({ peak: full ? 2e-4 : 3e-3, warmup: 10 })
