@@ -42,12 +42,12 @@ const folder = mkdtempSync(join(tmpdir(), 'heddle-lora-'))
 const size = full ? { n_embd: 256, n_layer: 6, n_head: 8 } : { n_embd: 64, n_layer: 2, n_head: 4 }
 const dropouts = { embd_pdrop: 0, attn_pdrop: 0, resid_pdrop: 0 }
 const model = new GPT2LMHeadModel({ vocab_size: 256, n_positions: 256, ...size, ...dropouts })
-await learn(model, english.train, full ? 1500 : 300, 3e-3)
+await learn(model, english.train, full ? 1500 : 400, 3e-3)
 await savePretrained(model, join(folder, 'model'))
 const before = await judge(model)
 
 const adapter = lora(model, { rank: 8, alpha: 16, targets: 'transformer.h' })
-await learn(model, code.train, full ? 1000 : 200, 1e-2)
+await learn(model, code.train, full ? 1000 : 300, 1e-2)
 const adapted = await judge(model)
 await saveAdapter(adapter, join(folder, 'adapter'), { taskType: 'CAUSAL_LM' })
 

@@ -17,13 +17,14 @@ const before = turnedToAllSides(samplesOf(digits.train, 0, CLASSES).slice(0, ful
 const after = samplesOf(digits.train, CLASSES, 10)
 const test = loader(samplesOf(digits.test, CLASSES, 10), 250)
 
-/** Four convolutions and the mean over the image of what they find. */
+/** Four convolutions without norms, which few examples alone hardly set going. */
 function makeNetwork(classes: number) {
-  const { AdaptiveAvgPool, BatchNorm2d, Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential } = nn
-  const block = (from: number, to: number, last: nn.Module & nn.Layer = new MaxPool2d(2)) =>
-    new Sequential(new Conv2d(from, to, 3, { padding: 1 }), new BatchNorm2d(to), new ReLU(), last)
-  const blocks = [block(1, 16), block(16, 32), block(32, 32), block(32, 64, new AdaptiveAvgPool())]
-  return new Sequential(...blocks, new Flatten(), new Linear(64, classes))
+  const { Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential } = nn
+  const block = (from: number, to: number, ...more: (nn.Module & nn.Layer)[]) =>
+    new Sequential(new Conv2d(from, to, 3, { padding: 1 }), new ReLU(), ...more)
+  const pooled = [block(1, 16, new MaxPool2d(2)), block(16, 32, new MaxPool2d(2)), block(32, 64, new MaxPool2d(2))]
+  const hidden = new Sequential(new Flatten(), new Linear(64 * 9, 128), new ReLU())
+  return new Sequential(...pooled, block(64, 64), hidden, new Linear(128, classes))
 }
 type Network = nn.Module & nn.Layer
 const classify = (network: Network, x: Tensor, label: Tensor) => {
