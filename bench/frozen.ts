@@ -1,5 +1,5 @@
 // What frozen layers save: backward time and gradient bytes of a half-frozen GPT, beside what its plans predict.
-//   OMP_NUM_THREADS=1 node dist/bench/frozen.js [--layers N] [--width N] [--tokens N] [--rounds N] [--json FILE]
+//   npm run bench:frozen -- [--layers N] [--width N] [--tokens N] [--rounds N] [--json FILE]
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import {

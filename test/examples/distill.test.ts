@@ -1,22 +1,6 @@
 // The examples on distillation, cascades and sizes, run small: what must hold of them at any size.
-import { execFile } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
-import { afterAll, describe, expect, it } from 'vitest'
-
-const root = fileURLToPath(new URL('../..', import.meta.url))
-const folder = mkdtempSync(join(tmpdir(), 'heddle-examples-'))
-afterAll(() => rmSync(folder, { recursive: true }))
-
-async function figuresOf<T>(example: string): Promise<T> {
-  const file = join(folder, `${example}.json`)
-  const program = join(root, 'dist', 'examples', `${example}.js`)
-  await promisify(execFile)(process.execPath, [program, '--json', file], { maxBuffer: 2 ** 24 })
-  return JSON.parse(readFileSync(file, 'utf8')) as T
-}
+import { describe, expect, it } from 'vitest'
+import { figuresOf } from './run.js'
 
 describe('examples', () => {
   it('a student learns digits from its teacher', { timeout: 240_000 }, async () => {

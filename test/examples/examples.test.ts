@@ -1,21 +1,12 @@
 // The examples, run as people run them, at small size.
-import { execFile, spawn, spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { afterAll, describe, expect, it } from 'vitest'
-
-const root = fileURLToPath(new URL('../..', import.meta.url))
-const runIn = async (environment: NodeJS.ProcessEnv, example: string, ...options: string[]): Promise<string> => {
-  const program = join(root, 'dist', 'examples', `${example}.js`)
-  const env = { ...process.env, ...environment }
-  return (await promisify(execFile)(process.execPath, [program, ...options], { env, maxBuffer: 2 ** 24 })).stdout
-}
-const run = (example: string, ...options: string[]): Promise<string> => runIn({}, example, ...options)
+import { programOf, root, run, runIn } from './run.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'heddle-examples-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -79,7 +70,7 @@ describe('examples', () => {
     await runIn(exact, 'resume', '--folder', join(folder, 'whole'), '--epochs', '12', '--json', whole)
     const killed = spawn(
       process.execPath,
-      [join(root, 'dist/examples/resume.js'), '--folder', join(folder, 'killed'), '--epochs', '12'],
+      [programOf('resume'), '--folder', join(folder, 'killed'), '--epochs', '12'],
       { env: { ...process.env, ...exact }, stdio: 'ignore' },
     )
     while (!existsSync(join(folder, 'killed', 'step-000100'))) await setTimeout(5)

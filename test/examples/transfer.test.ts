@@ -1,21 +1,6 @@
 // The examples of transfer learning, run as people run them, at small size.
-import { execFile } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
-import { afterAll, describe, expect, it } from 'vitest'
-
-const root = fileURLToPath(new URL('../..', import.meta.url))
-const folder = mkdtempSync(join(tmpdir(), 'heddle-examples-'))
-afterAll(() => rmSync(folder, { recursive: true }))
-
-async function figuresOf<T>(example: string): Promise<T> {
-  const file = join(folder, `${example}.json`)
-  await promisify(execFile)(process.execPath, [join(root, `dist/examples/${example}.js`), '--json', file])
-  return JSON.parse(readFileSync(file, 'utf8')) as T
-}
+import { describe, expect, it } from 'vitest'
+import { figuresOf } from './run.js'
 
 describe('examples', () => {
   it('a language model learns another language by adapters, saved, loaded and merged', {
