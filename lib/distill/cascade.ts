@@ -23,6 +23,7 @@ import {
 import { asTeachers } from './distillation.js'
 import { logitsOf, type Outputs } from './outputs.js'
 import { type CascadeTarget, type ChosenThreshold, chooseThreshold } from './threshold.js'
+import { weightCount } from './weightCount.js'
 
 export interface CascadeOptions<S extends Module, L extends Module, T extends object, M extends string = never>
   extends CollateRules<M> {
@@ -41,7 +42,7 @@ export interface CascadeOptions<S extends Module, L extends Module, T extends ob
   readonly confidence?: ConfidenceKind
   /** Samples at a time. Default 64. */
   readonly batchSize?: number
-  /** What one sample costs each model, in any unit. Default: the numbers of their parameters. */
+  /** What one sample costs each model, in any unit. Default: how many weights they have. */
   readonly cost?: { readonly small: number; readonly large: number }
   readonly signal?: AbortSignal
 }
@@ -87,8 +88,7 @@ export class Cascade<S extends Module, L extends Module, T extends object, M ext
   /** @internal */
   constructor(private readonly options: CascadeOptions<S, L, T, M>) {
     const { small, large, forward, cost } = options
-    const parameters = (model: Module): number => model.parameters().reduce((sum, { size }) => sum + size, 0)
-    this.cost = cost ?? { small: parameters(small), large: parameters(large) }
+    this.cost = cost ?? { small: weightCount(small), large: weightCount(large) }
     const run = (model: S | L, name: string) =>
       compile((batch: TensorFields<Batch<T, M>>) => logitsOf('cascade', forward(model, batch)), { name })
     this.runs = { small: run(small, 'the small model'), large: run(large, 'the large model') }

@@ -9,6 +9,7 @@ import type { Tensor } from '../tensor.js'
 import { Progress, type ProgressOptions } from '../train/progress.js'
 import { namedOutputs, type Outputs } from './outputs.js'
 import { paretoFront, tableOf } from './tradeoffs.js'
+import { weightCount } from './weightCount.js'
 
 export interface Budget {
   /** Milliseconds per run of `forward`, the median. */
@@ -49,6 +50,7 @@ export interface SizedModel<M extends Module = Module> {
   readonly model: M
   readonly accuracy: number
   readonly bytes: number
+  /** Weights, int8 ones among them. */
   readonly parameters: number
   /** The median, and where the middle half of the runs lies. */
   readonly latencyMs: number
@@ -166,7 +168,6 @@ export async function rightSize<M extends Module, I extends object>(
     const sorted = times.sort((a, b) => a - b)
     const bytes = (options.bytes ?? memoryOf)(model)
     const [latencyMs, low, high] = [0.5, 0.25, 0.75].map((share) => quantile(sorted, share)) as [number, number, number]
-    const parameters = model.parameters().reduce((sum, { size }) => sum + size, 0)
     const withinBudget =
       latencyMs <= (budget.latencyMs ?? Number.POSITIVE_INFINITY) &&
       bytes <= (budget.bytes ?? Number.POSITIVE_INFINITY) &&
@@ -176,7 +177,7 @@ export async function rightSize<M extends Module, I extends object>(
       model,
       accuracy,
       bytes,
-      parameters,
+      parameters: weightCount(model),
       latencyMs,
       latencyQuartilesMs: [low, high] as const,
       withinBudget,
