@@ -1,15 +1,23 @@
 #!/usr/bin/env node
 // The command `heddle`: one word says what it does, each in a file of its own.
 import { doctor } from './doctor.js'
+import { inspect } from './inspect.js'
 
-const COMMANDS: Record<string, { readonly run: (argv: readonly string[]) => number; readonly about: string }> = {
+interface Command {
+  /** Gives the exit code. */
+  readonly run: (argv: readonly string[]) => number | Promise<number>
+  readonly about: string
+}
+
+const COMMANDS: Readonly<Record<string, Command>> = {
   doctor: { run: doctor, about: 'what this machine has for heddle, what is missing, and what to do' },
+  inspect: { run: inspect, about: 'what a safetensors file or a checkpoint holds' },
 }
 
 const [name = '', ...argv] = process.argv.slice(2)
 const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
 if (command) {
-  process.exitCode = command.run(argv)
+  process.exitCode = await command.run(argv)
 } else {
   const list = Object.entries(COMMANDS).map(([word, { about }]) => `  heddle ${word.padEnd(8)} ${about}`)
   const asked = name === '' || name === 'help' || name === '--help'

@@ -1,4 +1,5 @@
 // Accuracy against bytes and latency: the Pareto front of measured models, and their table.
+import { formatBytes } from '../schema/bytes.js'
 
 export interface Measures {
   readonly accuracy: number
@@ -14,13 +15,6 @@ export function paretoFront(list: readonly Measures[]): boolean[] {
     a.latencyMs <= b.latencyMs &&
     (a.accuracy > b.accuracy || a.bytes < b.bytes || a.latencyMs < b.latencyMs)
   return list.map((one) => !list.some((other) => dominates(other, one)))
-}
-
-/** Bytes as 512 B, 1.23 KiB or 45.6 MiB. */
-export function formatBytes(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB']
-  const unit = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log2(Math.max(1, bytes)) / 10)))
-  return `${Number((bytes / 1024 ** unit).toPrecision(3))} ${units[unit]}`
 }
 
 interface Row extends Measures {

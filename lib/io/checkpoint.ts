@@ -189,6 +189,11 @@ async function checkFile(path: string, expected: Digest, verify: boolean): Promi
   }
 }
 
+/** @internal Compares sizes, and hashes where asked, of all files with what was saved. Throws `CheckpointError`. */
+export async function checkFiles(folder: string, { files }: Manifest, verify: boolean): Promise<void> {
+  for (const [name, digest] of Object.entries(files)) await checkFile(join(folder, name), digest, verify)
+}
+
 /**
  * Reads a checkpoint. Sizes and hashes of all files are compared before a tensor is read. Throws `CheckpointError` for
  * one that is damaged, with the cause where another error found it.
@@ -198,10 +203,9 @@ export async function loadCheckpoint(folder: string, options: LoadOptions = {}):
     throw new ArgumentError(`loadCheckpoint: the folder must be a path, not ${describe(folder)}`)
   try {
     const manifest = await readManifest(folder)
-    const files = Object.entries(manifest.files)
-    for (const [name, digest] of files) await checkFile(join(folder, name), digest, options.verify ?? true)
+    await checkFiles(folder, manifest, options.verify ?? true)
     const tensors: [string, Record<string, StoredTensor>][] = []
-    for (const [name] of files) {
+    for (const name of Object.keys(manifest.files)) {
       await using file = await openSafetensors(join(folder, name))
       tensors.push([name.slice(0, -'.safetensors'.length), await file.readAll(file.names)])
     }

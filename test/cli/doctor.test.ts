@@ -1,15 +1,7 @@
 // heddle doctor: its words, its JSON and its exit codes.
-import { spawnSync } from 'node:child_process'
-import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { Diagnosis } from '../../lib/cli/doctor.js'
-import { root } from '../runtime/addon.js'
-
-const heddle = (argv: readonly string[], env: Record<string, string> = {}) =>
-  spawnSync(process.execPath, [join(root, 'dist/lib/cli/heddle.js'), ...argv], {
-    encoding: 'utf8',
-    env: { ...process.env, ...env },
-  })
+import { heddle } from './heddle.js'
 
 describe('heddle doctor', () => {
   it('finds the CPU and says why cuda can or can not be used', () => {
