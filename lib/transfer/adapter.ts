@@ -5,7 +5,7 @@ import { replaceModules } from '../nn/replace.js'
 import { ArgumentError } from '../runtime/errors.js'
 import { describe } from '../schema/describe.js'
 import type { LoraConfig } from './lora.js'
-import type { LoraLayer } from './loraLayers.js'
+import type { LoraLayer } from './loraLayer.js'
 
 /** Everything that has been put on one model. */
 class Adapters {

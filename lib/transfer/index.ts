@@ -13,7 +13,7 @@ export {
   rateFactors,
 } from './layerGroups.js'
 export { type LoraConfig, type LoraOptions, lora } from './lora.js'
-export { LoraLayer, type LoraSettings } from './loraLayers.js'
+export { LoraLayer, type LoraSettings } from './loraLayer.js'
 export { type LoadAdapterOptions, loadAdapter, saveAdapter } from './peft.js'
 export type { PeftDescription } from './peftConfig.js'
 export { type PrefixOptions, PrefixTuning, prefixTuning } from './prefix.js'

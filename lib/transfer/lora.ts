@@ -7,7 +7,8 @@ import { matcher, type Pattern } from '../pattern.js'
 import { ArgumentError } from '../runtime/errors.js'
 import { describe } from '../schema/describe.js'
 import { Adapter, adaptersOf, knownAdapters } from './adapter.js'
-import { LoraLayer, type LoraSettings, loraAround } from './loraLayers.js'
+import { LoraLayer, type LoraSettings } from './loraLayer.js'
+import { loraAround } from './loraLayers.js'
 import { byPattern, defaultTargets } from './targets.js'
 
 export interface LoraOptions {

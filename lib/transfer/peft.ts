@@ -15,7 +15,7 @@ import { formatShape, type Shape, sameShape } from '../schema/shape.js'
 import { memoryFor, readState, type TensorState, tableOf } from '../state.js'
 import { Adapter } from './adapter.js'
 import { type LoraPlan, planLora, putOn } from './lora.js'
-import { MAGNITUDE } from './loraLayers.js'
+import { MAGNITUDE } from './loraLayer.js'
 import { CONFIG_FILE, configOf, optionsOfConfig, type PeftDescription, readAdapterConfig } from './peftConfig.js'
 
 export const WEIGHTS_FILE = 'adapter_model.safetensors'
