@@ -21,6 +21,7 @@ __global__ void __launch_bounds__(kThreads) copyFew(const Indices indices, const
   __shared__ int64_t all[kFew];
   if (reporter.report->finding != 0) return;
   int wrong = 0;
+#pragma unroll 1
   for (int i = threadIdx.x; i < count; i += kThreads) {
     all[i] = indices[i];
     if (!inRange(all[i], limit, i, reporter)) wrong = 1;
@@ -29,8 +30,10 @@ __global__ void __launch_bounds__(kThreads) copyFew(const Indices indices, const
   for (int row = blockIdx.x; row < count; row += gridDim.x) {
     const int64_t index = all[row];
     int later = 0;
+#pragma unroll 1
     for (int j = row + 1 + threadIdx.x; j < count; j += kThreads) later |= all[j] == index;
     if (__syncthreads_or(later)) continue;
+#pragma unroll 1
     for (int64_t i = threadIdx.x; i < units; i += kThreads) out[index * units + i] = rows[row * units + i];
   }
 }
