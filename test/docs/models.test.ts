@@ -3,21 +3,15 @@ import { access, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { runPage } from './page.js'
+import { WORD_TOKENIZER } from './wordTokenizer.js'
 
 // Stands before the page's code: the folders that a reader has downloaded.
 const BEFORE = `
 import { mkdir, writeFile } from 'node:fs/promises'
 import { seed } from 'heddle'
 import { BertModel, CLIPModel, GPT2LMHeadModel, ResNetForImageClassification, savePretrained, T5ForConditionalGeneration } from 'heddle/models'
-const words = 'the weather is lovely today it so sunny outside once upon a time'.split(' ')
-const vocab = Object.fromEntries(['[UNK]', ...words].map((word, i) => [word, i]))
-const files = {
-  'tokenizer.json': {
-    version: '1.0', truncation: null, padding: null, added_tokens: [], normalizer: { type: 'Lowercase' },
-    pre_tokenizer: { type: 'Whitespace' }, post_processor: null, decoder: null,
-    model: { type: 'WordLevel', vocab, unk_token: '[UNK]' },
-  },
-  'tokenizer_config.json': {},
+${WORD_TOKENIZER}const files = {
+  ...wordTokenizer,
   'modules.json': ['Transformer', 'Pooling', 'Normalize'].map((kind, i) => ({
     idx: i, name: String(i), path: kind === 'Pooling' ? '1_Pooling' : '', type: 'sentence_transformers.models.' + kind,
   })),

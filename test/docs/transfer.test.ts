@@ -3,28 +3,19 @@ import { access, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { runPage } from './page.js'
+import { WORD_TOKENIZER } from './wordTokenizer.js'
 
 // Stands before a page's code: the folders that a reader has downloaded.
 const BEFORE = `
 import { writeFile } from 'node:fs/promises'
 import { seed } from 'heddle'
 import { BertModel, GPT2LMHeadModel as Gpt2, savePretrained as save } from 'heddle/models'
-const words = 'the weather is lovely today it so sunny outside once upon a time'.split(' ')
-const vocab = Object.fromEntries(['[UNK]', ...words].map((word, i) => [word, i]))
-const files = {
-  'tokenizer.json': {
-    version: '1.0', truncation: null, padding: null, added_tokens: [], normalizer: { type: 'Lowercase' },
-    pre_tokenizer: { type: 'Whitespace' }, post_processor: null, decoder: null,
-    model: { type: 'WordLevel', vocab, unk_token: '[UNK]' },
-  },
-  'tokenizer_config.json': {},
-}
-seed(1)
+${WORD_TOKENIZER}seed(1)
 const size = { vocab_size: words.length + 1, hidden_size: 32, num_hidden_layers: 2, num_attention_heads: 4, intermediate_size: 64 }
 await save(new BertModel(size), 'all-MiniLM-L6-v2')
 await save(new Gpt2({ vocab_size: words.length + 1, n_embd: 32, n_layer: 2, n_head: 4, n_positions: 64, initializer_range: 0.2 }), 'gpt2')
 for (const folder of ['all-MiniLM-L6-v2', 'gpt2'])
-  for (const [name, content] of Object.entries(files)) await writeFile(folder + '/' + name, JSON.stringify(content))
+  for (const [name, content] of Object.entries(wordTokenizer)) await writeFile(folder + '/' + name, JSON.stringify(content))
 `
 
 test('docs/lora.md', { timeout: 120_000 }, async () => {
