@@ -19,7 +19,7 @@ import type { EncoderInputs } from './bertLayers.js'
 import { ClipLayer, initializeTower, type TowerSettings, towerSettings } from './clipLayers.js'
 import { ConfigReader, type ModelConfig } from './config.js'
 import { checkTokens, hiddenAt, keyMask, normalized, throughLayers } from './layers.js'
-import { type Family, type ModelOptions, PretrainedModel } from './model.js'
+import { type Family, firstPart, type ModelOptions, PretrainedModel } from './model.js'
 import { type ImageOutput, imagesFor } from './vision.js'
 
 type TextInputs = Omit<EncoderInputs, 'tokenTypes'>
@@ -272,6 +272,7 @@ export const CLIP: Family = {
   architectures: { CLIPModel, CLIPTextModelWithProjection, CLIPVisionModelWithProjection },
   prefix: '',
   // Positions are counted; a tower alone has not the other one.
-  passesOver: (name) =>
-    /\.position_ids$|^(text_model|vision_model)\.|^(text|visual)_projection\.|^logit_scale$/.test(name),
+  passesOver: (name, has) =>
+    name.endsWith('.position_ids') ||
+    (/^(text_model|vision_model|text_projection|visual_projection|logit_scale)\b/.test(name) && !has(firstPart(name))),
 }

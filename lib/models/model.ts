@@ -31,6 +31,9 @@ export type ModelClass<M extends PretrainedModel = PretrainedModel> = new (
   options?: ModelOptions,
 ) => M
 
+/** The first word of a dotted name. */
+export const firstPart = (name: string): string => name.split('.', 1)[0] as string
+
 /** Models of one `model_type`, and what the names in their files mean. */
 export interface Family {
   /** As config.json says it in `model_type`. */
@@ -45,9 +48,10 @@ export interface Family {
   readonly rename?: (name: string) => string
   /**
    * Whether a tensor that the model has no place for may be passed over: what is computed from the config, and heads that
-   * this architecture does not have. Anything else is an error.
+   * this architecture does not have. Anything else is an error. `has` says whether the model has anything under the first
+   * word of a name: then nothing else may stand there, a layer more than the config has for example.
    */
-  readonly passesOver: (name: string) => boolean
+  readonly passesOver: (name: string, has: (part: string) => boolean) => boolean
 }
 
 /**

@@ -16,7 +16,7 @@ import { outputLayer } from './causal.js'
 import type { ModelConfig } from './config.js'
 import type { EncoderDecoderModel, Source } from './encoderDecoder.js'
 import { checkTokens, keyMask, type TiedLinear, throughLayers } from './layers.js'
-import { type Family, type ModelOptions, PretrainedModel } from './model.js'
+import { type Family, firstPart, type ModelOptions, PretrainedModel } from './model.js'
 import { BucketTable } from './relativePositions.js'
 import { initializeT5, T5Block, type T5Settings, t5Settings } from './t5Layers.js'
 
@@ -216,6 +216,7 @@ export const T5: Family = {
   architectures: { T5Model, T5ForConditionalGeneration, T5EncoderModel },
   prefix: '',
   // Old files hold a table that nothing uses; head and decoder belong to other architectures.
-  passesOver: (name) =>
-    /^(lm_head|decoder)\./.test(name) || name.endsWith('.EncDecAttention.relative_attention_bias.weight'),
+  passesOver: (name, has) =>
+    (/^(lm_head|decoder)\./.test(name) && !has(firstPart(name))) ||
+    name.endsWith('.EncDecAttention.relative_attention_bias.weight'),
 }

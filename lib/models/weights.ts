@@ -7,7 +7,7 @@ import { DTypeError, PretrainedError, StateDictError } from '../runtime/errors.j
 import { isFloat } from '../schema/dtype.js'
 import { formatShape, sameShape } from '../schema/shape.js'
 import { memoryFor, type StateDict, tableOf } from '../state.js'
-import { type Family, initializeWeights, type PretrainedModel } from './model.js'
+import { type Family, firstPart, initializeWeights, type PretrainedModel } from './model.js'
 
 /** Bytes that are read before they are handed to the device: the most that a model takes while it is loaded, beyond itself. */
 const PART_BYTES = 64 * 2 ** 20
@@ -60,12 +60,14 @@ function assignWeights(
   isNew: (name: string) => boolean,
 ): Assignment {
   const places = new Map(namesOfCells(model))
+  const parts = new Set([...places.keys()].map(firstPart))
+  const has = (part: string): boolean => parts.has(part)
   const sources = new Map<Cell, string>()
   const problems = { missing: [] as string[], unexpected: [] as string[], misfits: [] as string[] }
   for (const name of file.names) {
     const place = candidates(name, family).find((candidate) => places.has(candidate))
     if (place === undefined) {
-      if (!family.passesOver(candidates(name, family)[0] as string)) problems.unexpected.push(clip(name))
+      if (!family.passesOver(candidates(name, family)[0] as string, has)) problems.unexpected.push(clip(name))
       continue
     }
     if (isNew(place)) continue

@@ -80,6 +80,13 @@ test('a tower alone comes from a folder of both, and from its own', async () => 
   expect(await again.forward(integers(tokens)).embeddings.data()).toEqual(expected)
 })
 
+test('a layer more than the config says is an error, not a shorter tower', async () => {
+  const { config, weights } = reference('both')
+  const text = { ...(config['text_config'] as object), num_hidden_layers: 1 }
+  const folder = await folderOf({ ...config, text_config: text }, weightsOf(weights))
+  await expect(fromPretrained(folder)).rejects.toThrow(/unexpected:\n +text_model\.encoder\.layers\.1\./)
+})
+
 test('fresh weights: the scale of logits and the spread of embeddings are those of the config', async () => {
   const { config } = reference('both')
   const model = new CLIPModel(config)

@@ -173,6 +173,13 @@ test('old files: copies of the table, and a table of distances that nothing uses
   expect(await (a as Tensor).data()).toEqual(await (b as Tensor).data())
 })
 
+test('a layer more than the config says is an error, not a shorter model', async () => {
+  const { config, weights } = reference('tied')
+  const folder = await folderOf(config, weightsOf(weights))
+  for (const change of [{ num_decoder_layers: 1 }, { num_layers: 1, num_decoder_layers: config['num_decoder_layers'] }])
+    await expect(fromPretrained(folder, { config: change })).rejects.toThrow(/unexpected:\n +(de|en)coder\.block\.1\./)
+})
+
 test('in bf16 it gives nearly the same, with a cache too', async () => {
   const { config, weights, tokens, targets, outputs } = reference('long')
   const model = await fromPretrained<T5ForConditionalGeneration>(await folderOf(config, weightsOf(weights)), {
