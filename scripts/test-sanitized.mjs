@@ -2,6 +2,7 @@
 // with `--all` every one and the training runs.
 import { execFileSync, spawnSync } from 'node:child_process'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 import { root } from './wheels.mjs'
 
 const folder = join(root, '.cmake-sanitized')
@@ -9,7 +10,8 @@ const sanitizer = execFileSync(process.env.CC ?? 'cc', ['-print-file-name=libasa
 const environment = { ...process.env, LD_PRELOAD: sanitizer, ASAN_OPTIONS: 'detect_leaks=0' }
 /** All of them take a quarter of an hour like this; these go through uploads, fused programs, kernels and reads. */
 const SOME = ['test/ops/softmax.test.ts', 'test/ops/gather.test.ts']
-const tests = process.argv.includes('--all') ? ['test/ops', 'test/cuda'] : SOME
+const { values } = parseArgs({ options: { all: { type: 'boolean', default: false } } })
+const tests = values.all ? ['test/ops', 'test/cuda'] : SOME
 
 const runs = [
   [join(folder, 'test-cuda'), [], { LD_LIBRARY_PATH: join(folder, 'emulation') }],

@@ -1,49 +1,10 @@
 // Chains of layers in a Sequential: which layer makes the channels that another takes, and what stands between them.
 import { Conv1d, Conv2d } from '../nn/conv.js'
-import {
-  AdaptiveAvgPool,
-  AvgPool1d,
-  AvgPool2d,
-  Dropout,
-  ELU,
-  Flatten,
-  GELU,
-  Hardswish,
-  LeakyReLU,
-  MaxPool1d,
-  MaxPool2d,
-  Mish,
-  ReLU,
-  Sigmoid,
-  SiLU,
-  Softplus,
-  Tanh,
-} from '../nn/layers.js'
 import { Linear } from '../nn/linear.js'
 import type { Layer } from '../nn/module.js'
 import { BatchNorm1d, BatchNorm2d, LayerNorm } from '../nn/norm.js'
 import { Sequential } from '../nn/sequential.js'
-
-/** Layers that keep each channel to itself. */
-const CHANNELWISE = [
-  AdaptiveAvgPool,
-  AvgPool1d,
-  AvgPool2d,
-  Dropout,
-  ELU,
-  Flatten,
-  GELU,
-  Hardswish,
-  LeakyReLU,
-  MaxPool1d,
-  MaxPool2d,
-  Mish,
-  ReLU,
-  SiLU,
-  Sigmoid,
-  Softplus,
-  Tanh,
-]
+import { keepsChannels } from './plainLayers.js'
 
 export type Producer = Linear | Conv1d | Conv2d
 
@@ -94,7 +55,7 @@ export function channelsOf(model: Sequential): Channels[] {
     } else if (layer instanceof LayerNorm) {
       if (open && layer.shape.length === 1 && layer.shape[0] === open.count) open.norms.push(name)
       else open = undefined
-    } else if (!CHANNELWISE.some((Known) => layer instanceof Known)) open = undefined
+    } else if (!keepsChannels(layer)) open = undefined
   }
   return found
 }

@@ -55,6 +55,8 @@ const INDEX_COPY = defineOp('indexCopy', {
   },
 })
 
+const rowsCopied = (x: Tensor, indices: Tensor, rows: Tensor): Tensor => INDEX_COPY([x, indices, rows], {})
+
 /**
  * The parts of `x` at `indices` (i32 or i64, any shape) along `axis` (default 0): the axes of `indices` stand where the
  * axis was. An index out of range fails the run. Throws `ShapeError` for a scalar, `DTypeError` for other indices.
@@ -117,8 +119,6 @@ export function indexCopy<D extends DType>(x: Tensor<D>, indices: Tensor, rows: 
   expectShape(op, 'the rows', source, [...index.shape, ...target.shape.slice(1)])
   return rowsCopied(x, indices, rows) as Tensor<D>
 }
-
-const rowsCopied = (x: Tensor, indices: Tensor, rows: Tensor): Tensor => INDEX_COPY([x, indices, rows], {})
 
 const GATHER = defineOp('gather', {
   inputs: ['x', 'index'],
