@@ -127,6 +127,8 @@ export { Device, defaultDevice, device, listDevices, setDefaultDevice } from './
 export {
   ArgumentError,
   CheckpointError,
+  ClosedError,
+  DeadlineError,
   DeviceError,
   DeviceLostError,
   DisposedError,
@@ -137,6 +139,7 @@ export {
   InternalError,
   LogError,
   OutOfMemoryError,
+  OverloadedError,
   PretrainedError,
   ShapeError,
   StateDictError,
