@@ -148,6 +148,8 @@ export {
   TeacherCacheError,
   TraceError,
 } from './runtime/errors.js'
+export type { LedgerEntry } from './runtime/ledger.js'
+export { type MemoryDifference, type MemoryGroup, type MemorySnapshot, memory } from './runtime/memory.js'
 export type { DType, FloatDType, IntDType } from './schema/dtype.js'
 export type { Elements, Nested, Scalar, Stored } from './schema/elements.js'
 export type { Shape } from './schema/shape.js'
