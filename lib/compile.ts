@@ -6,7 +6,7 @@ import { realize } from './graph/realize.js'
 import { Recording } from './graph/recording.js'
 import { currentTrace, recording, Trace } from './graph/trace.js'
 import type { Buffer } from './runtime/buffer.js'
-import { type Device, defaultDevice } from './runtime/device.js'
+import { type Device, defaultDevice, PRIORITIES, type Priority } from './runtime/device.js'
 import { ArgumentError, TraceError } from './runtime/errors.js'
 import { describe } from './schema/describe.js'
 import type { FloatDType } from './schema/dtype.js'
@@ -18,6 +18,13 @@ export interface CompileOptions {
   readonly name?: string
   /** Trace again every so many calls and throw where the graph differs: finds JavaScript values that change. */
   readonly check?: boolean
+  /**
+   * `high` is for what somebody waits for, predictions of a service for example: its runs go before those of `normal`
+   * functions (the default) that are queued on the device, and on the CPU also between two kernels of one that runs,
+   * wherever they share no cell that either assigns, so that results are those of the order in which calls were accepted.
+   * Calls in flight are limited for each priority by itself.
+   */
+  readonly priority?: Priority
 }
 
 /** A compiled function: same arguments, and a promise of the same result that resolves once the run is accepted. */
@@ -97,6 +104,7 @@ class CompiledFunction<A extends unknown[], R> {
   calls = 0
   readonly traces: string[] = []
   plan: Plan | undefined
+  private readonly priority: Priority
   private readonly entries = new Map<string, Entry[]>()
   /** The last of the calls that wait for a place; they keep their order. */
   private queue: Promise<void> | undefined
@@ -105,7 +113,9 @@ class CompiledFunction<A extends unknown[], R> {
     private readonly fn: (...args: A) => R,
     private readonly name: string,
     private readonly options: CompileOptions,
-  ) {}
+  ) {
+    this.priority = options.priority ?? 'normal'
+  }
 
   inline(args: A): R {
     if (!currentTrace()) throw new TraceError(`${this.name}: inline works inside a compiled function; outside, call it`)
@@ -130,7 +140,7 @@ class CompiledFunction<A extends unknown[], R> {
       const device = values.find(({ node }) => node.device)?.node.device ?? defaultDevice()
       // After waiting, the stack no longer has the caller's line, which errors of the run are to show.
       const site = new Error()
-      if (this.queue || device.vacancy()) await this.turn(device)
+      if (this.queue || device.vacancy(this.priority)) await this.turn(device)
       return this.enqueue(flat, values, precision, site)
     } finally {
       for (const value of values) {
@@ -143,7 +153,7 @@ class CompiledFunction<A extends unknown[], R> {
   /** Settles when all earlier calls were enqueued and the device takes one more. */
   private async turn(device: Device): Promise<void> {
     const vacant = async (): Promise<void> => {
-      for (let wait = device.vacancy(); wait; wait = device.vacancy()) await wait
+      for (let wait = device.vacancy(this.priority); wait; wait = device.vacancy(this.priority)) await wait
     }
     const turn = (this.queue ?? Promise.resolve()).then(vacant)
     this.queue = turn
@@ -220,7 +230,7 @@ class CompiledFunction<A extends unknown[], R> {
     }
     const out = flatten(result, `the result of ${this.name}`)
     const outputs = recording(trace, () => out.tensors.map((tensor) => tensor.value))
-    const recorded = new Recording(trace, inputs, outputs, this.name)
+    const recorded = new Recording(trace, inputs, outputs, this.name, this.priority)
     return { recorded, outputs: outputs.map(({ dtype, shape }) => ({ dtype, shape })), rebuild: out.rebuild }
   }
 
@@ -247,6 +257,9 @@ export function compile<A extends unknown[], R>(fn: (...args: A) => R, options: 
   if (typeof fn !== 'function') throw new ArgumentError(`compile: it takes a function, not ${describe(fn)}`)
   if (typeof options !== 'object' || options === null) {
     throw new ArgumentError(`compile: the options must be an object, not ${describe(options)}`)
+  }
+  if (options.priority !== undefined && !PRIORITIES.includes(options.priority)) {
+    throw new ArgumentError(`compile: the priority is ${PRIORITIES.join(' or ')}, not ${describe(options.priority)}`)
   }
   const compiled = new CompiledFunction(fn, options.name ?? (fn.name || 'a compiled function'), options)
   const call = (...args: A): Promise<R> => compiled.call(args)

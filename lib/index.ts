@@ -123,7 +123,7 @@ export {
 export * as schedule from './optim/schedule.js'
 export * as optim from './optim.js'
 export type { DeviceStatistics } from './runtime/binding.js'
-export { Device, defaultDevice, device, listDevices, setDefaultDevice } from './runtime/device.js'
+export { Device, defaultDevice, device, listDevices, type Priority, setDefaultDevice } from './runtime/device.js'
 export {
   ArgumentError,
   CheckpointError,
@@ -150,6 +150,7 @@ export {
 } from './runtime/errors.js'
 export type { LedgerEntry } from './runtime/ledger.js'
 export { type MemoryDifference, type MemoryGroup, type MemorySnapshot, memory } from './runtime/memory.js'
+export { type ProfileEvent, startProfile, stopProfile } from './runtime/profile.js'
 export type { DType, FloatDType, IntDType } from './schema/dtype.js'
 export type { Elements, Nested, Scalar, Stored } from './schema/elements.js'
 export type { Shape } from './schema/shape.js'

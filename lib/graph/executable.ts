@@ -1,6 +1,6 @@
 // The executable: a plan on a device, prepared on the device's thread, run as often as one likes with one native call each.
 import { Buffer } from '../runtime/buffer.js'
-import { type Device, library, settled } from '../runtime/device.js'
+import { type Device, library, type Priority, settled } from '../runtime/device.js'
 import { native } from '../runtime/errors.js'
 import { encodePlan } from '../schema/plan.js'
 import type { Place } from './place.js'
@@ -24,8 +24,11 @@ export class Executable {
     readonly plan: Plan,
     private readonly label: string,
     site = new Error(),
+    private readonly priority: Priority = 'normal',
   ) {
-    const { plan: id, ticket } = native(() => library().prepare(device.index, encodePlan(plan.layout), label))
+    const { plan: id, ticket } = native(() =>
+      library().prepare(device.index, encodePlan(plan.layout), label, priority === 'high'),
+    )
     this.id = id
     abandoned.register(this, id)
     this.handles = new Uint32Array(plan.external.length)
@@ -75,7 +78,7 @@ export class Executable {
     const ticket = native(() => library().run(this.id, this.handles))
     const done = settled(ticket, site)
     done.catch(() => undefined)
-    this.device.track(done)
+    this.device.track(done, this.priority)
     const results: Buffer[] = []
     external.forEach((place, i) => {
       if (place.kind !== 'output') return

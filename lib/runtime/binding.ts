@@ -48,6 +48,17 @@ export interface DeviceStatistics {
   readonly holders: readonly { readonly label: string; readonly bytes: number }[]
 }
 
+/** Events by position: jobs, and the steps of runs. */
+export interface RecordedProfile {
+  readonly names: readonly string[]
+  /** Bit 0: a step of a run, not a job; bit 1: of high priority. */
+  readonly kinds: readonly number[]
+  /** Start and end of each, in microseconds of `process.hrtime`'s clock. */
+  readonly times: Float64Array
+  /** How many did not fit. */
+  readonly dropped: number
+}
+
 export type ErrorCode = 'invalidArgument' | 'invalidPlan' | 'outOfMemory' | 'unsupported' | 'deviceLost' | 'internal'
 
 /** Why a job did not deliver. What it should have written fails to read with the same failure. */
@@ -86,8 +97,10 @@ export interface Binding {
   /**
    * A plan, whose kernels are made on the device's thread, after the job in progress and before queued ones; the ticket
    * settles when they are, or with why they can not be. `words` are those of `encodePlan`; throws where they are no plan.
+   * Runs of a plan of `high` priority go before queued ones of others, and on a synchronous device between two steps of
+   * one, wherever they share no storage that either writes.
    */
-  prepare(device: number, words: Float64Array, label: string): { plan: number; ticket: number }
+  prepare(device: number, words: Float64Array, label: string, high?: boolean): { plan: number; ticket: number }
   /** Waits, on this thread, until the plan is ready. Throws why it can not be. */
   waitFor(plan: number): void
   /** What lies in the arena of a plan that is ready: offset, bytes, first and last step of each block. */
@@ -108,6 +121,9 @@ export interface Binding {
   choices(device: number): Record<string, string>
   /** Makes kernels of a problem that are prepared from now on use that algorithm; one that is none of it is not used. */
   choose(device: number, key: string, name: string): void
+  /** Starts recording what the device's thread does, or ends it and gives what was recorded. */
+  profile(device: number, on: true): undefined
+  profile(device: number, on: false): RecordedProfile
   /**
    * Called with every batch of settled tickets, in order; `failures` has an entry where the ticket at that position
    * failed. One callback per thread: the last one given.

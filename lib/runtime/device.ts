@@ -17,7 +17,11 @@ interface Pending {
   reject(error: HeddleError): void
 }
 
-/** Runs that may be queued on a device before a compiled step waits. */
+/** Of runs: those of high priority go before normal ones that are queued. */
+export const PRIORITIES = ['normal', 'high'] as const
+export type Priority = (typeof PRIORITIES)[number]
+
+/** Runs of one priority that may be queued on a device before a compiled step waits. */
 export const RUNS_IN_FLIGHT = 4
 
 const pending = new Map<number, Pending>()
@@ -76,8 +80,8 @@ export function settled(ticket: number, site?: Error): Promise<void> {
 
 /** A place where tensors live and kernels run. Work given to one device runs in the order it was given. */
 export class Device {
-  /** Tickets of runs that have not finished, oldest first. */
-  private readonly running: Promise<unknown>[] = []
+  /** Runs that have not finished, oldest first. */
+  private readonly running: Record<Priority, Promise<unknown>[]> = { normal: [], high: [] }
 
   readonly index: number
   readonly name: string
@@ -96,19 +100,21 @@ export class Device {
     this.instructionSet = description.instructionSet
   }
 
-  /** Notes a run; it counts against the runs in flight until it settles, well or badly. */
-  track(run: Promise<unknown>): void {
-    this.running.push(run)
+  /** Notes a run; it counts against the runs of its priority in flight until it settles, well or badly. */
+  track(run: Promise<unknown>, priority: Priority): void {
+    const running = this.running[priority]
+    running.push(run)
     const done = () => {
-      this.running.splice(this.running.indexOf(run), 1)
+      running.splice(running.indexOf(run), 1)
     }
     run.then(done, done)
   }
 
-  /** Settles when a further run may be enqueued; undefined when one may be at once. */
-  vacancy(): Promise<unknown> | undefined {
-    if (this.running.length < RUNS_IN_FLIGHT) return undefined
-    return (this.running[this.running.length - RUNS_IN_FLIGHT] as Promise<unknown>).catch(() => undefined)
+  /** Settles when a further run of that priority may be enqueued; undefined when one may be at once. */
+  vacancy(priority: Priority): Promise<unknown> | undefined {
+    const running = this.running[priority]
+    if (running.length < RUNS_IN_FLIGHT) return undefined
+    return (running[running.length - RUNS_IN_FLIGHT] as Promise<unknown>).catch(() => undefined)
   }
 
   /** Settles when everything enqueued so far has run. */

@@ -1,5 +1,5 @@
 // Runs batches: pads them to one of a few sizes, so that each is compiled once, and splits the results again.
-import { type Compiled, type CompileOptions, compile } from '../compile.js'
+import { type Compiled, compile } from '../compile.js'
 import { OutOfMemoryError } from '../runtime/errors.js'
 import type { Shape } from '../schema/shape.js'
 import { type Tensor, tensor } from '../tensor.js'
@@ -84,15 +84,14 @@ export class BatchRunner<I extends Inputs, R extends Outputs> {
     if (this.compiled.size > this.maxShapes) this.compiled.delete(this.compiled.keys().next().value as string)
     let run = bySize.get(size)
     if (!run) {
-      const options: CompileOptions & { readonly priority: 'high' } = {
-        name: `${this.owner} of ${size}`,
-        priority: 'high',
-      }
-      run = compile((inputs: TensorsOf<I>) => {
-        const outputs = this.forward(inputs)
-        checkOutputs(this.owner, outputs, size)
-        return outputs
-      }, options)
+      run = compile(
+        (inputs: TensorsOf<I>) => {
+          const outputs = this.forward(inputs)
+          checkOutputs(this.owner, outputs, size)
+          return outputs
+        },
+        { name: `${this.owner} of ${size}`, priority: 'high' },
+      )
       bySize.set(size, run)
     }
     return run

@@ -1,6 +1,6 @@
 // New weights for a model that answers requests: brought beside the old ones first, then put in place in one run.
 import { assign, type Cell } from '../cell.js'
-import { type CompileOptions, compile } from '../compile.js'
+import { compile } from '../compile.js'
 import { Module, namesOfCells } from '../nn/module.js'
 import { full } from '../ops/create.js'
 import { StateDictError } from '../runtime/errors.js'
@@ -31,11 +31,13 @@ export class WeightSwap {
     for (const [name, cell] of namesOfCells(model)) names.set(cell, [...(names.get(cell) ?? []), name])
     this.names = names
     this.cells = [...names.keys()]
-    const options: CompileOptions & { readonly priority: 'high' } = { name: `${owner}: new weights`, priority: 'high' }
-    this.put = compile((weights: Tensor[]) => {
-      assign(this.cells.map((cell, i) => [cell, weights[i] as Tensor] as const))
-      return full([], 1)
-    }, options)
+    this.put = compile(
+      (weights: Tensor[]) => {
+        assign(this.cells.map((cell, i) => [cell, weights[i] as Tensor] as const))
+        return full([], 1)
+      },
+      { name: `${owner}: new weights`, priority: 'high' },
+    )
   }
 
   /** One after the other; each waits until its weights are in place, or rejects and leaves those that were. */

@@ -13,6 +13,7 @@ napi_value stats(const Arguments& arguments);
 napi_value configure(const Arguments& arguments);
 napi_value choices(const Arguments& arguments);
 napi_value choose(const Arguments& arguments);
+napi_value profile(const Arguments& arguments);
 napi_value listen(const Arguments& arguments);
 
 napi_value alloc(const Arguments& arguments);

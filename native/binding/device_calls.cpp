@@ -1,4 +1,4 @@
-// devices, inspect, sync, stats, configure, choices, choose, listen.
+// devices, inspect, sync, stats, configure, choices, choose, profile, listen.
 #include "calls.h"
 
 namespace heddle::binding {
@@ -104,6 +104,32 @@ napi_value choices(const Arguments& arguments) {
 napi_value choose(const Arguments& arguments) {
   deviceArgument(arguments).backend.choices().keep(arguments.text(1, "key"), arguments.text(2, "name"));
   return undefined(arguments.env);
+}
+
+napi_value profile(const Arguments& arguments) {
+  const napi_env env = arguments.env;
+  Profile& profile = deviceArgument(arguments).backend.profile;
+  if (arguments.flag(1, "on")) {
+    profile.start();
+    return undefined(env);
+  }
+  size_t dropped = 0;
+  const std::vector<ProfileEvent> events = profile.stop(dropped);
+  napi_value result = object(env);
+  napi_value names = list(env, events.size());
+  double* words;
+  set(env, result, "times", numbers(env, 2 * events.size(), words));
+  napi_value kinds = list(env, events.size());
+  for (size_t i = 0; i < events.size(); i++) {
+    set(env, names, i, text(env, events[i].name));
+    set(env, kinds, i, number(env, (events[i].kernel ? 1 : 0) + (events[i].highPriority ? 2 : 0)));
+    *words++ = events[i].start;
+    *words++ = events[i].end;
+  }
+  set(env, result, "names", names);
+  set(env, result, "kinds", kinds);
+  set(env, result, "dropped", number(env, static_cast<double>(dropped)));
+  return result;
 }
 
 napi_value listen(const Arguments& arguments) {

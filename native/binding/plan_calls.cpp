@@ -8,7 +8,9 @@ napi_value prepare(const Arguments& arguments) {
   Environment& environment = Environment::of(env);
   Device& device = Devices::ofProcess().at(arguments.integer(0, "device"));
   const std::span<double> words = arguments.numbers(1, "words");
-  const auto plan = std::make_shared<Plan>(std::vector<double>(words.begin(), words.end()), arguments.text(2, "label"));
+  const Priority priority = arguments.flag(3, "high") ? Priority::high : Priority::normal;
+  const auto plan =
+      std::make_shared<Plan>(std::vector<double>(words.begin(), words.end()), arguments.text(2, "label"), priority);
   const uint32_t handle = environment.addPlan(device, plan);
   const auto& settlement = environment.settlement();
   const uint64_t ticket = settlement->issue();
@@ -83,7 +85,8 @@ napi_value run(const Arguments& arguments) {
     buffers[i] = given.buffer;
   }
   // A plan that is still being prepared sees to its arena itself.
-  BufferPointer arena = plan.plan->ready() ? device.arena(plan.plan->placement().arenaBytes) : nullptr;
+  BufferPointer arena =
+      plan.plan->ready() ? device.arena(plan.plan->priority(), plan.plan->placement().arenaBytes) : nullptr;
   for (size_t i = 0; i < handles.size(); i++)
     if (storages[i].kind == StorageKind::output) {
       buffers[i] = device.pool->allocate(storages[i].bytes, plan.outputLabel);

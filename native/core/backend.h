@@ -9,6 +9,7 @@
 
 #include "choices.h"
 #include "kernel.h"
+#include "profile.h"
 
 namespace heddle {
 
@@ -81,6 +82,8 @@ class Backend {
   virtual std::unique_ptr<Recording> endRecording() { return nullptr; }
   /// Runs that were replays of a recording, counted by the core.
   std::atomic<size_t> replays{0};
+  /// Jobs and kernels, recorded by the core.
+  Profile profile;
 
   /// What was queued so far; of asynchronous backends only.
   virtual std::unique_ptr<Fence> fence() { return nullptr; }

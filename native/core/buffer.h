@@ -30,6 +30,12 @@ class Buffer {
   /// those jobs did is then visible to it.
   bool idle() const { return uses_.load(std::memory_order_acquire) == 0; }
 
+  /// Jobs in the device's normal queue, or begun from there, that read and that write it: what uses none that these
+  /// write, and writes none that these use, need not wait for them. Guarded by the executor.
+  struct {
+    int reading = 0, writing = 0;
+  } normal;
+
   /// Why the contents are missing. Touched by running jobs, and by the owning thread while the buffer is idle.
   FailurePointer failure;
 

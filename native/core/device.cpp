@@ -6,25 +6,28 @@ namespace heddle {
 Device::Device(Backend& backend)
     : backend(backend), pool(std::make_shared<Pool>(backend, backend.describe().memoryBytes)), executor(backend) {}
 
-BufferPointer Device::arena(size_t bytes) {
+BufferPointer Device::arena(Priority priority, size_t bytes) {
   const std::lock_guard lock(mutex_);
   if (bytes == 0) return nullptr;
-  if (arena_ && arena_->bytes >= bytes) return arena_;
+  BufferPointer& arena = arenas_[static_cast<size_t>(priority)];
+  if (arena && arena->bytes >= bytes) return arena;
   // No run uses it: its memory is the first that the larger one may take.
-  if (arena_.use_count() == 1) arena_ = nullptr;
-  arena_ = pool->allocate(bytes, "arena");
-  return arena_;
+  if (arena.use_count() == 1) arena = nullptr;
+  arena = pool->allocate(bytes, "arena");
+  return arena;
 }
 
 size_t Device::arenaBytes() const {
   const std::lock_guard lock(mutex_);
-  return arena_ ? arena_->bytes : 0;
+  size_t bytes = 0;
+  for (const BufferPointer& arena : arenas_) bytes += arena ? arena->bytes : 0;
+  return bytes;
 }
 
 void Device::rest() {
   executor.stop();
   const std::lock_guard lock(mutex_);
-  arena_ = nullptr;
+  arenas_ = {};
   pool->trim();
 }
 

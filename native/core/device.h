@@ -1,6 +1,7 @@
 // A device of the process: its backend with the pool, the arena and the executor every environment shares.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <mutex>
 
@@ -18,8 +19,9 @@ class Device {
   const std::shared_ptr<Pool> pool;
   Executor executor;
 
-  /// The arena, grown to at least `bytes`. Runs in flight keep the one they were given. Throws Error outOfMemory.
-  BufferPointer arena(size_t bytes);
+  /// The arena of all plans of that priority, grown to at least `bytes`. Runs in flight keep the one they were given.
+  /// Throws Error outOfMemory.
+  BufferPointer arena(Priority priority, size_t bytes);
   size_t arenaBytes() const;
 
   /// Ends the thread and gives back the memory nobody uses.
@@ -27,7 +29,7 @@ class Device {
 
  private:
   mutable std::mutex mutex_;
-  BufferPointer arena_;
+  std::array<BufferPointer, 2> arenas_;  // by priority: a run of high priority interrupts others
 };
 
 }  // namespace heddle

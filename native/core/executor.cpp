@@ -24,6 +24,22 @@ FailurePointer failureOf(const std::exception& error, uint64_t ticket) {
       Failure{known ? known->code : ErrorCode::internal, error.what(), ticket, -1, false});
 }
 
+/// Adds to what the normal queue says of the buffers that the job uses.
+void countAccesses(const Job& job, int change) {
+  job.eachAccess([&](const Access& access) {
+    auto& normal = access.buffer.normal;
+    (access.writes ? normal.writing : normal.reading) += change;
+  });
+}
+
+/// Moves the client's jobs from `queue` to `dropped`.
+void drop(std::deque<std::unique_ptr<Job>>& queue, const std::shared_ptr<Client>& client,
+          std::deque<std::unique_ptr<Job>>& dropped) {
+  std::deque<std::unique_ptr<Job>> kept;
+  for (auto& job : queue) (job->client == client ? dropped : kept).push_back(std::move(job));
+  queue.swap(kept);
+}
+
 /// What the system refuses is left as it is: the thread computes all the same.
 void stepBack() {
   setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kNiceness);
@@ -54,8 +70,31 @@ void Executor::start() {
 void Executor::enqueue(std::unique_ptr<Job> job) {
   const std::lock_guard lock(mutex_);
   start();
-  jobs_.push_back(std::move(job));
+  if (job->mayOvertake() && overtakes(*job)) {
+    overtaking_.push_back(std::move(job));
+    overtakingCount_++;
+  } else {
+    countAccesses(*job, 1);
+    jobs_.push_back(std::move(job));
+  }
   arrived_.notify_one();
+}
+
+/// Whether no job in the normal queue, nor one begun from there, makes a difference to it, nor it to them.
+bool Executor::overtakes(const Job& job) const {
+  bool free = true;
+  job.eachAccess([&](const Access& access) {
+    const auto& normal = access.buffer.normal;
+    if (normal.writing > 0 || (access.writes && normal.reading > 0)) free = false;
+  });
+  return free;
+}
+
+void Executor::interrupt() {
+  if (overtakingCount_.load(std::memory_order_relaxed) == 0) return;
+  std::unique_lock lock(mutex_);
+  // Kernels are prepared by tasks, which come before what is queued but not within a run: what waits for them waits on.
+  while (tasks_.empty() && !overtaking_.empty() && !stopping_) runFirst(lock, true);
 }
 
 void Executor::runNext(const std::function<void()>& task) {
@@ -84,20 +123,24 @@ void Executor::cancel(const std::shared_ptr<Client>& client) {
   client->cancelled = true;
   for (Task& task : tasks_) (task.client == client ? droppedTasks : keptTasks).push_back(std::move(task));
   tasks_.swap(keptTasks);
-  std::deque<std::unique_ptr<Job>> kept;
-  for (auto& job : jobs_) (job->client == client ? dropped : kept).push_back(std::move(job));
-  jobs_.swap(kept);
+  drop(jobs_, client, dropped);
+  for (const auto& job : dropped) countAccesses(*job, -1);
+  drop(overtaking_, client, dropped);
+  overtakingCount_ = overtaking_.size();
   finished_.wait(lock, [&] { return startTouches_ != client.get() && finishTouches_ != client.get(); });
 }
 
 void Executor::stop() {
   std::thread thread, finisher;
-  std::deque<std::unique_ptr<Job>> dropped;
+  std::deque<std::unique_ptr<Job>> dropped, droppedOvertaking;
   {
     const std::lock_guard lock(mutex_);
     if (!thread_.joinable() || process_ != getpid()) return;
     stopping_ = true;
     dropped.swap(jobs_);
+    for (const auto& job : dropped) countAccesses(*job, -1);
+    droppedOvertaking.swap(overtaking_);
+    overtakingCount_ = 0;
     thread.swap(thread_);
     finisher.swap(finisher_);
     arrived_.notify_one();
@@ -108,7 +151,7 @@ void Executor::stop() {
 
 size_t Executor::queued() const {
   const std::lock_guard lock(mutex_);
-  return jobs_.size() + running_;
+  return jobs_.size() + overtaking_.size() + running_;
 }
 
 void Executor::loop() {
@@ -117,7 +160,7 @@ void Executor::loop() {
   backend_.setThreads(backend_.describe().threads);
   std::unique_lock lock(mutex_);
   for (;;) {
-    arrived_.wait(lock, [&] { return stopping_ || !tasks_.empty() || !jobs_.empty(); });
+    arrived_.wait(lock, [&] { return stopping_ || !tasks_.empty() || !overtaking_.empty() || !jobs_.empty(); });
     if (!tasks_.empty()) {
       Task task = std::move(tasks_.front());
       tasks_.pop_front();
@@ -126,35 +169,43 @@ void Executor::loop() {
       // It may hold the last reference to a plan.
       task = {};
       lock.lock();
-    } else if (!jobs_.empty()) {
-      Started started{std::move(jobs_.front()), nullptr, nullptr};
-      jobs_.pop_front();
-      running_++;
-      startTouches_ = started.job->touchesClient() ? started.job->client.get() : nullptr;
-      lock.unlock();
-      try {
-        started.failure = started.job->start();
-        if (backend_.asynchronous()) started.fence = backend_.fence();
-      } catch (const std::exception& error) {
-        started.failure =
-            std::make_shared<const Failure>(Failure{ErrorCode::internal, error.what(), started.job->ticket, -1, false});
-      }
-      lock.lock();
-      startTouches_ = nullptr;
-      finished_.notify_all();
-      if (backend_.asynchronous()) {
-        finishing_.push_back(std::move(started));
-        started_.notify_one();
-      } else {
-        lock.unlock();
-        finish(std::move(started));
-        lock.lock();
-      }
+    } else if (!overtaking_.empty() || !jobs_.empty()) {
+      runFirst(lock, !overtaking_.empty());
     } else {
       startedAll_ = true;
       started_.notify_one();
       return;
     }
+  }
+}
+
+/// Starts the first job of a queue, and on a synchronous device finishes it. Others may overtake it meanwhile.
+void Executor::runFirst(std::unique_lock<std::mutex>& lock, bool overtaking) {
+  auto& queue = overtaking ? overtaking_ : jobs_;
+  Started started{std::move(queue.front()), nullptr, nullptr, overtaking, 0};
+  queue.pop_front();
+  if (overtaking) overtakingCount_--;
+  running_++;
+  startTouches_ = started.job->touchesClient() ? started.job->client.get() : nullptr;
+  lock.unlock();
+  if (backend_.profile.on()) started.since = monotonicMicroseconds();
+  try {
+    started.failure = started.job->start();
+    if (backend_.asynchronous()) started.fence = backend_.fence();
+  } catch (const std::exception& error) {
+    started.failure =
+        std::make_shared<const Failure>(Failure{ErrorCode::internal, error.what(), started.job->ticket, -1, false});
+  }
+  lock.lock();
+  startTouches_ = nullptr;
+  finished_.notify_all();
+  if (backend_.asynchronous()) {
+    finishing_.push_back(std::move(started));
+    started_.notify_one();
+  } else {
+    lock.unlock();
+    finish(std::move(started));
+    lock.lock();
   }
 }
 
@@ -194,6 +245,12 @@ void Executor::finish(Started started) {
     if (!started.failure && !gone) started.failure = job.finish(found.get());
   } catch (const std::exception& error) {
     started.failure = failureOf(error, ticket);
+  }
+  if (started.since > 0)
+    backend_.profile.add({job.name(), false, started.overtaking, started.since, monotonicMicroseconds()});
+  if (!started.overtaking) {
+    const std::lock_guard lock(mutex_);
+    countAccesses(job, -1);
   }
   // Buffers are released first: who hears of the job may find them idle.
   started.fence.reset();

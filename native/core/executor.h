@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -22,6 +23,9 @@ class Executor {
 
   /// Throws Error in a process forked after the thread started: threads do not survive a fork.
   void enqueue(std::unique_ptr<Job> job);
+
+  /// Between two steps of a run: does first what may overtake it. For the executor thread.
+  void interrupt();
 
   /// Runs `task` on the executor thread before anything still queued, and waits for it; exceptions come back.
   void runNext(const std::function<void()>& task);
@@ -44,6 +48,8 @@ class Executor {
     std::unique_ptr<Job> job;
     FailurePointer failure;
     std::unique_ptr<Fence> fence;  // none where the device was done at once
+    bool overtaking;
+    double since;  // monotonic microseconds, where there is a profile
   };
 
   /// What comes before queued jobs; of a client, or of one that waits for it.
@@ -53,7 +59,9 @@ class Executor {
   };
 
   void start();
+  bool overtakes(const Job& job) const;
   void loop();
+  void runFirst(std::unique_lock<std::mutex>& lock, bool overtaking);
   void finishLoop();
   void finish(Started started);
 
@@ -63,6 +71,8 @@ class Executor {
   std::condition_variable started_;
   std::condition_variable finished_;
   std::deque<std::unique_ptr<Job>> jobs_;
+  std::deque<std::unique_ptr<Job>> overtaking_;  // jobs that go before all of those, in order
+  std::atomic<size_t> overtakingCount_{0};
   std::deque<Task> tasks_;
   std::deque<Started> finishing_;
   // The clients whose memory a job that starts, and one that finishes, uses just now.

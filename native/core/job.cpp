@@ -18,7 +18,7 @@ void preparePlan(Device& device, Plan& plan, Client& client, uint64_t ticket) {
   };
   try {
     plan.prepare(device.backend, client.cancelled);
-    device.arena(plan.placement().arenaBytes);
+    device.arena(plan.priority(), plan.placement().arenaBytes);
   } catch (const Error& error) {
     fail(error.code, error.what());
   } catch (const std::bad_alloc&) {
@@ -44,7 +44,7 @@ FailurePointer RunJob::start() {
   FailurePointer failure = plan_->failure() ? plan_->failure() : inherited();
   if (!failure && !arena_) {
     try {
-      arena_ = device_.arena(plan_->placement().arenaBytes);
+      arena_ = device_.arena(plan_->priority(), plan_->placement().arenaBytes);
     } catch (const Error& error) {
       failure = std::make_shared<const Failure>(Failure{error.code, error.what(), ticket, -1, false});
     }
@@ -59,13 +59,26 @@ FailurePointer RunJob::start() {
   try {
     backend_.beginRun();
     plan_->replay().run(backend_, device_.pool, caller, arena_ ? static_cast<char*>(arena_->data) : nullptr,
-                        plan_->placement(), client->cancelled);
+                        plan_->placement(), [this] { return goOn(); });
     return nullptr;
   } catch (const StepError& thrown) {
     return fail(thrown, false);
   } catch (const Error& error) {
     return fail({error, -1}, true);
   }
+}
+
+bool RunJob::goOn() const {
+  if (client->cancelled.load(std::memory_order_relaxed)) return false;
+  // Plans of high priority share an arena, so that their runs do not interrupt one another.
+  if (!backend_.asynchronous() && plan_->priority() == Priority::normal) device_.executor.interrupt();
+  return true;
+}
+
+void RunJob::eachAccess(const std::function<void(const Access&)>& visit) const {
+  const auto storages = plan_->callerStorages();
+  for (size_t i = 0; i < uses_.size(); i++)
+    visit({*uses_[i], storages[i].kind == StorageKind::output || storages[i].written});
 }
 
 FailurePointer RunJob::finish(const StepError* found) {

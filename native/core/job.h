@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -22,6 +23,12 @@ class Client {
   std::atomic<bool> cancelled{false};
 };
 
+/// A buffer that a job uses.
+struct Access {
+  Buffer& buffer;
+  bool writes;
+};
+
 class Job {
  public:
   Job(std::shared_ptr<Client> client, uint64_t ticket) : client(std::move(client)), ticket(ticket) {}
@@ -32,6 +39,12 @@ class Job {
   virtual FailurePointer finish(const StepError* found);
   /// Whether it uses memory that goes with its client, so that the client must not go meanwhile.
   virtual bool touchesClient() const { return false; }
+  /// Whether it goes before jobs in the normal queue where it shares with them nothing that either writes.
+  virtual bool mayOvertake() const { return false; }
+  /// Calls `visit` with each buffer it uses.
+  virtual void eachAccess(const std::function<void(const Access&)>& visit) const { (void)visit; }
+  /// What a profile calls it.
+  virtual std::string name() const = 0;
 
   const std::shared_ptr<Client> client;
   const uint64_t ticket;
@@ -45,8 +58,13 @@ class RunJob : public Job {
          std::vector<BufferUse> uses, BufferPointer arena);
   FailurePointer start() override;
   FailurePointer finish(const StepError* found) override;
+  bool mayOvertake() const override { return plan_->priority() == Priority::high; }
+  void eachAccess(const std::function<void(const Access&)>& visit) const override;
+  std::string name() const override { return plan_->label(); }
 
  private:
+  /// Before each step: whether to go on. Lets what may come first go first.
+  bool goOn() const;
   /// The failure of an operand that is read.
   FailurePointer inherited() const;
   FailurePointer fail(const StepError& thrown, bool ranWhole);
@@ -71,6 +89,9 @@ class ReadJob : public Job {
   FailurePointer start() override;
   FailurePointer finish(const StepError* found) override;
   bool touchesClient() const override { return true; }
+  bool mayOvertake() const override { return true; }
+  void eachAccess(const std::function<void(const Access&)>& visit) const override { visit({*use_, false}); }
+  std::string name() const override { return "read"; }
 
  private:
   Backend& backend_;
@@ -91,6 +112,9 @@ class WriteJob : public Job {
         byteOffset_(byteOffset),
         staged_(std::move(staged)) {}
   FailurePointer start() override;
+  bool mayOvertake() const override { return true; }
+  void eachAccess(const std::function<void(const Access&)>& visit) const override { visit({*use_, true}); }
+  std::string name() const override { return "write"; }
 
  private:
   Backend& backend_;
@@ -111,6 +135,9 @@ class LentWriteJob : public Job {
         source_(source) {}
   FailurePointer start() override;
   bool touchesClient() const override { return true; }
+  bool mayOvertake() const override { return true; }
+  void eachAccess(const std::function<void(const Access&)>& visit) const override { visit({*use_, true}); }
+  std::string name() const override { return "write"; }
 
  private:
   Backend& backend_;
@@ -124,6 +151,7 @@ class SyncJob : public Job {
  public:
   using Job::Job;
   FailurePointer start() override { return nullptr; }
+  std::string name() const override { return "synchronize"; }
 };
 
 /// Makes a plan's kernels, sees to it that the arena is large enough, and settles the ticket. For the executor thread.

@@ -25,7 +25,8 @@ struct Plan::Step {
   std::vector<void*> outputAddresses;
 };
 
-Plan::Plan(std::vector<double> words, std::string label) : words_(std::move(words)), label_(std::move(label)) {
+Plan::Plan(std::vector<double> words, std::string label, Priority priority)
+    : words_(std::move(words)), label_(std::move(label)), priority_(priority) {
   WordReader reader(words_);
   if (reader.integer() != kPlanVersion) reject("its version is not " + std::to_string(kPlanVersion));
   // Every entry takes at least one word, so no count that passes can be larger than the words are.
@@ -212,14 +213,16 @@ std::span<const StorageSpec> Plan::callerStorages() const { return std::span(sto
 int64_t Plan::stepCount() const { return static_cast<int64_t>(steps_.size()); }
 
 void Plan::run(Backend& backend, std::span<void* const> caller, char* arena, const Placement& placement,
-               const std::atomic<bool>& cancelled) {
+               const std::function<bool()>& goOn) {
   for (size_t id = 0; id < bases_.size(); id++)
     bases_[id] = id < callerCount_ ? static_cast<char*>(caller[id]) : arena + placement.storages[id];
   const auto address = [&](size_t id) { return bases_[operands_[id].storage] + operands_[id].byteOffset; };
   for (size_t position = 0; position < steps_.size(); position++) {
-    if (cancelled.load(std::memory_order_relaxed)) return;
+    if (!goOn()) return;
     Step& step = steps_[position];
     backend.beginStep(static_cast<int64_t>(position));
+    const bool profiled = backend.profile.on();
+    const double start = profiled ? monotonicMicroseconds() : 0;
     for (size_t i = 0; i < step.inputs.size(); i++) step.inputAddresses[i] = address(step.inputs[i]);
     for (size_t i = 0; i < step.outputs.size(); i++) step.outputAddresses[i] = address(step.outputs[i]);
     try {
@@ -235,6 +238,9 @@ void Plan::run(Backend& backend, std::span<void* const> caller, char* arena, con
           Error(ErrorCode::internal, std::string(kOpNames[static_cast<size_t>(step.op)]) + ": " + error.what()),
           static_cast<int64_t>(position)};
     }
+    if (profiled)
+      backend.profile.add(
+          {kOpNames[static_cast<size_t>(step.op)], true, priority_ == Priority::high, start, monotonicMicroseconds()});
   }
 }
 

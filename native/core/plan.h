@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -38,12 +39,16 @@ struct Placement {
   std::vector<size_t> offsets;
 };
 
+/// Of a plan's runs: normal ones run in the order they were queued; the others go before those wherever nobody can tell
+/// the difference, and on a synchronous device between two steps of one.
+enum class Priority : uint8_t { normal, high };
+
 class Replay;
 
 class Plan {
  public:
   /// Decodes and checks the words but for the kernels' parameters; `label` is what errors call the plan.
-  Plan(std::vector<double> words, std::string label);
+  Plan(std::vector<double> words, std::string label, Priority priority);
   ~Plan();
 
   /// Makes the kernels and places everything. Throws Error where a kernel can not be made, or early once `cancelled` is
@@ -57,15 +62,16 @@ class Plan {
   const FailurePointer& failure() const { return failure_; }
   const Placement& placement() const { return placement_; }
 
-  /// Runs every step on `caller`, the caller's storages in order, and `arena`. Stops early, without error, once
-  /// `cancelled` is set. Throws StepError. For the executor thread.
+  /// Runs every step on `caller`, the caller's storages in order, and `arena`. Asks `goOn` before each, and stops
+  /// early, without error, where it says no. Throws StepError. For the executor thread.
   void run(Backend& backend, std::span<void* const> caller, char* arena, const Placement& placement,
-           const std::atomic<bool>& cancelled);
+           const std::function<bool()>& goOn);
 
   /// Its recorded runs, where the backend records.
   Replay& replay();
 
   const std::string& label() const { return label_; }
+  Priority priority() const { return priority_; }
   /// The storages the caller passes; arena storages follow them.
   std::span<const StorageSpec> callerStorages() const;
   int64_t stepCount() const;
@@ -85,6 +91,7 @@ class Plan {
 
   const std::vector<double> words_;  // kernels may keep spans of their parameters
   const std::string label_;
+  const Priority priority_;
   std::vector<StorageSpec> storages_;
   std::vector<OperandSpec> operands_;
   std::vector<Step> steps_;

@@ -15,9 +15,9 @@ constexpr size_t kRunsBefore = 1;
 }  // namespace
 
 void Replay::run(Backend& backend, const std::shared_ptr<Pool>& pool, std::span<void* const> caller, char* arena,
-                 const Placement& placement, const std::atomic<bool>& cancelled) {
+                 const Placement& placement, const std::function<bool()>& goOn) {
   if (runs_++ < kRunsBefore || givenUp_ || !backend.records() || plan_.stepCount() < kFewestSteps) {
-    plan_.run(backend, caller, arena, placement, cancelled);
+    plan_.run(backend, caller, arena, placement, goOn);
     return;
   }
   try {
@@ -30,7 +30,7 @@ void Replay::run(Backend& backend, const std::shared_ptr<Pool>& pool, std::span<
     givenUp_ = true;
     recording_ = nullptr;
     slots_.clear();
-    plan_.run(backend, caller, arena, placement, cancelled);
+    plan_.run(backend, caller, arena, placement, goOn);
     return;
   }
   copyIn(backend, caller);
@@ -65,10 +65,9 @@ void Replay::giveSlot(const std::shared_ptr<Pool>& pool, size_t storage) {
 
 void Replay::record(Backend& backend, char* arena, const Placement& placement) {
   recording_ = nullptr;
-  const std::atomic<bool> never{false};
   backend.beginRecording();
   try {
-    plan_.run(backend, addresses_, arena, placement, never);
+    plan_.run(backend, addresses_, arena, placement, [] { return true; });
   } catch (const StepError& thrown) {
     backend.endRecording();
     throw thrown.error;

@@ -1,7 +1,7 @@
 // Replays a plan's run: what its kernels queued once is queued again as a whole, at the same addresses.
 #pragma once
 
-#include <atomic>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -20,7 +20,7 @@ class Replay {
 
   /// Queues a run: step by step at first, then by a recording. Throws StepError.
   void run(Backend& backend, const std::shared_ptr<Pool>& pool, std::span<void* const> caller, char* arena,
-           const Placement& placement, const std::atomic<bool>& cancelled);
+           const Placement& placement, const std::function<bool()>& goOn);
 
  private:
   struct Slot {

@@ -137,8 +137,8 @@ export function trainPlan(size: number, cellFirst: boolean): PlanLayout {
 }
 
 /** The plan's number; runs may be queued at once. */
-export const prepare = (binding: Binding, plan: PlanLayout, label = 'plan'): number =>
-  binding.prepare(0, encodePlan(plan), label).plan
+export const prepare = (binding: Binding, plan: PlanLayout, label = 'plan', high = false): number =>
+  binding.prepare(0, encodePlan(plan), label, high).plan
 
 /** A buffer that holds the array. */
 export function bufferOf(binding: Binding, array: Float32Array | Int32Array, label = 'data'): number {
