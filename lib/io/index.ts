@@ -1,4 +1,4 @@
-// The public face of heddle/io: safetensors, checkpoints, NumPy's files.
+// The public face of heddle/io: safetensors, checkpoints, NumPy's files, traces.
 export {
   type Checkpoint,
   type CheckpointContent,
@@ -21,3 +21,4 @@ export {
   type TensorSpec,
 } from './safetensors.js'
 export { type WriteOptions, writeSafetensors } from './safetensorsWrite.js'
+export { type SavedTrace, startTrace, type Trace, type TraceOptions } from './trace.js'
