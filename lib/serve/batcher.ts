@@ -19,7 +19,7 @@ import type { BatcherOptions, CloseOptions, Health, ModelOf, PredictOptions } fr
 import { forwardOf, settingsOf } from './options.js'
 import type { Outputs, RowsOf } from './outputs.js'
 import { RequestQueue } from './queue.js'
-import { PendingRequest, PRIORITIES, type RequestOutcome } from './request.js'
+import { PendingRequest, PRIORITIES, type Priority, type RequestOutcome } from './request.js'
 import { BatchRunner } from './runner.js'
 import { WeightSwap } from './swap.js'
 
@@ -87,24 +87,41 @@ export class Batcher<I extends Inputs = Inputs, R extends Outputs = Outputs> {
     }
   }
 
+  /**
+   * Throws what a request of that priority would be turned away with now, and counts it as turned away; for use before
+   * the request's body is read, so that too much load costs next to nothing.
+   */
+  admit(priority: Priority = 'normal'): void {
+    const refusal = this.refusal(priority)
+    if (!refusal) return
+    this.figures.requests[refusal instanceof ClosedError ? 'closed' : 'overloaded']++
+    throw refusal
+  }
+
+  private refusal(priority: Priority): ClosedError | OverloadedError | undefined {
+    if (this.closing) return new ClosedError(`${this.owner}: it was closed and takes no more requests`)
+    if (this.queue.length < this.settings.maxQueue || this.queue.lessImportantThan(priority)) return undefined
+    return this.overloaded('the request was not taken')
+  }
+
   private accept(sample: SampleOf<I>, options: PredictOptions): Promise<RowsOf<R>> {
     const { priority = 'normal', signal, deadlineMs = this.settings.deadlineMs } = options
     oneOf(this.owner, 'the priority', priority, PRIORITIES)
     if (deadlineMs !== undefined) numberIn(this.owner, 'deadlineMs', deadlineMs, 0)
-    if (this.closing)
-      return this.turnAway('closed', new ClosedError(`${this.owner}: it was closed and takes no more requests`))
     if (signal?.aborted) return this.turnAway('aborted', signal.reason)
     // Before the sample is looked at: turning away must cost next to nothing.
+    this.admit(priority)
     const full = this.queue.length >= this.settings.maxQueue
-    const victim = full ? this.queue.lessImportantThan(priority) : undefined
-    if (full && !victim) return this.turnAway('overloaded', this.overloaded('the request was not taken'))
     let checked: ReturnType<InputFields['check']>
     try {
       checked = this.fields.check(sample)
     } catch (error) {
       return this.turnAway('error', error)
     }
-    victim?.fail(this.overloaded('the request made room for a more important one'), 'overloaded')
+    if (full)
+      this.queue
+        .lessImportantThan(priority)
+        ?.fail(this.overloaded('the request made room for a more important one'), 'overloaded')
     const request = new PendingRequest<RowsOf<R>>({
       sample: checked,
       priority,

@@ -3,6 +3,7 @@ export { ClosedError, DeadlineError, OverloadedError } from '../runtime/errors.j
 export { type Batcher, batcher } from './batcher.js'
 export type { BatcherFigures } from './figures.js'
 export type { Histogram } from './histogram.js'
+export { clientSignal, httpHeaders, httpStatus } from './http.js'
 export type { InputSpec, Inputs, SampleData, SampleOf, TensorsOf } from './inputs.js'
 export { type Monitor, type MonitorOptions, monitor, type ServiceHealth } from './monitor.js'
 export type { BatcherOptions, CloseOptions, Health, ModelOf, PredictOptions } from './options.js'
