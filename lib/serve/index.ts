@@ -1,6 +1,7 @@
 // The public face of heddle/serve.
 export { ClosedError, DeadlineError, OverloadedError } from '../runtime/errors.js'
 export { type Batcher, batcher } from './batcher.js'
+export { type Consumed, type ConsumeOptions, consume } from './consume.js'
 export type { BatcherFigures } from './figures.js'
 export type { Histogram } from './histogram.js'
 export { clientSignal, httpHeaders, httpStatus } from './http.js'
