@@ -1,4 +1,4 @@
-// The public face of heddle/data.
+/** The public face of heddle/data. @module heddle/data */
 export { DataError, type DataErrorCode, type DataPlace } from '../runtime/errors.js'
 export { type CollateRules, collate, type HostBatch, type PadField } from './collate.js'
 export {

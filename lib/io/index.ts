@@ -1,4 +1,4 @@
-// The public face of heddle/io: safetensors, checkpoints, NumPy's files.
+/** The public face of heddle/io: safetensors, checkpoints, NumPy's files. @module heddle/io */
 export {
   type Checkpoint,
   type CheckpointContent,

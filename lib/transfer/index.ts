@@ -1,4 +1,4 @@
-// heddle/transfer: pretrained models adapted to a task: adapters, freezing, new heads, probes.
+/** heddle/transfer: pretrained models adapted to a task: adapters, freezing, new heads, probes. @module heddle/transfer */
 
 export { Adapter, adapterOf } from './adapter.js'
 export { Bottleneck, type BottleneckOptions, Bottlenecks, bottleneckAdapters } from './bottleneck.js'
