@@ -43,6 +43,8 @@ Header headerOf(const std::string& key, const std::string& code) {
   return header;
 }
 
+}  // namespace
+
 std::string userFolder() {
   const auto variable = [](const char* name) {
     const char* value = std::getenv(name);
@@ -53,8 +55,6 @@ std::string userFolder() {
   if (const std::string home = variable("HOME"); !home.empty()) return home + "/.cache/heddle";
   return "";
 }
-
-}  // namespace
 
 CodeStore::CodeStore(std::string folder, unsigned long long mostBytes)
     // Looked through at the first write.
