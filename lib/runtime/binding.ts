@@ -1,9 +1,8 @@
 // The only loader of the native addon, and its surface as TypeScript sees it.
 import { existsSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { SCHEMA_HASH } from '../schema/hash.gen.js'
-import { cudaPackage, packageFolder } from './installation.js'
+import { cudaPackage, packageFolder, requireFrom } from './installation.js'
 import { explainAddon } from './loadFailure.js'
 
 /** The kinds of device there are libraries for. */
@@ -127,7 +126,7 @@ let loaded: Binding | undefined
 export function binding(): Binding {
   if (loaded) return loaded
   const folder = packageFolder()
-  const load = createRequire(join(folder, 'package.json'))('node-gyp-build') as (folder: string) => Binding
+  const load = requireFrom(folder)('node-gyp-build') as (folder: string) => Binding
   // A published package has no sources to build an addon of.
   const checkout = existsSync(join(folder, 'CMakeLists.txt'))
   let addon: Binding

@@ -1,6 +1,7 @@
 // Where heddle is installed, and the package of the CUDA backend beside it.
 import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
+// By its default export, as bundlers look for the name `createRequire` and replace what it makes.
+import nodeModule from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -30,7 +31,7 @@ export function packageFolder(): string {
     if (dirname(folder) === folder) break
   }
   try {
-    return dirname(createRequire(here()).resolve('heddle/package.json'))
+    return dirname(nodeModule.createRequire(here()).resolve('heddle/package.json'))
   } catch (cause) {
     throw new Error(
       `heddle: its package is found neither around ${here()} nor from there in node_modules: where heddle's JavaScript ` +
@@ -39,6 +40,12 @@ export function packageFolder(): string {
     )
   }
 }
+
+/** Resolves and loads what heddle in `folder` depends on. */
+export const requireFrom = (folder: string): NodeJS.Require => nodeModule.createRequire(join(folder, 'package.json'))
+
+/** The version of the heddle that is installed. */
+export const version = (): string => readManifest(join(packageFolder(), 'package.json'))?.version ?? 'unknown'
 
 /** The CUDA backend's library in the package `heddle-cuda`, or why that package can not be used. */
 export interface CudaPackage {
@@ -51,7 +58,7 @@ export interface CudaPackage {
 export function cudaPackage(folder: string): CudaPackage | undefined {
   let file: string
   try {
-    file = createRequire(join(folder, 'package.json')).resolve('heddle-cuda/package.json')
+    file = requireFrom(folder).resolve('heddle-cuda/package.json')
   } catch {
     return undefined
   }

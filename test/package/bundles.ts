@@ -35,6 +35,7 @@ function esbuild(name: string, file: string, options: object): Bundle {
 function webpack(name: string, file: string, externals: object): Bundle {
   const options = {
     mode: 'production',
+    optimization: { minimize: false },
     target: 'node20.19',
     context: project,
     entry: join(project, 'esm.mjs'),
@@ -64,6 +65,11 @@ const outside = Object.fromEntries(rooms.map((room) => [room, `module ${room}`])
 export const BUNDLES: readonly Bundle[] = [
   esbuild('esbuild, heddle outside', 'esbuild-outside.mjs', { format: 'esm', packages: 'external' }),
   esbuild('esbuild, heddle inside, the addon outside', 'esbuild-inside.mjs', { format: 'esm' }),
+  esbuild('esbuild to CommonJS, heddle inside, the addon outside', 'esbuild-inside.cjs', {
+    entryPoints: [join(project, 'cjs.cjs')],
+    format: 'cjs',
+    logLevel: 'error',
+  }),
   webpack('webpack, heddle outside', 'webpack-outside.mjs', outside),
   webpack('webpack, heddle inside, the addon outside', 'webpack-inside.mjs', {}),
 ]

@@ -8,7 +8,7 @@ import { addTypes, project } from './install.js'
 import type { Results } from './results.js'
 import { tools } from './tools.js'
 
-export const RESOLUTIONS = ['node16', 'nodenext', 'bundler'] as const
+export const RESOLUTIONS = ['node16', 'bundler'] as const
 
 /** Where the program compiled with that resolution lies. */
 export const compiledProgram = (resolution: (typeof RESOLUTIONS)[number]): string =>

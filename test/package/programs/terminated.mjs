@@ -8,7 +8,7 @@ const AT_ONCE = 2
 
 async function runForever() {
   const w = randomNormal([SIZE, SIZE])
-  const step = compile((x) => x.matmul(w).tanh().matmul(w).softmax(-1))
+  const step = compile((x) => x.matmul(w).tanh().matmul(w).softmax())
   let x = tensor(new Float32Array(SIZE * SIZE), { shape: [SIZE, SIZE] })
   for (let i = 0; ; i++) {
     x = await step(x)
