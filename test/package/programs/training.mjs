@@ -1,4 +1,10 @@
 // One training, as every program of the table runs it: compiled steps of forward, gradient and AdamW must learn.
+/** What really runs it, so that a cell can not be of another runtime than it is said to be. */
+export function runtime() {
+  const { bun, deno, node } = process.versions
+  return bun ? `Bun ${bun}` : deno ? `Deno ${deno}` : `Node ${node}`
+}
+
 export async function train(heddle) {
   const { compile, crossEntropy, grad, nn, optim, seed, tensor } = heddle
   seed(1)
@@ -15,5 +21,5 @@ export async function train(heddle) {
   for (let i = 0; i < 25; i++) losses.push(await (await step(x, labels)).item())
   const [first, last] = [losses[0], losses.at(-1)]
   if (!(last < first * 0.8)) throw new Error(`the loss does not fall: ${first} at first, ${last} at last`)
-  return { first, last, threads: heddle.defaultDevice().threads }
+  return { first, last, threads: heddle.defaultDevice().threads, runtime: runtime() }
 }

@@ -28,4 +28,6 @@ const losses: number[] = []
 for (let i = 0; i < 25; i++) losses.push(Number(await (await step(x, labels)).item()))
 const [first = 0, last = 0] = [losses[0], losses.at(-1)]
 if (!(last < first * 0.8)) throw new Error(`the loss does not fall: ${first} at first, ${last} at last`)
-console.log(JSON.stringify({ first, last, threads: defaultDevice().threads }))
+const { bun, deno, node } = process.versions as Readonly<Record<string, string | undefined>>
+const runtime = bun ? `Bun ${bun}` : deno ? `Deno ${deno}` : `Node ${node}`
+console.log(JSON.stringify({ first, last, threads: defaultDevice().threads, runtime }))
