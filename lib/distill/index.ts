@@ -1,5 +1,7 @@
 /** heddle/distill: small models from large ones: distillation, pruning, right-sizing, cascades. @module heddle/distill */
 
+import '../ops/methods.js'
+
 export type { RangeMethod, RangeOptions } from './activationRanges.js'
 export { attentionInputs } from './attentionInputs.js'
 export { AwareConv2d, AwareLayer, AwareLinear, type RangeTraining } from './awareLayers.js'

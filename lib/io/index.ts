@@ -1,4 +1,6 @@
 /** The public face of heddle/io: safetensors, checkpoints, NumPy's files. @module heddle/io */
+import '../ops/methods.js'
+
 export {
   type Checkpoint,
   type CheckpointContent,

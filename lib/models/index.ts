@@ -1,5 +1,7 @@
 /** heddle/models: pretrained models from Hugging Face's folders. @module heddle/models */
 
+import '../ops/methods.js'
+
 export { BertForMaskedLM, BertForSequenceClassification, BertModel } from './bert.js'
 export type { EncoderInputs, EncoderOutput } from './bertLayers.js'
 export type { BertOutput } from './bertModel.js'

@@ -1,5 +1,7 @@
 /** heddle/transfer: pretrained models adapted to a task: adapters, freezing, new heads, probes. @module heddle/transfer */
 
+import '../ops/methods.js'
+
 export { Adapter, adapterOf } from './adapter.js'
 export { Bottleneck, type BottleneckOptions, Bottlenecks, bottleneckAdapters } from './bottleneck.js'
 export { type FeatureSample, features } from './features.js'

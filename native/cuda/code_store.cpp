@@ -44,6 +44,15 @@ Header headerOf(const std::string& key, const std::string& code) {
   return header;
 }
 
+/// Whether only this user, or root, can have written the file: what is in it will run in this process.
+bool trusted(const std::string& path) {
+  struct stat facts {};
+  if (stat(path.c_str(), &facts) != 0) return false;
+  return (facts.st_uid == geteuid() || facts.st_uid == 0) && (facts.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+}  // namespace
+
 std::string userFolder() {
   const auto variable = [](const char* name) {
     const char* value = std::getenv(name);
@@ -54,15 +63,6 @@ std::string userFolder() {
   if (const std::string home = variable("HOME"); !home.empty()) return home + "/.cache/heddle";
   return "";
 }
-
-/// Whether only this user, or root, can have written the file: what is in it will run in this process.
-bool trusted(const std::string& path) {
-  struct stat facts {};
-  if (stat(path.c_str(), &facts) != 0) return false;
-  return (facts.st_uid == geteuid() || facts.st_uid == 0) && (facts.st_mode & (S_IWGRP | S_IWOTH)) == 0;
-}
-
-}  // namespace
 
 CodeStore::CodeStore(std::string folder, unsigned long long mostBytes)
     // Looked through at the first write.
