@@ -1,4 +1,6 @@
 // The functions networks are made of, under one name: `import { functional as F } from 'heddle'`.
+import './ops/methods.js'
+
 export * from './ops/activation.js'
 export { scaledDotProductAttention } from './ops/attention.js'
 export { batchNorm, batchNormTraining } from './ops/batchNorm.js'

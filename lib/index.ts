@@ -1,4 +1,4 @@
-// The public face of heddle.
+/** The public face of heddle. @module heddle */
 import './ops/methods.js'
 
 export { assign, Cell, type CellOptions, Parameter } from './cell.js'

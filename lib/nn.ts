@@ -1,5 +1,7 @@
 // Neural network layers: modules, their initial values and the models made of them.
 
+import './ops/methods.js'
+
 export { Conv1d, Conv2d, type ConvLayerOptions } from './nn/conv.js'
 export { Embedding, type EmbeddingOptions } from './nn/embedding.js'
 export { GPT, type GPTOptions } from './nn/gpt.js'

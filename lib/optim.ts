@@ -1,4 +1,6 @@
 // Optimizers, and what goes with them: clipping, loss scaling, averages and penalties.
+import './ops/methods.js'
+
 export { Adafactor, type AdafactorOptions } from './optim/adafactor.js'
 export { Adagrad, type AdagradOptions } from './optim/adagrad.js'
 export { Adam, type AdamOptions, AdamW } from './optim/adam.js'

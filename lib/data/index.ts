@@ -1,4 +1,6 @@
-// The public face of heddle/data.
+/** The public face of heddle/data. @module heddle/data */
+import '../ops/methods.js'
+
 export { DataError, type DataErrorCode, type DataPlace } from '../runtime/errors.js'
 export { type CollateRules, collate, type HostBatch, type PadField } from './collate.js'
 export {

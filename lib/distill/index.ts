@@ -1,4 +1,6 @@
-// heddle/distill: small models from large ones: distillation, pruning, right-sizing, cascades.
+/** heddle/distill: small models from large ones: distillation, pruning, right-sizing, cascades. @module heddle/distill */
+
+import '../ops/methods.js'
 
 export type { RangeMethod, RangeOptions } from './activationRanges.js'
 export { attentionInputs } from './attentionInputs.js'

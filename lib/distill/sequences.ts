@@ -22,7 +22,7 @@ export interface TokenSequence {
 export interface SequenceBatch {
   /** [B,T], i32. */
   readonly tokens: Tensor
-  /** [B,T]: other than 0 where a token is to be learnt. */
+  /** `[B,T]`: other than 0 where a token is to be learnt. */
   readonly learns: Tensor
 }
 

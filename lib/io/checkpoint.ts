@@ -1,8 +1,8 @@
 // A checkpoint: one folder with a safetensors file per group and checkpoint.json, put in place by one rename.
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { basename, dirname, join, resolve } from 'node:path'
 import { ArgumentError, CheckpointError, FormatError, HeddleError } from '../runtime/errors.js'
+import { version } from '../runtime/installation.js'
 import { describe } from '../schema/describe.js'
 import type { StateDict } from '../state.js'
 import {
@@ -90,9 +90,6 @@ function checkedFiles(op: string, content: CheckpointContent): [string, () => It
   })
 }
 
-const heddleVersion = (): string =>
-  (createRequire(import.meta.url)('heddle/package.json') as { readonly version: string }).version
-
 /** Writes what `content` has into the new folder `temporary`; all of it is on the disk when the promise resolves. */
 async function writeFolder(
   op: string,
@@ -107,7 +104,7 @@ async function writeFolder(
     digests.push([name, (await writeDurably(join(temporary, name), chunks(), true)) as Digest])
   }
   const manifest: Manifest = {
-    heddle: heddleVersion(),
+    heddle: version(),
     ...saved,
     savedAt: Date.now(),
     json: content.json ?? null,

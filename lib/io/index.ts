@@ -1,4 +1,6 @@
-// The public face of heddle/io: safetensors, checkpoints, NumPy's files, traces.
+/** The public face of heddle/io: safetensors, checkpoints, NumPy's files, traces. @module heddle/io */
+import '../ops/methods.js'
+
 export {
   type Checkpoint,
   type CheckpointContent,
@@ -21,4 +23,5 @@ export {
   type TensorSpec,
 } from './safetensors.js'
 export { type WriteOptions, writeSafetensors } from './safetensorsWrite.js'
+export { type SavedTrace, startTrace, type Trace, type TraceOptions } from './trace.js'
 export { type SavedTrace, startTrace, type Trace, type TraceOptions } from './trace.js'

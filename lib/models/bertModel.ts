@@ -13,7 +13,7 @@ import { keyMask } from './layers.js'
 import { initializeWeights, initialStd, type ModelOptions, PretrainedModel } from './model.js'
 
 export interface BertOutput extends EncoderOutput {
-  /** [B,width]: what heads that classify take; undefined of a model without pooler. */
+  /** `[B,width]`: what heads that classify take; undefined of a model without pooler. */
   readonly poolerOutput: Tensor | undefined
 }
 

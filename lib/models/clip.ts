@@ -159,7 +159,7 @@ const typed = (config: ModelConfig, type: string): ModelConfig => ({
 })
 
 export interface ClipOutput {
-  /** [images,texts]: cosines times e^logit_scale, and the same the other way round. */
+  /** `[images,texts]`: cosines times e^logit_scale, and the same the other way round. */
   readonly logitsPerImage: Tensor
   readonly logitsPerText: Tensor
   /** [B,projection_dim], of length 1. */

@@ -1,4 +1,6 @@
-// heddle/models: pretrained models from Hugging Face's folders.
+/** heddle/models: pretrained models from Hugging Face's folders. @module heddle/models */
+
+import '../ops/methods.js'
 
 export { BertForMaskedLM, BertForSequenceClassification, BertModel } from './bert.js'
 export type { EncoderInputs, EncoderOutput } from './bertLayers.js'

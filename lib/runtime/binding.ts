@@ -1,9 +1,9 @@
 // The only loader of the native addon, and its surface as TypeScript sees it.
 import { existsSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 import { SCHEMA_HASH } from '../schema/hash.gen.js'
+import { cudaPackage, packageFolder, requireFrom } from './installation.js'
+import { explainAddon } from './loadFailure.js'
 
 /** The kinds of device there are libraries for. */
 export const DEVICE_KINDS = ['cpu', 'cuda'] as const
@@ -82,6 +82,11 @@ export interface Binding {
   /** The devices of a kind; its library is opened by the first call. Throws where there is none that can be used. */
   devices(kind: DeviceKind): DeviceDescription[]
   inspect(kind: DeviceKind): Inspection
+  /**
+   * Where the library of a kind is, for the whole process, in place of beside the addon; or why the kind can not be used.
+   * Has no effect on a kind whose devices are open.
+   */
+  place(kind: DeviceKind, library: string, error: string): void
   /** A buffer of undefined contents. */
   alloc(device: number, bytes: number, label: string): number
   /** Drops the handle; queued work keeps the memory. */
@@ -131,43 +136,29 @@ export interface Binding {
   listen(callback: (tickets: Float64Array, failures: (Failure | undefined)[] | undefined) => void): void
 }
 
-/** The package's folder: the sources and `dist/` lie at different depths below it. */
-function packageFolder(): string {
-  let folder = dirname(fileURLToPath(import.meta.url))
-  while (!existsSync(join(folder, 'package.json'))) {
-    const parent = dirname(folder)
-    if (parent === folder)
-      throw new Error('heddle: its package.json is missing beside the installed files: reinstall heddle')
-    folder = parent
-  }
-  return folder
-}
-
 let loaded: Binding | undefined
 
 /** Loads the addon at the first call. Throws one sentence that says what is missing and what to do. */
 export function binding(): Binding {
   if (loaded) return loaded
-  const require = createRequire(import.meta.url)
-  const load = require('node-gyp-build') as (folder: string) => Binding
   const folder = packageFolder()
+  const load = requireFrom(folder)('node-gyp-build') as (folder: string) => Binding
+  // A published package has no sources to build an addon of.
+  const checkout = existsSync(join(folder, 'CMakeLists.txt'))
   let addon: Binding
   try {
     addon = load(folder)
   } catch (error) {
-    const machine = `${process.platform}-${process.arch}, Node ${process.versions.node}`
-    throw new Error(
-      `heddle: there is no native addon for this machine (${machine}): use a published build for it, or run ` +
-        `\`npm run build:native\` in ${folder}`,
-      { cause: error },
-    )
+    throw new Error(explainAddon(folder, (error as Error).message, checkout), { cause: error })
   }
   if (addon.schemaHash !== SCHEMA_HASH) {
     throw new Error(
       `heddle: the native addon was built from schema ${addon.schemaHash}, this JavaScript from ${SCHEMA_HASH}: ` +
-        `run \`npm run build\` in ${folder}`,
+        (checkout ? `run \`npm run build:all\` in ${folder}` : 'reinstall heddle'),
     )
   }
+  const cuda = cudaPackage(folder)
+  if (cuda) addon.place('cuda', cuda.library, cuda.error)
   loaded = addon
   return addon
 }

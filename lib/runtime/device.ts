@@ -11,6 +11,7 @@ import {
   type Failure,
 } from './binding.js'
 import { ArgumentError, DeviceError, errorOfCode, type HeddleError, native } from './errors.js'
+import { explainLoader } from './loadFailure.js'
 
 interface Pending {
   resolve(): void
@@ -185,7 +186,8 @@ function openDevices(kind: DeviceKind): readonly DeviceDescription[] {
   try {
     return native(() => library().devices(kind))
   } catch (error) {
-    throw new DeviceError(`device: '${kind}' cannot be used: ${(error as Error).message}`, { cause: error })
+    const reason = explainLoader((error as Error).message)
+    throw new DeviceError(`device: '${kind}' cannot be used: ${reason}`, { cause: error })
   }
 }
 

@@ -1,4 +1,6 @@
-// heddle/train: what a training job needs around its steps.
+/** heddle/train: what a training job needs around its steps. @module heddle/train */
+
+import '../ops/methods.js'
 
 export { samplesOf, type TensorFields } from './batch.js'
 export { type BatchSizeFinderOptions, type BatchSizes, type BatchSizeTrial, findBatchSize } from './batchSizeFinder.js'

@@ -1,4 +1,6 @@
-// heddle/transfer: pretrained models adapted to a task: adapters, freezing, new heads, probes.
+/** heddle/transfer: pretrained models adapted to a task: adapters, freezing, new heads, probes. @module heddle/transfer */
+
+import '../ops/methods.js'
 
 export { Adapter, adapterOf } from './adapter.js'
 export { Bottleneck, type BottleneckOptions, Bottlenecks, bottleneckAdapters } from './bottleneck.js'

@@ -17,7 +17,7 @@ constexpr NamedCall kCalls[] = {
     {"devices", devices}, {"inspect", inspect}, {"sync", sync},       {"stats", stats},     {"configure", configure},
     {"choices", choices}, {"choose", choose},   {"listen", listen},   {"alloc", alloc},     {"free", free},
     {"write", write},     {"read", read},       {"prepare", prepare}, {"waitFor", waitFor}, {"memory", memory},
-    {"run", run},         {"release", release}, {"profile", profile},
+    {"run", run},         {"release", release}, {"profile", profile}, {"place", place},
 };
 
 /// Leaves a JavaScript exception behind, unless there is one already or the thread is being terminated.

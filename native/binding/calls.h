@@ -8,6 +8,7 @@ namespace heddle::binding {
 
 napi_value devices(const Arguments& arguments);
 napi_value inspect(const Arguments& arguments);
+napi_value place(const Arguments& arguments);
 napi_value sync(const Arguments& arguments);
 napi_value stats(const Arguments& arguments);
 napi_value configure(const Arguments& arguments);

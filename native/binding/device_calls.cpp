@@ -1,4 +1,4 @@
-// devices, inspect, sync, stats, configure, choices, choose, profile, listen.
+// devices, inspect, place, sync, stats, configure, choices, choose, profile, listen.
 #include "calls.h"
 
 namespace heddle::binding {
@@ -49,6 +49,11 @@ napi_value inspect(const Arguments& arguments) {
   }
   set(env, result, "libraries", libraries);
   return result;
+}
+
+napi_value place(const Arguments& arguments) {
+  Devices::ofProcess().place(arguments.text(0, "kind"), arguments.text(1, "library"), arguments.text(2, "error"));
+  return nullptr;
 }
 
 napi_value sync(const Arguments& arguments) {

@@ -28,22 +28,37 @@ std::string besideThisLibrary(const std::string& name) {
 
 constexpr size_t kMostDevices = 64;
 
-/// The library of a kind of device, beside this one. A stand-in for CUDA that runs on the host, made for tests, is
-/// opened only where it is asked for, from the checkout's folder for it or from the one given, and says what it is.
-std::string libraryOf(const std::string& kind) {
+void* openLibrary(const std::string& path) { return dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE); }
+
+}  // namespace
+
+// Never destroyed: at exit other threads may still be inside, and backends must not be unloaded under them.
+Devices& Devices::ofProcess() {
+  static Devices& devices = *new Devices;
+  return devices;
+}
+
+/// The library of a kind of device: where it was placed, else beside this one. A stand-in for CUDA that runs on the
+/// host, made for tests, is opened only where it is asked for, from the checkout's folder for it or from the one given,
+/// and says what it is.
+std::string Devices::libraryOf(const std::string& kind) const {
   const char* given = std::getenv("HEDDLE_CUDA_EMULATION");
   const std::string emulation = kind == "cuda" && given ? given : "", name = "libheddle-" + kind + ".so";
   if (emulation.starts_with("/")) return emulation + "/" + name;
-  return besideThisLibrary((emulation == "1" ? "../Emulation/" : "") + name);
+  if (emulation == "1") return besideThisLibrary("../Emulation/" + name);
+  const auto placed = places_.find(kind);
+  if (placed != places_.end() && !placed->second.library.empty()) return placed->second.library;
+  return besideThisLibrary(name);
 }
 
-void* openLibrary(const std::string& path) { return dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE); }
-
-std::vector<Backend*> openBackend(const std::string& kind) {
+std::vector<Backend*> Devices::openBackend(const std::string& kind) const {
+  if (const auto found = places_.find(kind); found != places_.end() && !found->second.error.empty())
+    throw Error(ErrorCode::unsupported, found->second.error);
   const std::string path = libraryOf(kind);
   if (access(path.c_str(), F_OK) != 0)
-    throw Error(ErrorCode::unsupported, "this installation of heddle has no library for it (" + path +
-                                            "); in a checkout `npm run build` and `npm run build:cuda` make them");
+    throw Error(ErrorCode::unsupported, "this installation of heddle has no library for it (" + path + "); " +
+                                            (kind == "cuda" ? "npm install heddle-cuda brings it; " : "") +
+                                            "in a checkout `npm run build:all` and `npm run build:cuda` make them");
   void* handle = openLibrary(path);
   if (!handle) throw Error(ErrorCode::unsupported, "the " + kind + " backend's library cannot be loaded: " + dlerror());
   const auto open = reinterpret_cast<BackendOpen>(dlsym(handle, kBackendOpenSymbol));
@@ -55,12 +70,9 @@ std::vector<Backend*> openBackend(const std::string& kind) {
   return {found, found + count};
 }
 
-}  // namespace
-
-// Never destroyed: at exit other threads may still be inside, and backends must not be unloaded under them.
-Devices& Devices::ofProcess() {
-  static Devices& devices = *new Devices;
-  return devices;
+void Devices::place(const std::string& kind, const std::string& library, const std::string& error) {
+  const std::lock_guard lock(mutex_);
+  places_[kind] = {library, error};
 }
 
 void Devices::enter() {
@@ -100,7 +112,11 @@ Device& Devices::at(size_t index) {
 }
 
 Devices::Inspection Devices::inspect(const std::string& kind) {
-  Inspection inspection{libraryOf(kind), "", {}};
+  Inspection inspection;
+  {
+    const std::lock_guard lock(mutex_);
+    inspection.library = libraryOf(kind);
+  }
   try {
     open(kind);
   } catch (const Error& error) {

@@ -25,6 +25,8 @@ class Devices {
   /// library cannot be loaded or finds no device it can use; a later call tries again.
   std::vector<size_t> open(const std::string& kind);
   Device& at(size_t index);
+  /// Where the library of a kind is, when it is opened later, in place of beside this one; or why it is not to be used.
+  void place(const std::string& kind, const std::string& library, const std::string& error);
 
   /// Why the devices of a kind can or cannot be used, for people to read.
   struct Inspection {
@@ -35,7 +37,15 @@ class Devices {
   Inspection inspect(const std::string& kind);
 
  private:
+  struct Place {
+    std::string library;
+    std::string error;
+  };
+  std::string libraryOf(const std::string& kind) const;
+  std::vector<Backend*> openBackend(const std::string& kind) const;
+
   std::mutex mutex_;
+  std::map<std::string, Place> places_;
   std::vector<std::unique_ptr<Device>> devices_;
   std::map<std::string, std::vector<size_t>> opened_;
   size_t environments_ = 0;

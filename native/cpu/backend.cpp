@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "kernels.h"
+#include "levels.h"
 #include "memory.h"
 #include "onednn.h"
 #include "threads.h"
@@ -47,6 +48,10 @@ class CpuBackend : public HostBackend {
 extern "C" __attribute__((visibility("default"))) size_t heddle_backend_open(heddle::Backend** devices, size_t,
                                                                              char* error, size_t errorLength) noexcept
     try {
+  if (!heddle::hasLowestLevel())
+    throw heddle::Error(
+        heddle::ErrorCode::unsupported,
+        "its kernels need a processor with SSE4.2 and POPCNT (x86-64-v2, since 2009), and this one has not");
   devices[0] = new heddle::cpu::CpuBackend;
   return 1;
 } catch (const std::exception& failure) {

@@ -14,4 +14,12 @@ Level instructionLevel() {
 #endif
 }
 
+bool hasLowestLevel() {
+#if HEDDLE_HAS_LEVELS
+  return __builtin_cpu_supports("x86-64-v2");
+#else
+  return true;
+#endif
+}
+
 }  // namespace heddle

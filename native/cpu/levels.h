@@ -13,6 +13,8 @@ enum class Level { base, v3, v4 };
 
 /// The highest level this processor runs: x86-64-v3 is AVX2 with FMA, x86-64-v4 AVX-512.
 Level instructionLevel();
+/// Whether it runs the lowest level there are kernels for: on x86-64 the second (SSE4.2 and POPCNT).
+bool hasLowestLevel();
 
 }  // namespace heddle
 

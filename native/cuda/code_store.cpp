@@ -2,6 +2,7 @@
 // and a checksum tell what a crash or another process left behind.
 #include "code_store.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -43,6 +44,15 @@ Header headerOf(const std::string& key, const std::string& code) {
   return header;
 }
 
+/// Whether only this user, or root, can have written the file: what is in it will run in this process.
+bool trusted(const std::string& path) {
+  struct stat facts {};
+  if (stat(path.c_str(), &facts) != 0) return false;
+  return (facts.st_uid == geteuid() || facts.st_uid == 0) && (facts.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+}  // namespace
+
 std::string userFolder() {
   const auto variable = [](const char* name) {
     const char* value = std::getenv(name);
@@ -53,8 +63,6 @@ std::string userFolder() {
   if (const std::string home = variable("HOME"); !home.empty()) return home + "/.cache/heddle";
   return "";
 }
-
-}  // namespace
 
 CodeStore::CodeStore(std::string folder, unsigned long long mostBytes)
     // Looked through at the first write.
@@ -75,6 +83,7 @@ std::string CodeStore::pathOf(const std::string& key) const {
 std::optional<std::string> CodeStore::find(const std::string& key) const {
   if (folder_.empty()) return std::nullopt;
   const std::string path = pathOf(key);
+  if (!trusted(path)) return std::nullopt;
   std::ifstream file(path, std::ios::binary);
   Header header;
   if (!file.read(reinterpret_cast<char*>(&header), sizeof header)) return std::nullopt;
@@ -97,7 +106,9 @@ void CodeStore::put(const std::string& key, const std::string& code) {
   if (folder_.empty()) return;
   const std::lock_guard lock(mutex_);
   std::error_code failure;
-  files::create_directories(folder_, failure);
+  // Others may neither read nor plant code in a folder that is made here.
+  if (files::create_directories(folder_, failure))
+    files::permissions(folder_, files::perms::owner_all, files::perm_options::replace, failure);
   const std::string path = pathOf(key), partial = path + "." + std::to_string(getpid());
   {
     std::ofstream file(partial, std::ios::binary | std::ios::trunc);
@@ -106,6 +117,7 @@ void CodeStore::put(const std::string& key, const std::string& code) {
     file.write(key.data(), static_cast<std::streamsize>(key.size()));
     file.write(code.data(), static_cast<std::streamsize>(code.size()));
     file.close();
+    files::permissions(partial, files::perms::owner_read | files::perms::owner_write, failure);
     if (!file) {
       files::remove(partial, failure);
       return;

@@ -7,6 +7,9 @@
 
 namespace heddle::cuda {
 
+/// Where this machine's user keeps what heddle can get again; '' where there is no such place.
+std::string userFolder();
+
 /// A folder of compiled code. Nothing that goes wrong with it is an error: the code is then compiled again.
 class CodeStore {
  public:

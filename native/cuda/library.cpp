@@ -9,6 +9,7 @@
 #include <mutex>
 
 #include "../core/error.h"
+#include "code_store.h"
 
 namespace heddle::cuda {
 
@@ -42,6 +43,11 @@ void addToolkit(std::vector<std::string>& folders, const char* variable) {
       for (const char* part : {"", "/lib64", "/lib", "/targets/x86_64-linux/lib"}) folders.push_back(folder + part);
     start = end + 1;
   }
+}
+
+/// Where `heddle cuda install` puts them (lib/cli/cudaFolder.ts); not where another line of CUDA is.
+void addInstalled(std::vector<std::string>& folders) {
+  if (const std::string cache = userFolder(); !cache.empty()) folders.push_back(cache + "/cuda/13.0/lib");
 }
 
 void addPythonPackages(std::vector<std::string>& folders) {
@@ -78,6 +84,7 @@ const Opened& opened(const std::string& name) {
   std::vector<std::string> folders;
   addToolkit(folders, "HEDDLE_CUDA_PATH");
   folders.push_back(folderOfThisLibrary());
+  addInstalled(folders);
   addToolkit(folders, "CUDA_PATH");
   for (const std::string& folder : folders)
     if (attempt(folder + "/" + name, folder)) return entry;
@@ -98,9 +105,11 @@ void* openLibrary(const std::string& name) {
   if (entry.handle) return entry.handle;
   std::string places;
   for (const std::string& place : entry.search.places) places += "\n  " + place;
-  throw Error(ErrorCode::unsupported, name + " was not found. Looked in:" + places +
-                                          "\nSet HEDDLE_CUDA_PATH to the folder that has it, or install NVIDIA's "
-                                          "packages for Python (nvidia-cublas, nvidia-cudnn-cu13, nvidia-cuda-nvrtc).");
+  throw Error(ErrorCode::unsupported,
+              name + " was not found. Looked in:" + places +
+                  "\n`npx heddle cuda install` brings it; or set HEDDLE_CUDA_PATH to the folder that has it, or "
+                  "install NVIDIA's packages for Python (nvidia-cublas, nvidia-cudnn-cu13, "
+                  "nvidia-cuda-nvrtc).");
 }
 
 void* findFunction(void* library, const char* name) {

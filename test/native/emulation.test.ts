@@ -1,6 +1,6 @@
 // The CUDA backend's kernels on their emulation (npm run build:native -- --emulation): only where HEDDLE_CUDA_EMULATION=1.
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -96,6 +96,15 @@ describe.skipIf(process.env['HEDDLE_CUDA_EMULATION'] !== '1')('kernels of CUDA, 
       const { key, value } = read(file)
       write(file, { key, value: value.replace('cublaslt 3', 'cublaslt 1') })
       expect(await product()).toBe(ALONG_K)
+    })
+
+    it('is not read from a file that others can write, whose code would run here', async () => {
+      await product()
+      const [file] = files() as [string]
+      const { key, value } = read(file)
+      write(file, { key, value: value.replace('cublaslt 3', 'cublaslt 1') })
+      chmodSync(file, 0o666)
+      expect(await product()).toBe(IN_HALVES)
     })
 
     it('is made again where the file names none that there is', async () => {

@@ -15,7 +15,7 @@ import { rowOperands, unit } from './operands.js'
 export interface ContrastiveOptions {
   /** Cosines are divided by it. Default 0.07. */
   readonly temperature?: number
-  /** [K,width]: the teacher's embeddings of other samples, told apart from as well. Default: those of the batch alone. */
+  /** `[K,width]`: the teacher's embeddings of other samples, told apart from as well. Default: those of the batch alone. */
   readonly negatives?: Tensor
 }
 

@@ -1,7 +1,7 @@
 // uPlot's script, style and licence, read once from its package to stand in every page.
 import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { HeddleError } from '../../runtime/errors.js'
+import { packageFolder, requireFrom } from '../../runtime/installation.js'
 
 export interface ChartLibrary {
   readonly script: string
@@ -13,7 +13,7 @@ let read: ChartLibrary | undefined
 
 /** Throws `HeddleError` where the package is missing. */
 export function chartLibrary(): ChartLibrary {
-  const { resolve } = createRequire(import.meta.url)
+  const { resolve } = requireFrom(packageFolder())
   const text = (file: string): string => readFileSync(resolve(`uplot/${file}`), 'utf8').trim()
   try {
     read ??= {
