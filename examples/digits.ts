@@ -51,3 +51,7 @@ export function loadDigits(): { train: Digits; test: Digits } {
   const cut = Math.floor(order.length * 0.9)
   return { train: pick(all, order.slice(0, cut)), test: pick(all, order.slice(cut)) }
 }
+
+/** Digits one by one, as a loader takes them. */
+export const samplesOf = ({ images, labels }: Digits): { x: Float32Array; label: number }[] =>
+  Array.from(labels, (label, i) => ({ x: images.subarray(i * PIXELS, (i + 1) * PIXELS), label }))

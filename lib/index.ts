@@ -127,6 +127,8 @@ export { Device, defaultDevice, device, listDevices, type Priority, setDefaultDe
 export {
   ArgumentError,
   CheckpointError,
+  ClosedError,
+  DeadlineError,
   DeviceError,
   DeviceLostError,
   DisposedError,
@@ -137,6 +139,7 @@ export {
   InternalError,
   LogError,
   OutOfMemoryError,
+  OverloadedError,
   PretrainedError,
   ShapeError,
   StateDictError,
@@ -145,6 +148,8 @@ export {
   TeacherCacheError,
   TraceError,
 } from './runtime/errors.js'
+export type { LedgerEntry } from './runtime/ledger.js'
+export { type MemoryDifference, type MemoryGroup, type MemorySnapshot, memory } from './runtime/memory.js'
 export { type ProfileEvent, startProfile, stopProfile } from './runtime/profile.js'
 export type { DType, FloatDType, IntDType } from './schema/dtype.js'
 export type { Elements, Nested, Scalar, Stored } from './schema/elements.js'

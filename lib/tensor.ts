@@ -70,6 +70,9 @@ export async function scope<T>(fn: () => T | Promise<T>): Promise<T> {
   }
 }
 
+/** @internal Runs `fn` outside of every scope: for work that is not that of the code which happens to start it. */
+export const unscoped = <T>(fn: () => T): T => scopes.exit(fn)
+
 export class Tensor<D extends DType = DType, S extends Shape = Shape> {
   #value: Value | undefined
   /** Carries the type parameters; never set. */

@@ -1,4 +1,4 @@
-/** The public face of heddle/io: safetensors, checkpoints, NumPy's files. @module heddle/io */
+/** The public face of heddle/io: safetensors, checkpoints, NumPy's files, traces. @module heddle/io */
 import '../ops/methods.js'
 
 export {
@@ -23,3 +23,4 @@ export {
   type TensorSpec,
 } from './safetensors.js'
 export { type WriteOptions, writeSafetensors } from './safetensorsWrite.js'
+export { type SavedTrace, startTrace, type Trace, type TraceOptions } from './trace.js'

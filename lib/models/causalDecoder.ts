@@ -20,7 +20,7 @@ export class CausalDecoder extends Decoder {
     this.next = compile(
       (tokens: Tensor, positions: Tensor) =>
         reshape(model.forward(tokens, { cache, positions }), [rows, model.vocabSize]),
-      { name: 'next token' },
+      { name: 'next token', priority: 'high' },
     )
   }
 
@@ -31,7 +31,10 @@ export class CausalDecoder extends Decoder {
     const length = filledLength(Math.max(...this.begun), this.length)
     let run = this.prompts.get(length)
     if (!run) {
-      run = compile((tokens: Tensor, at: Tensor) => model.forward(tokens, { cache, at }), { name: 'prompt' })
+      run = compile((tokens: Tensor, at: Tensor) => model.forward(tokens, { cache, at }), {
+        name: 'prompt',
+        priority: 'high',
+      })
       this.prompts.set(length, run)
     }
     using tokens = tensor(rowsOf(prompts, length), { shape: [rows, length] })

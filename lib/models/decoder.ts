@@ -26,7 +26,7 @@ export abstract class Decoder {
     const cache = new KeyValueCache(cacheShape, rows, length)
     this.cache = cache
     this.vocabSize = vocabSize
-    this.move = compile((from: Tensor) => cache.reorder(from), { name: 'reorder beams' })
+    this.move = compile((from: Tensor) => cache.reorder(from), { name: 'reorder beams', priority: 'high' })
   }
 
   /** One token of each row at its position: logits [rows,vocabulary]. */

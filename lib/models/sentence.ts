@@ -140,7 +140,10 @@ export class SentenceEncoder extends Module {
     const key = shape.join()
     let run = this.compiled.get(key)
     if (!run) {
-      run = compile((tokens: Tensor, real: Tensor) => this.forward(tokens, real), { name: 'embed' })
+      run = compile((tokens: Tensor, real: Tensor) => this.forward(tokens, real), {
+        name: 'embed',
+        priority: 'high',
+      })
       this.compiled.set(key, run)
     }
     using tokens = tensor(ids, { shape })

@@ -37,7 +37,7 @@ export class SourceDecoder extends Decoder {
     this.mask = mask
     // Each row begins with the start token.
     this.begun = Array.from({ length: rows }, () => 1)
-    this.next = compile(logits, { name: 'next token' })
+    this.next = compile(logits, { name: 'next token', priority: 'high' })
     this.first = compile(
       (tokens: Tensor, real: Tensor) => {
         const seen = ne(real, 0)

@@ -1,11 +1,21 @@
 // A buffer: device memory with one owner on the JavaScript side, freed by hand and, as a net, by the collector.
 import { type Device, library, settled } from './device.js'
 import { ArgumentError, native } from './errors.js'
+import { enter, leave } from './ledger.js'
 
 /** Results up to this size move to JavaScript's heap once they are there, so nobody has to free a loss. */
 const SMALL_BYTES = 256
 
-const abandoned = new FinalizationRegistry<number>((handle) => library().free(handle))
+/** What the collector leaves: memory to free, and its entry in the ledger. */
+interface Remains {
+  readonly handle: number
+  readonly entry: number
+}
+
+const abandoned = new FinalizationRegistry<Remains>(({ handle, entry }) => {
+  leave(entry)
+  library().free(handle)
+})
 let finalizers = true
 
 /** Switches the net off (or on), to show that a loop does not need it. */
@@ -18,6 +28,8 @@ export class Buffer {
   private host: Uint8Array | undefined
   private fetched: Promise<void> | undefined
   private freed = false
+  /** Its number in the ledger while it has device memory; 0: it has none. */
+  private entry = 0
 
   private constructor(
     readonly device: Device,
@@ -25,7 +37,7 @@ export class Buffer {
     private native: number,
     readonly label: string,
   ) {
-    if (finalizers && native !== 0) abandoned.register(this, native, this)
+    if (native !== 0) this.book()
   }
 
   /** Memory with undefined contents. Throws `OutOfMemoryError`. */
@@ -69,7 +81,7 @@ export class Buffer {
     if (this.native === 0) {
       if (this.freed || !this.host) throw new ArgumentError(`${this.label}: its memory was freed`)
       this.native = native(() => library().alloc(this.device.index, this.bytes, this.label))
-      if (finalizers) abandoned.register(this, this.native, this)
+      this.book()
       const { host } = this
       const large = this.bytes > SMALL_BYTES
       native(() => library().write(this.native, 0, host, large))
@@ -128,9 +140,16 @@ export class Buffer {
     fetched.catch(() => undefined)
   }
 
+  /** Notes that it has device memory, for the ledger and for the collector. */
+  private book(): void {
+    this.entry = enter(this.device.name, this.bytes, this.label)
+    if (finalizers) abandoned.register(this, { handle: this.native, entry: this.entry }, this)
+  }
+
   private dropNative(): void {
     if (this.native === 0) return
     abandoned.unregister(this)
+    leave(this.entry)
     library().free(this.native)
     this.native = 0
   }

@@ -142,6 +142,30 @@ export class DataError extends HeddleError {
   }
 }
 
+/** A queue that is full: the request was turned away before anything was done for it. */
+export class OverloadedError extends HeddleError {
+  override readonly name = 'OverloadedError'
+
+  /** `retryAfterMs`: about how long the queue takes to get through what waits in it now. */
+  constructor(
+    message: string,
+    readonly retryAfterMs: number,
+    options?: ErrorOptions,
+  ) {
+    super(message, options)
+  }
+}
+
+/** A request whose time was up before its result was there. */
+export class DeadlineError extends HeddleError {
+  override readonly name = 'DeadlineError'
+}
+
+/** Something that was closed, or that ends: it takes no more requests. */
+export class ClosedError extends HeddleError {
+  override readonly name = 'ClosedError'
+}
+
 /** The device can not be used any more. */
 export class DeviceLostError extends HeddleError {
   override readonly name = 'DeviceLostError'

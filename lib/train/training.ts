@@ -8,6 +8,7 @@ import { ExponentialMovingAverage } from '../optim/average.js'
 import type { Optimizer } from '../optim/optimizer.js'
 import type { Device } from '../runtime/device.js'
 import { ArgumentError, CheckpointError } from '../runtime/errors.js'
+import { recordSpan } from '../runtime/spans.js'
 import type { Tensor } from '../tensor.js'
 import { holdBatch, type TensorFields } from './batch.js'
 import { Callbacks } from './callbacks.js'
@@ -169,6 +170,7 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
       let asked = performance.now()
       for await (const batch of this.data) {
         this.journal.waitedForData(performance.now() - asked)
+        span('waiting for data', asked)
         if (first && resumed && this.position && this.dataEpoch() > this.position.epoch) {
           // The checkpoint was saved behind the last batch of its epoch, whose end comes first.
           await this.endEpoch()
@@ -206,6 +208,7 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
 
   private async takeStep(batches: readonly TensorFields<B>[], position: DataState | undefined): Promise<void> {
     const step = this.step + 1
+    const begun = performance.now()
     try {
       this.queue.add(step, batches, await this.stepper.run(...(batches as unknown as B[])))
     } catch (error) {
@@ -216,6 +219,7 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
     this.position = position
     this.open = true
     await this.queue.vacancy()
+    span(`step ${step}`, begun)
     await this.check()
     await this.callbacks.call('onStep')
     if (this.validation?.dueAt(step)) {
@@ -278,7 +282,9 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
 
   /** Whether it came to its end. */
   private async validate(validation: Validation<M, B, O>): Promise<boolean> {
+    const begun = performance.now()
     const figures = await validation.run(this.step)
+    span('validation', begun)
     this.journal.restartTiming()
     if (!figures) return false
     this.journal.write(this.step, figures)
@@ -294,9 +300,11 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
 
   private async checkpoint(): Promise<void> {
     if (!this.checkpoints || this.saved === this.place) return
+    const begun = performance.now()
     await this.drain()
     this.saved = this.place
     const tensors = await tensorsOf(this.parts)
+    span('copying for a checkpoint', begun)
     const state: RunState = {
       step: this.step,
       epoch: this.epoch,
@@ -362,3 +370,7 @@ export class Training<M extends Module, B extends object, O extends Outcome> {
     }
   }
 }
+
+/** For traces: what the loop has done since `start`. */
+const span = (name: string, start: number): void =>
+  recordSpan({ name, category: 'train', lane: 'train', start, end: performance.now() })

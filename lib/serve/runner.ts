@@ -1,0 +1,99 @@
+// Runs batches: pads them to one of a few sizes, so that each is compiled once, and splits the results again.
+import { type Compiled, compile } from '../compile.js'
+import { OutOfMemoryError } from '../runtime/errors.js'
+import type { Shape } from '../schema/shape.js'
+import { type Tensor, tensor } from '../tensor.js'
+import type { InputFields, Inputs, Sample, TensorsOf } from './inputs.js'
+import { checkOutputs, type Outputs, type RowsOf, readRows } from './outputs.js'
+
+/** Batches above this are handed over without a copy on this thread. */
+const TRANSFER_BYTES = 1 << 20
+
+/** Batches that have to succeed before a size that ran out of memory is tried again. */
+const BATCHES_BEFORE_GROWTH = 64
+
+type Run<I extends Inputs, R extends Outputs> = Compiled<[TensorsOf<I>], R>
+
+export class BatchRunner<I extends Inputs, R extends Outputs> {
+  /** Compiled functions by the shape of the samples, the last used last, and by size. */
+  private readonly compiled = new Map<string, Map<number, Run<I, R>>>()
+  /** The most samples at once, as far as memory suffices. */
+  limit: number
+  private succeeded = 0
+
+  constructor(
+    private readonly owner: string,
+    private readonly forward: (inputs: TensorsOf<I>) => R,
+    private readonly fields: InputFields,
+    /** Rising; the last is the largest batch. */
+    readonly sizes: readonly number[],
+    private readonly maxShapes: number,
+  ) {
+    this.limit = sizes.at(-1) as number
+  }
+
+  /** The size that a batch of so many samples is filled up to. */
+  sizeFor(count: number): number {
+    return this.sizes.find((size) => size >= count) as number
+  }
+
+  /** A result for each sample. Rejects as a whole; out of memory, later batches are smaller. */
+  async run(samples: readonly Sample[]): Promise<RowsOf<R>[]> {
+    const size = this.sizeFor(samples.length)
+    const run = this.functionFor((samples[0] as Sample).key, size)
+    try {
+      const tensors: Tensor[] = []
+      let outputs: R
+      try {
+        for (const { elements, shape, dtype } of this.fields.stack(samples, size))
+          tensors.push(tensor(elements, { shape, dtype, transfer: elements.byteLength > TRANSFER_BYTES }))
+        outputs = await run(this.fields.assemble(tensors) as TensorsOf<I>)
+      } finally {
+        for (const input of tensors) input.dispose()
+      }
+      const rows = await readRows(this.owner, outputs, samples.length)
+      this.grow()
+      return rows
+    } catch (error) {
+      if (error instanceof OutOfMemoryError) this.shrink(size)
+      throw error
+    }
+  }
+
+  private shrink(size: number): void {
+    this.succeeded = 0
+    this.limit = Math.min(this.limit, this.sizes.findLast((smaller) => smaller < size) ?? size)
+  }
+
+  private grow(): void {
+    if (this.limit === this.sizes.at(-1) || ++this.succeeded < BATCHES_BEFORE_GROWTH) return
+    this.succeeded = 0
+    this.limit = this.sizes.find((size) => size > this.limit) as number
+  }
+
+  /** Compiles and runs every size once on zeros of these shapes. */
+  async warmUp(shapes: readonly Shape[]): Promise<void> {
+    const sample = this.fields.zeros(shapes)
+    for (const size of this.sizes) await this.run(new Array(size).fill(sample))
+  }
+
+  private functionFor(key: string, size: number): Run<I, R> {
+    const bySize = this.compiled.get(key) ?? new Map<number, Run<I, R>>()
+    this.compiled.delete(key)
+    this.compiled.set(key, bySize)
+    if (this.compiled.size > this.maxShapes) this.compiled.delete(this.compiled.keys().next().value as string)
+    let run = bySize.get(size)
+    if (!run) {
+      run = compile(
+        (inputs: TensorsOf<I>) => {
+          const outputs = this.forward(inputs)
+          checkOutputs(this.owner, outputs, size)
+          return outputs
+        },
+        { name: `${this.owner} of ${size}`, priority: 'high' },
+      )
+      bySize.set(size, run)
+    }
+    return run
+  }
+}
