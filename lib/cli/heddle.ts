@@ -10,6 +10,11 @@ interface Command {
 }
 
 const COMMANDS: Readonly<Record<string, Command>> = {
+  // Its cases are many; only who times them loads them.
+  bench: {
+    run: async (argv) => (await import('./bench.js')).bench(argv),
+    about: 'how fast each op is here, beside what this machine gives at most',
+  },
   doctor: { run: doctor, about: 'what this machine has for heddle, what is missing, and what to do' },
   inspect: { run: inspect, about: 'what a safetensors file or a checkpoint holds' },
 }
