@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // The command `heddle`: one word says what it does, each in a file of its own.
-import { doctor } from './doctor.js'
+import { doctor } from './doctor/doctor.js'
 import { inspect } from './inspect.js'
 
 interface Command {

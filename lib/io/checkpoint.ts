@@ -1,8 +1,8 @@
 // A checkpoint: one folder with a safetensors file per group and checkpoint.json, put in place by one rename.
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { basename, dirname, join, resolve } from 'node:path'
 import { ArgumentError, CheckpointError, FormatError, HeddleError } from '../runtime/errors.js'
-import { heddleVersion } from '../runtime/version.js'
 import { describe } from '../schema/describe.js'
 import type { StateDict } from '../state.js'
 import {
@@ -89,6 +89,9 @@ function checkedFiles(op: string, content: CheckpointContent): [string, () => It
     return [`${group}.safetensors`, () => fileChunks(op, contents, { group })]
   })
 }
+
+const heddleVersion = (): string =>
+  (createRequire(import.meta.url)('heddle/package.json') as { readonly version: string }).version
 
 /** Writes what `content` has into the new folder `temporary`; all of it is on the disk when the promise resolves. */
 async function writeFolder(

@@ -22,9 +22,7 @@ export function chartLibrary(): ChartLibrary {
       license: text('LICENSE'),
     }
   } catch (cause) {
-    throw new HeddleError('a page with charts needs the package uplot, which can not be read; npm install uplot', {
-      cause,
-    })
+    throw new HeddleError('HtmlReport: it needs the package uplot, which can not be read; npm install uplot', { cause })
   }
   return read
 }
