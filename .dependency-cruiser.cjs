@@ -7,8 +7,11 @@ const FLOORS = [
   ['ops'],
   ['distributed', 'data', 'io', 'optim', 'nn'],
   ['serve', 'tune', 'explain', 'audit', 'distill', 'transfer', 'train', 'models'],
-  ['cli'],
   ['functional', 'index'],
+  // What stands on the public face, as a user would.
+  ['cases'],
+  ['bench'],
+  ['cli'],
 ]
 
 // A room is a folder, or the file of that name.

@@ -1,4 +1,7 @@
 // Who answers in the measured service: heddle's batcher, or onnxruntime-node behind a queue of the same kind.
+import { execFileSync } from 'node:child_process'
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
 import { tensor } from '../../lib/index.js'
 import { batcher, OverloadedError } from '../../lib/serve/index.js'
 import { CHANNELS, type Classifier, EXTENT, PIXELS, valuesOf } from './model.js'
@@ -32,6 +35,25 @@ async function heddle(model: Classifier): Promise<Engine> {
   }
 }
 
+/** What is used of onnxruntime-node. */
+interface OnnxRuntime {
+  readonly Tensor: new (
+    dtype: 'float32',
+    data: Float32Array,
+    shape: readonly number[],
+  ) => { readonly data: Float32Array }
+  readonly InferenceSession: {
+    create(
+      model: Uint8Array,
+      options: { readonly intraOpNumThreads: number; readonly executionProviders: readonly string[] },
+    ): Promise<{
+      run(
+        inputs: Record<string, { readonly data: Float32Array }>,
+      ): Promise<Record<string, { readonly data: Float32Array }>>
+    }>
+  }
+}
+
 interface Waiting {
   readonly values: Float32Array
   resolve(logits: Float32Array): void
@@ -40,7 +62,9 @@ interface Waiting {
 
 /** Batches as large, waits as long, and turns away as soon as the batcher does. */
 async function onnxruntime(model: Classifier, threads: number): Promise<Engine> {
-  const { InferenceSession, Tensor } = await import('onnxruntime-node')
+  const installer = fileURLToPath(new URL('../../../scripts/node-peers.mjs', import.meta.url))
+  const peer = execFileSync(process.execPath, [installer], { encoding: 'utf8' }).trim()
+  const { InferenceSession, Tensor } = createRequire(import.meta.url)(peer) as OnnxRuntime
   const options = { intraOpNumThreads: threads, executionProviders: ['cpu'] }
   const session = await InferenceSession.create(new Uint8Array(onnxModel(await model.stateDict())), options)
   const queue: Waiting[] = []
@@ -57,7 +81,7 @@ async function onnxruntime(model: Classifier, threads: number): Promise<Engine> 
     try {
       const shape = [batch.length, CHANNELS, EXTENT, EXTENT]
       const { logits } = await session.run({ pictures: new Tensor('float32', pictures, shape) })
-      const all = logits?.data as Float32Array
+      const all = (logits as { data: Float32Array }).data
       const length = all.length / batch.length
       batch.forEach(({ resolve }, row) => resolve(all.slice(row * length, (row + 1) * length)))
     } catch (error) {

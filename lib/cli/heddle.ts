@@ -1,17 +1,29 @@
 #!/usr/bin/env node
 // The command `heddle`: one word says what it does, each in a file of its own.
-import { doctor } from './doctor.js'
-import { inspect } from './inspect.js'
-
 interface Command {
   /** Gives the exit code. */
-  readonly run: (argv: readonly string[]) => number | Promise<number>
+  readonly run: (argv: readonly string[]) => Promise<number>
   readonly about: string
 }
 
+/** Only the command that is asked for is loaded. */
 const COMMANDS: Readonly<Record<string, Command>> = {
-  doctor: { run: doctor, about: 'what this machine has for heddle, what is missing, and what to do' },
-  inspect: { run: inspect, about: 'what a safetensors file or a checkpoint holds' },
+  doctor: {
+    run: async (argv) => (await import('./doctor/doctor.js')).doctor(argv),
+    about: 'what this machine has for heddle, what is wrong, and what to do',
+  },
+  bench: {
+    run: async (argv) => (await import('./bench.js')).bench(argv),
+    about: 'how fast each op is here, beside what this machine gives at most',
+  },
+  inspect: {
+    run: async (argv) => (await import('./inspect.js')).inspect(argv),
+    about: 'what a safetensors or ONNX file or a checkpoint holds',
+  },
+  report: {
+    run: async (argv) => (await import('./report.js')).report(argv),
+    about: 'opens the report of a training, or makes it of its logs',
+  },
 }
 
 const [name = '', ...argv] = process.argv.slice(2)

@@ -4,14 +4,20 @@ import { basename, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { checkFiles, readManifest } from '../io/checkpoint.js'
 import { MANIFEST, type Manifest } from '../io/checkpointManifest.js'
-import { CheckpointStore, openSafetensors, type TensorSpec } from '../io/index.js'
+import { CheckpointStore, openSafetensors } from '../io/index.js'
+import { type OnnxModel, readOnnx } from '../io/onnx.js'
 import { matcher } from '../pattern.js'
 import { formatBytes } from '../schema/bytes.js'
-import { formatShape, sizeOf } from '../schema/shape.js'
+import { formatShape, type Shape, sizeOf } from '../schema/shape.js'
 
 /** A tensor as `heddle inspect --json` prints it. */
-export interface InspectedTensor extends TensorSpec {
+export interface InspectedTensor {
   readonly name: string
+  readonly dtype: string
+  readonly shape: Shape
+  readonly bytes: number
+  /** Of ONNX: the file beside it that has the elements; '' where it has them itself. */
+  readonly external?: string
 }
 
 /** Tensors that belong together: those of a file, or of a group of a checkpoint. */
@@ -24,10 +30,12 @@ export interface InspectedGroup {
 /** What `heddle inspect --json` prints. */
 export interface Inspected {
   readonly path: string
-  readonly kind: 'safetensors' | 'checkpoint' | 'run'
+  readonly kind: 'safetensors' | 'checkpoint' | 'run' | 'onnx'
   readonly checkpoint?: Omit<Manifest, 'files'>
   /** Steps of the checkpoints of a run, oldest first; the newest is the one that is shown. */
   readonly steps?: readonly number[]
+  /** Of an ONNX file: all but its tensors, which are the group. */
+  readonly onnx?: Omit<OnnxModel, 'path' | 'metadata' | 'initializers'>
   readonly groups: readonly InspectedGroup[]
 }
 
@@ -62,6 +70,12 @@ async function inspectCheckpoint(path: string, { fits, verify }: Settings): Prom
   return { path, kind: 'checkpoint', checkpoint, groups }
 }
 
+async function inspectOnnx(path: string, { fits }: Settings): Promise<Inspected> {
+  const { path: _, metadata, initializers, ...onnx } = await readOnnx(path)
+  const tensors = initializers.filter(({ name }) => fits(name))
+  return { path, kind: 'onnx', onnx, groups: [{ path, metadata, tensors }] }
+}
+
 async function inspectPath(path: string, settings: Settings): Promise<Inspected> {
   if ((await stat(path)).isDirectory()) {
     if (await isThere(join(path, MANIFEST))) return inspectCheckpoint(path, settings)
@@ -72,19 +86,47 @@ async function inspectPath(path: string, settings: Settings): Promise<Inspected>
       if (newest) return { ...(await inspectCheckpoint(newest.path, settings)), path, kind: 'run', steps }
     }
   }
+  if (path.toLowerCase().endsWith('.onnx')) return inspectOnnx(path, settings)
   return { path, kind: 'safetensors', groups: [await groupOf(path, settings.fits)] }
 }
 
-function print({ kind, steps, checkpoint, groups }: Inspected): void {
+function printOnnx({
+  irVersion,
+  producer,
+  graph,
+  opsets,
+  inputs,
+  outputs,
+  operators,
+}: NonNullable<Inspected['onnx']>): void {
+  const sets = Object.entries(opsets).map(([domain, version]) => `${shown(domain || 'ai.onnx')} ${version}`)
+  console.log(
+    `ONNX, IR version ${irVersion}, operators of ${sets.join(', ') || 'no set'}${producer && `, by ${shown(producer)}`}`,
+  )
+  if (graph) console.log(`graph ${shown(graph)}`)
+  for (const [what, values] of [
+    ['input', inputs],
+    ['output', outputs],
+  ] as const)
+    for (const { name, dtype, shape } of values)
+      console.log(
+        `  ${what.padEnd(6)}  ${shown(name)}  ${dtype}  [${shape.map((extent) => shown(String(extent))).join(',')}]`,
+      )
+  const nodes = operators.reduce((sum, [, count]) => sum + count, 0)
+  console.log(`  ${nodes} operators: ${operators.map(([name, count]) => `${shown(name)} ${count}`).join(', ')}`)
+}
+
+function print({ kind, steps, checkpoint, onnx, groups }: Inspected): void {
   if (kind === 'run') console.log(`checkpoints of steps ${steps?.join(', ')}; the newest:`)
   if (checkpoint) {
     const { step, savedAt, heddle, metrics } = checkpoint
     console.log(`step ${step}, saved ${new Date(savedAt).toISOString()} by heddle ${shown(heddle)}`)
     for (const [name, value] of Object.entries(metrics)) console.log(`  ${shown(name)} ${value}`)
   }
+  if (onnx) printOnnx(onnx)
   for (const { path, metadata, tensors } of groups) {
-    const rows = tensors.map(({ name, dtype, shape, bytes }) => [
-      shown(name),
+    const rows = tensors.map(({ name, dtype, shape, bytes, external }) => [
+      shown(external ? `${name} (in ${external})` : name),
       dtype,
       formatShape(shape),
       formatBytes(bytes),
@@ -104,8 +146,8 @@ function print({ kind, steps, checkpoint, groups }: Inspected): void {
 
 const USAGE = `Usage: heddle inspect PATH [PATTERN ...] [--json] [--no-verify]
 
-Says what a safetensors file, its shards, a checkpoint or a run's folder of checkpoints holds; with patterns, of tensors
-whose names fit one. Hashes of a checkpoint's files are compared unless --no-verify is given. Exit code 1 where the
+Says what a safetensors file, its shards, an ONNX file, a checkpoint or a run's folder of checkpoints holds; with
+patterns, of tensors whose names fit one. Hashes of a checkpoint's files are compared unless --no-verify is given. Exit code 1 where the
 path can not be read or is damaged.`
 
 /** Runs the command and gives its exit code. */

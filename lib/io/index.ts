@@ -24,4 +24,3 @@ export {
 } from './safetensors.js'
 export { type WriteOptions, writeSafetensors } from './safetensorsWrite.js'
 export { type SavedTrace, startTrace, type Trace, type TraceOptions } from './trace.js'
-export { type SavedTrace, startTrace, type Trace, type TraceOptions } from './trace.js'

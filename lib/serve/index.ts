@@ -1,4 +1,6 @@
-// The public face of heddle/serve.
+/** The public face of heddle/serve. @module heddle/serve */
+import '../ops/methods.js'
+
 export { ClosedError, DeadlineError, OverloadedError } from '../runtime/errors.js'
 export { type Batcher, batcher } from './batcher.js'
 export { type Consumed, type ConsumeOptions, consume } from './consume.js'

@@ -22,6 +22,7 @@ void registerCpuKernels(KernelTable& table) {
   registerBatchNorm(table);
   registerQuantizedMatmul(table);
   registerQuantizedConv(table);
+  registerMachine(table);
 }
 
 }  // namespace heddle

@@ -20,6 +20,7 @@ void registerAvgPool(KernelTable& table);
 void registerBatchNorm(KernelTable& table);
 void registerQuantizedMatmul(KernelTable& table);
 void registerQuantizedConv(KernelTable& table);
+void registerMachine(KernelTable& table);
 
 /// Every family above, in one call.
 void registerCpuKernels(KernelTable& table);

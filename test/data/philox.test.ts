@@ -1,8 +1,8 @@
 // The host's generator: against Random123's vectors and the tests' own Philox, and what is drawn from it.
 import { describe, expect, it } from 'vitest'
+import { philox as reference } from '../../lib/cases/philox.js'
 import { Random } from '../../lib/data/index.js'
 import { philox } from '../../lib/data/philox.js'
-import { philox as reference } from '../ops/philox.js'
 
 const block = (counter: readonly number[], key: readonly number[]): number[] => {
   const out = new Uint32Array(4)

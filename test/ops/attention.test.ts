@@ -1,7 +1,7 @@
 // The attention cases against their references, and dropout of attention weights: its draws, its memory, its layers.
 import { describe, expect, it } from 'vitest'
+import { CASES, ERRORS } from '../../lib/cases/attention.js'
 import * as h from '../../lib/index.js'
-import { CASES, ERRORS } from './attention.js'
 import { checkFamily } from './check.js'
 
 checkFamily('attention', CASES, ERRORS)

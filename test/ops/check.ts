@@ -1,9 +1,9 @@
 // Checks cases: forward in every dtype, through strides and compiled; gradients by central differences in f64.
 import { describe, expect, it } from 'vitest'
-import { compile, type DType, grad, permute, slice, type Tensor, tensor, vjp } from '../../lib/index.js'
+import { Dense, type ErrorCase, FLOATS, type OpCase, type OperandSpec, TOLERANCE } from '../../lib/cases/case.js'
+import { compile, type DType, defaultDevice, grad, permute, slice, type Tensor, tensor, vjp } from '../../lib/index.js'
 import { isFloat } from '../../lib/schema/dtype.js'
 import { decode, encode } from '../../lib/schema/elements.js'
-import { Dense, type ErrorCase, FLOATS, type OpCase, type OperandSpec, TOLERANCE } from './case.js'
 
 /** A small generator of its own (mulberry32), so that cases never depend on what they test. */
 export function generator(seed: number): () => number {
@@ -98,6 +98,11 @@ function differences(f: (arrays: Dense[]) => Dense, arrays: readonly Dense[], k:
   return (arrays[k] as Dense).map((_, position) => (value(position, eps) - value(position, -eps)) / (2 * eps))
 }
 
+function toleranceOf({ tolerance, tensorCoreTolerance }: OpCase, dtype: DType): readonly [number, number] {
+  const given = defaultDevice().kind === 'cuda' ? (tensorCoreTolerance ?? tolerance) : tolerance
+  return given?.[dtype] ?? TOLERANCE[dtype]
+}
+
 function checkForward(op: OpCase): void {
   for (const dtype of op.dtypes ?? FLOATS) {
     it(`${dtype} forward`, async () => {
@@ -107,7 +112,7 @@ function checkForward(op: OpCase): void {
       const tensors = op.operands.map((spec, i) => toTensor(arrays[i] as Dense, dtypeOf(spec, dtype)))
       const result = op.run(...tensors)
       expect([...result.shape]).toEqual([...wanted.shape])
-      const tolerance = op.exact ? ([0, 0] as const) : (op.tolerance?.[result.dtype] ?? TOLERANCE[result.dtype])
+      const tolerance = op.exact ? ([0, 0] as const) : toleranceOf(op, result.dtype)
       expectClose(await numbers(result), rounded(wanted, result.dtype).data, tolerance, 'contiguous')
       const views = op.operands.map((spec, i) => strided(arrays[i] as Dense, dtypeOf(spec, dtype)))
       expectClose(await numbers(op.run(...views)), rounded(wanted, result.dtype).data, tolerance, 'strided')

@@ -1,5 +1,6 @@
 // The concat cases against their references.
+
+import { CASES, ERRORS } from '../../lib/cases/concat.js'
 import { checkFamily } from './check.js'
-import { CASES, ERRORS } from './concat.js'
 
 checkFamily('concat', CASES, ERRORS)

@@ -1,5 +1,6 @@
 // The conv cases against their references.
+
+import { CASES, ERRORS } from '../../lib/cases/conv.js'
 import { checkFamily } from './check.js'
-import { CASES, ERRORS } from './conv.js'
 
 checkFamily('conv', CASES, ERRORS)

@@ -1,5 +1,6 @@
 // Elementwise ops against their references.
+
+import { CASES, ERRORS } from '../../lib/cases/element.js'
 import { checkFamily } from './check.js'
-import { CASES, ERRORS } from './element.js'
 
 checkFamily('element', CASES, ERRORS)

@@ -1,5 +1,6 @@
 // The gather cases against their references.
+
+import { CASES, ERRORS } from '../../lib/cases/gather.js'
 import { checkFamily } from './check.js'
-import { CASES, ERRORS } from './gather.js'
 
 checkFamily('gather', CASES, ERRORS)

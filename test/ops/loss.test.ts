@@ -1,8 +1,8 @@
 // The loss cases against their references; and that linearCrossEntropy holds a part of the logits at a time.
 import { describe, expect, it } from 'vitest'
+import { CASES, ERRORS } from '../../lib/cases/loss.js'
 import * as h from '../../lib/index.js'
 import { checkFamily } from './check.js'
-import { CASES, ERRORS } from './loss.js'
 
 checkFamily('loss', CASES, ERRORS)
 

@@ -1,5 +1,6 @@
 // The matmul cases against their references.
+
+import { CASES, ERRORS } from '../../lib/cases/matmul.js'
 import { checkFamily } from './check.js'
-import { CASES, ERRORS } from './matmul.js'
 
 checkFamily('matmul', CASES, ERRORS)

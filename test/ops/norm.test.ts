@@ -1,5 +1,6 @@
 // The norm cases against their references.
+
+import { CASES, ERRORS } from '../../lib/cases/norm.js'
 import { checkFamily } from './check.js'
-import { CASES, ERRORS } from './norm.js'
 
 checkFamily('norm', CASES, ERRORS)

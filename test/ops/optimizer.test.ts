@@ -1,8 +1,8 @@
 // Optimizer steps against PyTorch's formulas in doubles, several steps in a row, compiled and uncompiled.
 import { describe, expect, it } from 'vitest'
+import { TOLERANCE } from '../../lib/cases/case.js'
 import * as h from '../../lib/index.js'
 import { adamStep, type StepScalars, sgdStep, type Updated } from '../../lib/ops/optimizer.js'
-import { TOLERANCE } from './case.js'
 import { generator } from './check.js'
 
 type Dtype = 'f32' | 'f64' | 'bf16' | 'f16'

@@ -1,5 +1,6 @@
 // The pool cases against their references.
+
+import { CASES, ERRORS } from '../../lib/cases/pool.js'
 import { checkFamily } from './check.js'
-import { CASES, ERRORS } from './pool.js'
 
 checkFamily('pool', CASES, ERRORS)

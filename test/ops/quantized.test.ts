@@ -1,8 +1,8 @@
 // The int8 cases against their references, and what the kernels keep between runs.
 import { describe, expect, it } from 'vitest'
+import { CASES, ERRORS } from '../../lib/cases/quantized.js'
 import { Cell, compile, defaultDevice, full, quantizedConv2d, tensor } from '../../lib/index.js'
 import { checkFamily } from './check.js'
-import { CASES, ERRORS } from './quantized.js'
 
 checkFamily('quantized', CASES, ERRORS)
 

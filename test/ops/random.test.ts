@@ -1,7 +1,7 @@
 // Random draws against Random123's known answers and their own statistics.
 import { describe, expect, it } from 'vitest'
+import { normals, philox, uniforms, wideUniforms } from '../../lib/cases/philox.js'
 import * as h from '../../lib/index.js'
-import { normals, philox, uniforms, wideUniforms } from './philox.js'
 
 const numbers = async (x: h.Tensor): Promise<number[]> => Array.from((await x.data()) as ArrayLike<number>)
 

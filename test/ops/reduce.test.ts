@@ -1,5 +1,6 @@
 // The reduce cases against their references.
+
+import { CASES, ERRORS } from '../../lib/cases/reduce.js'
 import { checkFamily } from './check.js'
-import { CASES, ERRORS } from './reduce.js'
 
 checkFamily('reduce', CASES, ERRORS)

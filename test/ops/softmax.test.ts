@@ -1,5 +1,6 @@
 // The softmax cases against their references.
+
+import { CASES, ERRORS } from '../../lib/cases/softmax.js'
 import { checkFamily } from './check.js'
-import { CASES, ERRORS } from './softmax.js'
 
 checkFamily('softmax', CASES, ERRORS)

@@ -1,5 +1,6 @@
 // The view cases against their references.
+
+import { CASES, ERRORS } from '../../lib/cases/view.js'
 import { checkFamily } from './check.js'
-import { CASES, ERRORS } from './view.js'
 
 checkFamily('view', CASES, ERRORS)

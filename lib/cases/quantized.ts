@@ -1,7 +1,7 @@
 // Cases of int8 products and convolutions: scales are powers of two, so that all but the last rounding is exact.
-import * as h from '../../lib/index.js'
-import { Dense, type ErrorCase, type OpCase, type OperandSpec } from './case.js'
-import { convolve, type Geometry, ROWS } from './conv.js'
+import * as h from '../index.js'
+import { Dense, type ErrorCase, IMAGES, MATRIX, type OpCase, type OperandSpec } from './case.js'
+import { convolve, type Geometry, ROWS, timedShapes } from './conv.js'
 
 type Quantization = Exclude<h.QuantizationOptions, { scale: h.Tensor }> & { readonly scale: number; zeroPoint?: number }
 
@@ -59,19 +59,25 @@ const optionsOf = ({ input, activation, output }: Setting, bias: h.Tensor | unde
 interface Shapes {
   readonly x: readonly number[]
   readonly w: readonly number[]
+  /** As it is timed. */
+  readonly timed?: Omit<Shapes, 'timed'>
 }
 
-function linearCase(name: string, { x, w }: Shapes, setting: Setting, real = false): OpCase {
+/** x, a weight, a scale for each of its outputs, and a bias where there is one. */
+const operandsOf = ({ x, w }: Shapes, { input, bias }: Setting, real: boolean): OperandSpec[] => [
+  real ? { shape: x, dtype: 'f32', low: -9, high: 9 } : bytes(x, input.dtype ?? 'u8'),
+  bytes(w, 'i8'),
+  few([w[0] as number]),
+  ...(bias ? [biases([w[0] as number])] : []),
+]
+
+function linearCase(name: string, shapes: Shapes, setting: Setting, real = false): OpCase {
+  const { x, w, timed } = shapes
   const outputs = w[0] as number
-  const given = setting.input.dtype ?? 'u8'
   return {
     name: `quantizedLinear ${name}`,
-    operands: [
-      real ? { shape: x, dtype: 'f32', low: -9, high: 9 } : bytes(x, given),
-      bytes(w, 'i8'),
-      few([outputs]),
-      ...(setting.bias ? [biases([outputs])] : []),
-    ],
+    operands: operandsOf(shapes, setting, real),
+    ...(timed && { bench: { operands: operandsOf(timed, setting, real) } }),
     run: (a, b, scale, bias) =>
       h.quantizedLinear(a as h.Tensor, b as h.Tensor, scale as h.Tensor, optionsOf(setting, bias)),
     reference: (a, b, scale, bias) => {
@@ -93,21 +99,18 @@ function linearCase(name: string, { x, w }: Shapes, setting: Setting, real = fal
 
 function convCase(
   name: string,
-  { x, w }: Shapes,
+  shapes: Shapes,
   options: h.ConvOptions,
   geometry: Geometry,
   setting: Setting,
   real = false,
 ): OpCase {
+  const { w, timed } = shapes
   const outputs = w[0] as number
   return {
     name: `quantizedConv2d ${name}`,
-    operands: [
-      real ? { shape: x, dtype: 'f32', low: -9, high: 9 } : bytes(x, setting.input.dtype ?? 'u8'),
-      bytes(w, 'i8'),
-      few([outputs]),
-      ...(setting.bias ? [biases([outputs])] : []),
-    ],
+    operands: operandsOf(shapes, setting, real),
+    ...(timed && { bench: { operands: operandsOf(timed, setting, real) } }),
     run: (a, b, scale, bias) =>
       h.quantizedConv2d(a as h.Tensor, b as h.Tensor, scale as h.Tensor, { ...options, ...optionsOf(setting, bias) }),
     reference: (a, b, scale, bias) => {
@@ -145,32 +148,41 @@ const padding = [
 export const CASES: readonly OpCase[] = [
   ...SETTINGS.flatMap(([name, setting]) => [
     linearCase(name, { x: [5, 19], w: [7, 19] }, setting),
-    linearCase(`of many, ${name}`, { x: [2, 33, 130], w: [65, 130] }, setting),
-    linearCase(`of one row, ${name}`, { x: [70], w: [16, 70] }, setting),
+    linearCase(
+      `of many, ${name}`,
+      { x: [2, 33, 130], w: [65, 130], timed: { x: [1024, 1024], w: [1024, 1024] } },
+      setting,
+    ),
+    linearCase(`of one row, ${name}`, { x: [70], w: [16, 70], timed: { x: [4096], w: [4096, 4096] } }, setting),
     convCase(
       `of many channels, ${name}`,
-      { x: [2, 33, 6, 7], w: [35, 33, 3, 3] },
+      { x: [2, 33, 6, 7], w: [35, 33, 3, 3], timed: { x: [16, 64, 56, 56], w: [64, 64, 3, 3] } },
       { padding: 1 },
       { padding },
       setting,
     ),
     convCase(
       `of each channel alone, ${name}`,
-      { x: [2, 20, 6, 5], w: [20, 1, 3, 3] },
+      { x: [2, 20, 6, 5], w: [20, 1, 3, 3], timed: { x: [64, 20, 112, 112], w: [20, 1, 3, 3] } },
       { padding: 1, groups: 20 },
       { padding, groups: 20 },
       setting,
     ),
   ]),
-  ...ROWS.filter(([, x]) => x.length === 4).flatMap(([name, x, w, options, geometry]) => [
-    convCase(`${name}, to f32`, { x, w }, options, geometry, { input: { scale: 0.25, zeroPoint: 3 } }),
-    convCase(`${name}, to u8`, { x, w }, options, geometry, {
-      input: { scale: 0.25 },
-      bias: true,
-      activation: 'relu',
-      output: { scale: 32 },
-    }),
-  ]),
+  ...ROWS.filter(([, x]) => x.length === 4).flatMap((row) => {
+    const [name, x, w, options, geometry] = row
+    const [largeX, largeW] = timedShapes(row)
+    const shapes = { x, w, timed: { x: largeX, w: largeW } }
+    return [
+      convCase(`${name}, to f32`, shapes, options, geometry, { input: { scale: 0.25, zeroPoint: 3 } }),
+      convCase(`${name}, to u8`, shapes, options, geometry, {
+        input: { scale: 0.25 },
+        bias: true,
+        activation: 'relu',
+        output: { scale: 32 },
+      }),
+    ]
+  }),
   linearCase('of f32', { x: [3, 11], w: [4, 11] }, { input: { scale: 0.0625, zeroPoint: 128 }, bias: true }, true),
   convCase(
     'of f32',
@@ -186,6 +198,7 @@ export const CASES: readonly OpCase[] = [
   {
     name: 'quantizeTensor',
     operands: [{ shape: [4, 33], low: -30, high: 90 }],
+    bench: { operands: [{ shape: MATRIX, low: -30, high: 90 }] },
     run: (x) => h.quantizeTensor(x as h.Tensor, { scale: 0.25, zeroPoint: 30 }),
     reference: (x) => (x as Dense).map((value) => quantize(value, { scale: 0.25, zeroPoint: 30 })),
     dtypes: ['f32'],
@@ -195,6 +208,7 @@ export const CASES: readonly OpCase[] = [
   {
     name: 'dequantizeTensor',
     operands: [bytes([3, 5], 'i8')],
+    bench: { operands: [bytes(MATRIX, 'i8')] },
     run: (x) => h.dequantizeTensor(x as h.Tensor, { scale: 0.25, zeroPoint: -3 }),
     reference: (x) => (x as Dense).map((value) => 0.25 * (value + 3)),
     dtypes: ['f32'],
@@ -205,6 +219,7 @@ export const CASES: readonly OpCase[] = [
     (dtype): OpCase => ({
       name: `maxPool2d of ${dtype}, padded and overlapping`,
       operands: [bytes([2, 3, 7, 6], dtype)],
+      bench: { operands: [bytes(IMAGES, dtype)] },
       run: (x) => h.maxPool2d(x as h.Tensor, 3, { stride: 2, padding: 1 }),
       reference: (x) =>
         Dense.from([2, 3, 4, 3], ([n, c, i, j]) => {

@@ -1,8 +1,8 @@
 // Cases of the views and of padding.
 
-import type { Tensor } from '../../lib/index.js'
-import * as h from '../../lib/index.js'
-import { Dense, type ErrorCase, type OpCase } from './case.js'
+import type { Tensor } from '../index.js'
+import * as h from '../index.js'
+import { CUBE, Dense, type ErrorCase, MATRIX, type OpCase } from './case.js'
 
 const EVERY = ['f32', 'f64', 'bf16', 'f16', 'i8', 'i32', 'i64'] as const
 
@@ -13,6 +13,8 @@ const picks = (
   run: (x: Tensor) => Tensor,
   result: readonly number[],
   source: (index: readonly number[]) => readonly number[] | undefined,
+  /** The shape it is timed with, where its extents are not written into it. */
+  timed?: readonly number[],
 ): OpCase => ({
   name,
   operands: [{ shape, low: -9, high: 10 }],
@@ -24,6 +26,7 @@ const picks = (
     }),
   dtypes: EVERY,
   exact: true,
+  ...(timed && { bench: { operands: [{ shape: timed, low: -9, high: 10 }] } }),
 })
 
 const linear = (shape: readonly number[], position: number): number[] => {
@@ -43,6 +46,7 @@ export const CASES: readonly OpCase[] = [
     (x) => x.reshape(2, -1, 3),
     [2, 4, 3],
     ([i, j, k]) => linear([4, 6], (i as number) * 12 + (j as number) * 3 + (k as number)),
+    [2048, 4098],
   ),
   picks(
     'reshape of a transpose',
@@ -57,6 +61,7 @@ export const CASES: readonly OpCase[] = [
     (x) => x.permute(2, 0, 1),
     [4, 2, 3],
     ([i, j, k]) => [j as number, k as number, i as number],
+    CUBE,
   ),
   picks(
     'broadcastTo',
@@ -85,6 +90,7 @@ export const CASES: readonly OpCase[] = [
     (x) => x.slice([undefined, undefined, -2]),
     [4, 3],
     ([i, j]) => [6 - 2 * (i as number), j as number],
+    [4096, 2048],
   ),
   picks(
     'slice of nothing',
@@ -99,6 +105,7 @@ export const CASES: readonly OpCase[] = [
     (x) => x.flip([0, 1]),
     [3, 4],
     ([i, j]) => [2 - (i as number), 3 - (j as number)],
+    MATRIX,
   ),
   picks(
     'squeeze and unsqueeze',
@@ -106,6 +113,7 @@ export const CASES: readonly OpCase[] = [
     (x) => x.squeeze().unsqueeze(0),
     [1, 3, 2],
     ([, j, k]) => [j as number, 0, k as number],
+    [2048, 1, 4096],
   ),
   picks(
     'flatten',
@@ -113,6 +121,7 @@ export const CASES: readonly OpCase[] = [
     (x) => x.flatten(1),
     [2, 12],
     ([i, j]) => [i as number, ...linear([3, 4], j as number)],
+    CUBE,
   ),
   picks(
     'split',
@@ -132,6 +141,7 @@ export const CASES: readonly OpCase[] = [
     [3, 6],
     ([i, j]) =>
       (i as number) < 1 || (j as number) < 2 || (j as number) > 4 ? undefined : [(i as number) - 1, (j as number) - 2],
+    MATRIX,
   ),
   {
     name: 'views of views of a computed value',

@@ -1,5 +1,5 @@
 // Cases of convolution over one and two axes.
-import * as h from '../../lib/index.js'
+import * as h from '../index.js'
 import { Dense, type ErrorCase, forEachIndex, type OpCase, type OperandSpec } from './case.js'
 
 export interface Geometry {
@@ -51,6 +51,17 @@ type Row = readonly [
   options: h.ConvOptions,
   geometry: Geometry,
 ]
+
+/** Rows, images and weights as they are timed, by what a row is: what its options fix stays. */
+export function timedShapes([, x, w, options]: Row): readonly [x: h.Shape, w: h.Shape] {
+  const { groups = 1 } = options
+  // A convolution of each channel alone has as many channels as groups.
+  const channels = groups === x[1] ? groups : 64
+  const outputs = groups === x[1] ? (w[0] as number) : 64
+  const weight = [outputs, channels / groups, ...w.slice(2)]
+  if (x.length === 3) return [[32, channels, 1024], weight]
+  return [groups === x[1] ? [64, channels, 224, 224] : [16, channels, 56, 56], weight]
+}
 
 export const ROWS: readonly Row[] = [
   ['conv1d', [2, 3, 9], [4, 3, 3], {}, {}],
@@ -141,14 +152,16 @@ export const ROWS: readonly Row[] = [
 const integers: Pick<OperandSpec, 'low' | 'high' | 'integers'> = { low: -3, high: 4, integers: true }
 
 export const CASES: readonly OpCase[] = [
-  ...ROWS.map(
-    ([name, x, w, options, geometry]): OpCase => ({
+  ...ROWS.map((row): OpCase => {
+    const [name, x, w, options, geometry] = row
+    return {
       name,
       operands: [{ shape: x }, { shape: w }],
       run: run(x.length - 2, options) as OpCase['run'],
       reference: (a, b) => convolve(a, b as Dense, geometry),
-    }),
-  ),
+      bench: { operands: timedShapes(row).map((shape) => ({ shape })) },
+    }
+  }),
   ...[1, 2].map(
     (rank): OpCase => ({
       name: `conv${rank}d with a bias`,
@@ -158,6 +171,13 @@ export const CASES: readonly OpCase[] = [
         { shape: [4] },
       ],
       run: run(rank, { padding: 1 }) as OpCase['run'],
+      bench: {
+        operands: [
+          { shape: [16, 64, ...(rank === 1 ? [3136] : [56, 56])] },
+          { shape: [64, 64, 3, 3].slice(0, rank + 2) },
+          { shape: [64] },
+        ],
+      },
       reference: (x, w, bias) =>
         convolve(
           x,
@@ -217,6 +237,13 @@ export const CASES: readonly OpCase[] = [
       { shape: [19, 17, 3, 3], ...integers },
       { shape: [2, 19, 3, 3], ...integers },
     ],
+    bench: {
+      operands: [
+        { shape: [16, 64, 56, 56], ...integers },
+        { shape: [64, 64, 3, 3], ...integers },
+        { shape: [16, 64, 28, 28], ...integers },
+      ],
+    },
     run: (x, w, dy) => {
       const y = h.conv2d(x, w as h.Tensor, { stride: 2, padding: 1 })
       const found = h.vjp([y], [dy as h.Tensor], [x, w as h.Tensor])
@@ -244,6 +271,7 @@ export const CASES: readonly OpCase[] = [
   {
     name: 'conv2d in channels-last memory, twice',
     operands: [{ shape: [1, 5, 5, 2] }, { shape: [3, 2, 3, 3] }, { shape: [2, 3, 2, 2] }],
+    bench: { operands: [{ shape: [16, 56, 56, 64] }, { shape: [64, 64, 3, 3] }, { shape: [64, 64, 2, 2] }] },
     run: (x, v, w) =>
       h.conv2d(h.tanh(h.conv2d(h.permute(x, [0, 3, 1, 2]), v as h.Tensor, { padding: 1 })), w as h.Tensor, {
         stride: 2,

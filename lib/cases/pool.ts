@@ -1,6 +1,6 @@
 // Cases of pooling over one and two axes.
-import * as h from '../../lib/index.js'
-import { Dense, type ErrorCase, forEachIndex, type OpCase } from './case.js'
+import * as h from '../index.js'
+import { Dense, type ErrorCase, forEachIndex, IMAGES, type OpCase } from './case.js'
 
 interface Window {
   readonly kernel: readonly number[]
@@ -81,6 +81,8 @@ const ROWS: readonly Row[] = [
 ]
 
 const max = (rank: number) => (rank === 3 ? h.maxPool1d : h.maxPool2d)
+/** As it is timed. */
+const large = ({ length }: readonly number[]): h.Shape => (length === 3 ? [32, 64, 4096] : IMAGES)
 const avg = (rank: number) => (rank === 3 ? h.avgPool1d : h.avgPool2d)
 
 export const CASES: readonly OpCase[] = [
@@ -89,6 +91,7 @@ export const CASES: readonly OpCase[] = [
       name: `maxima ${name}`,
       // Far enough apart that no difference quotient sees another maximum.
       operands: [{ shape, apart: 0.03125 }],
+      bench: { operands: [{ shape: large(shape) }] },
       run: (x) => max(shape.length)(x, kernel, options),
       reference: (x) => pool(x, window, largest),
     },
@@ -96,6 +99,7 @@ export const CASES: readonly OpCase[] = [
       (countIncludePad): OpCase => ({
         name: `means ${name}${countIncludePad ? ', counting padding' : ''}`,
         operands: [{ shape }],
+        bench: { operands: [{ shape: large(shape) }] },
         run: (x) => avg(shape.length)(x, kernel, { ...options, countIncludePad }),
         reference: (x) => pool(x, window, mean(countIncludePad)),
       }),
@@ -104,6 +108,7 @@ export const CASES: readonly OpCase[] = [
   {
     name: 'maxima with gaps',
     operands: [{ shape: [1, 2, 9, 8], apart: 0.03125 }],
+    bench: { operands: [{ shape: IMAGES }] },
     run: (x) => h.maxPool2d(x, 3, { stride: 2, dilation: 2, padding: 1 }),
     reference: (x) =>
       pool(
@@ -123,6 +128,7 @@ export const CASES: readonly OpCase[] = [
   {
     name: 'maxima below zero: padding never wins',
     operands: [{ shape: [1, 2, 5, 5], low: -9, high: -1 }],
+    bench: { operands: [{ shape: IMAGES, low: -9, high: -1 }] },
     run: (x) => h.maxPool2d(x, 3, { padding: 1 }),
     reference: (x) =>
       pool(
@@ -142,6 +148,7 @@ export const CASES: readonly OpCase[] = [
   {
     name: 'maxima where NaN wins',
     operands: [{ shape: [1, 2, 6, 6], apart: 0.25 }],
+    bench: { operands: [{ shape: IMAGES }] },
     run: (x) => h.maxPool2d(h.where(h.gt(x, 7), Number.NaN, x), 2),
     reference: (x) =>
       pool(
@@ -154,6 +161,7 @@ export const CASES: readonly OpCase[] = [
   {
     name: 'maxima in channels-last memory',
     operands: [{ shape: [2, 4, 6, 3], apart: 0.03125 }],
+    bench: { operands: [{ shape: IMAGES }] },
     run: (x) => h.maxPool2d(h.permute(x, [0, 3, 1, 2]), 2).mul(2),
     reference: (x) =>
       pool(
@@ -165,12 +173,14 @@ export const CASES: readonly OpCase[] = [
   {
     name: 'means over everything',
     operands: [{ shape: [2, 3, 4, 5] }],
+    bench: { operands: [{ shape: IMAGES }] },
     run: (x) => h.adaptiveAvgPool(x),
     reference: (x) => pool(x, { kernel: [4, 5], stride: [4, 5] }, mean(true)),
   },
   {
     name: 'means that divide evenly',
     operands: [{ shape: [2, 3, 4, 6] }],
+    bench: { operands: [{ shape: [32, 64, 64, 66] }] },
     run: (x) => h.adaptiveAvgPool(x, [2, 3]),
     reference: (x) => pool(x, { kernel: [2, 2], stride: [2, 2] }, mean(true)),
   },

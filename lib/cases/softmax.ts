@@ -1,6 +1,6 @@
 // Cases of softmax and log-softmax.
-import * as h from '../../lib/index.js'
-import { Dense, type ErrorCase, forEachIndex, type OpCase } from './case.js'
+import * as h from '../index.js'
+import { CUBE, Dense, ELEMENTS, type ErrorCase, forEachIndex, MATRIX, type OpCase, rowsOf } from './case.js'
 
 /** Replaces every row along `axis` by what `change` makes of it, of any length. */
 export function alongAxis(x: Dense, axis: number, change: (row: readonly number[]) => readonly number[]): Dense {
@@ -67,6 +67,7 @@ export const CASES: readonly OpCase[] = FAMILY.flatMap(([name, run, rule, gradie
     (axis): OpCase => ({
       name: `${name} along axis ${axis}`,
       operands: [{ shape: [3, 4, 5] }],
+      bench: { operands: [{ shape: CUBE }] },
       run: (x) => run(x, { axis }),
       reference: (x) => alongAxis(x, axis < 0 ? axis + 3 : axis, rule),
     }),
@@ -74,12 +75,14 @@ export const CASES: readonly OpCase[] = FAMILY.flatMap(([name, run, rule, gradie
   {
     name: `${name} of a vector`,
     operands: [{ shape: [7] }],
+    bench: { operands: [{ shape: [ELEMENTS] }] },
     run: (x) => run(x),
     reference: (x) => alongAxis(x, 0, rule),
   },
   {
     name: `${name} of long rows`,
     operands: [{ shape: [3, 1031], low: -10, high: 10 }],
+    bench: { operands: [{ shape: [rowsOf(1031), 1031], low: -10, high: 10 }] },
     run: (x) => run(x),
     reference: (x) => alongAxis(x, 1, rule),
     order: 0,
@@ -88,6 +91,7 @@ export const CASES: readonly OpCase[] = FAMILY.flatMap(([name, run, rule, gradie
     (length): OpCase => ({
       name: `${name} of rows of ${length}`,
       operands: [{ shape: [3, length], low: -4, high: 4 }],
+      bench: { operands: [{ shape: [rowsOf(length), length], low: -4, high: 4 }] },
       run: (x) => run(x),
       reference: (x) => alongAxis(x, 1, rule),
       order: 0,
@@ -97,6 +101,7 @@ export const CASES: readonly OpCase[] = FAMILY.flatMap(([name, run, rule, gradie
     (length): OpCase => ({
       name: `${name}'s gradient of rows of ${length}`,
       operands: [{ shape: [3, length] }, { shape: [3, length] }],
+      bench: { operands: [{ shape: [rowsOf(length), length] }, { shape: [rowsOf(length), length] }] },
       run: (x, dy) => h.vjp([run(x)], [dy], [x]).get(x),
       reference: (x, dy) => {
         const rows = [0, 1, 2].map((i) => {
@@ -124,6 +129,7 @@ export const CASES: readonly OpCase[] = FAMILY.flatMap(([name, run, rule, gradie
   {
     name: `${name} where the exponentials alone would overflow`,
     operands: [{ shape: [4, 6], low: -2000, high: 2000 }],
+    bench: { operands: [{ shape: MATRIX, low: -2000, high: 2000 }] },
     run: (x) => run(x),
     reference: (x) => alongAxis(x, 1, rule),
     order: 0,
@@ -137,6 +143,7 @@ export const CASES: readonly OpCase[] = FAMILY.flatMap(([name, run, rule, gradie
   {
     name: `${name} of infinities`,
     operands: [{ shape: [5, 9], apart: 0.25 }],
+    bench: { operands: [{ shape: MATRIX }] },
     run: (x) => run(h.where(h.gt(x, 0), x, Number.NEGATIVE_INFINITY)),
     reference: (x) =>
       alongAxis(

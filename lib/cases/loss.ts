@@ -1,6 +1,6 @@
 // Cases of cross entropy and the other losses.
-import * as h from '../../lib/index.js'
-import { Dense, type ErrorCase, forEachIndex, type OpCase, type OperandSpec } from './case.js'
+import * as h from '../index.js'
+import { Dense, ELEMENTS, type ErrorCase, forEachIndex, MATRIX, type OpCase, type OperandSpec, rowsOf } from './case.js'
 import { zip } from './element.js'
 import { alongAxis, behindFirst, fromOdd, LENGTHS, logSoftmaxOf, softmaxOf } from './softmax.js'
 
@@ -67,6 +67,7 @@ const CROSS_ENTROPY: OpCase[] = [
     (reduction): OpCase => ({
       name: `crossEntropy, ${reduction}`,
       operands: [{ shape: [5, 7] }, indices([5], 7)],
+      bench: { operands: [{ shape: [8192, 1024] }, indices([8192], 1024)] },
       run: (x, t) => h.crossEntropy(x, t, { reduction }),
       reference: (x, t) => crossEntropy(x, t as Dense, { reduction }),
     }),
@@ -75,6 +76,7 @@ const CROSS_ENTROPY: OpCase[] = [
     (dtype): OpCase => ({
       name: `crossEntropy with ignored ${dtype} targets and label smoothing`,
       operands: [{ shape: [4, 3, 6] }, indices([4, 3], 6, dtype, -1)],
+      bench: { operands: [{ shape: [64, 128, 1024] }, indices([64, 128], 1024, dtype, -1)] },
       run: (x, t) => h.crossEntropy(x, t, { ignoreIndex: -1, labelSmoothing: 0.1 }),
       reference: (x, t) => crossEntropy(x, t as Dense, { ignoreIndex: -1, labelSmoothing: 0.1 }),
     }),
@@ -82,6 +84,7 @@ const CROSS_ENTROPY: OpCase[] = [
   {
     name: 'crossEntropy along axis 1, per pixel',
     operands: [{ shape: [2, 5, 3, 2] }, indices([2, 3, 2], 5)],
+    bench: { operands: [{ shape: [32, 64, 64, 64] }, indices([32, 64, 64], 64)] },
     run: (x, t) => h.crossEntropy(x, t, { axis: 1, reduction: 'none' }),
     reference: (x, t) => crossEntropy(x, t as Dense, { axis: 1, reduction: 'none' }),
   },
@@ -93,11 +96,15 @@ const CROSS_ENTROPY: OpCase[] = [
   },
   ...LENGTHS.flatMap((length): OpCase[] => {
     const options = { ignoreIndex: 3, labelSmoothing: length % 2 === 0 ? 0 : 0.1, reduction: 'none' } as const
-    const operands = [{ shape: [5, length], low: -4, high: 4 }, indices([5], length, length % 2 === 0 ? 'i32' : 'i64')]
+    const kind = length % 2 === 0 ? 'i32' : 'i64'
+    const operands = [{ shape: [5, length], low: -4, high: 4 }, indices([5], length, kind)]
+    const rows = rowsOf(length)
+    const timed = [{ shape: [rows, length], low: -4, high: 4 }, indices([rows], length, kind)]
     return [
       {
         name: `crossEntropy of ${length} classes`,
         operands,
+        bench: { operands: timed },
         run: (x, t) => h.crossEntropy(x, t, options),
         reference: (x, t) => crossEntropy(x, t as Dense, options),
         order: 0,
@@ -105,6 +112,7 @@ const CROSS_ENTROPY: OpCase[] = [
       {
         name: `crossEntropy's gradient of ${length} classes`,
         operands: [...operands, { shape: [5] }],
+        bench: { operands: [...timed, { shape: [rows] }] },
         run: (x, t, slopes) => h.vjp([h.crossEntropy(x, t, options)], [slopesOf(slopes)], [x]).get(x),
         reference: (x, t, slopes) => crossEntropyGrad(x, t as Dense, slopes as Dense, options),
         order: 0,
@@ -121,6 +129,7 @@ const CROSS_ENTROPY: OpCase[] = [
   {
     name: 'crossEntropy with many classes and large logits',
     operands: [{ shape: [6, 1037], low: -300, high: 300 }, indices([6], 1037)],
+    bench: { operands: [{ shape: [rowsOf(1037), 1037], low: -300, high: 300 }, indices([rowsOf(1037)], 1037)] },
     run: (x, t) => h.crossEntropy(x, t, { reduction: 'none', labelSmoothing: 0.2 }),
     reference: (x, t) => crossEntropy(x, t as Dense, { reduction: 'none', labelSmoothing: 0.2 }),
     order: 0,
@@ -136,6 +145,7 @@ const CROSS_ENTROPY: OpCase[] = [
     (reduction): OpCase => ({
       name: `crossEntropy of probabilities, ${reduction}`,
       operands: [{ shape: [3, 4, 2] }, { shape: [3, 4, 2], low: 0, high: 1 }],
+      bench: { operands: [{ shape: [64, 256, 512] }, { shape: [64, 256, 512], low: 0, high: 1 }] },
       run: (x, t) => h.crossEntropy(x, t, { axis: 1, labelSmoothing: 0.1, reduction }),
       reference: (x, t) => {
         const logs = alongAxis(x, 1, logSoftmaxOf)
@@ -168,6 +178,10 @@ const LINEAR: OpCase[] = [
     (rows): OpCase => ({
       name: `linearCrossEntropy, ${rows ?? 'all'} rows at a time`,
       operands: [{ shape: [5, 4] }, { shape: [7, 4] }, indices([5], 7)],
+      // A few rows at a time are as many steps as that takes.
+      ...(rows === undefined && {
+        bench: { operands: [{ shape: [512, 256] }, { shape: [8192, 256] }, indices([512], 8192)] },
+      }),
       run: (x, w, t) => h.linearCrossEntropy(x, w as h.Tensor, t as h.Tensor, { ...(rows && { rows }) }),
       reference: (x, w, t) => crossEntropy(logitsOf(x, w as Dense), t as Dense, {}),
       dtypes: LINEAR_DTYPES,
@@ -198,6 +212,7 @@ const NLL: OpCase[] = REDUCTIONS.map(
   (reduction): OpCase => ({
     name: `nllLoss, ${reduction}`,
     operands: [{ shape: [4, 5, 3] }, indices([4, 3], 5, 'i32', -1)],
+    bench: { operands: [{ shape: [64, 128, 1024] }, indices([64, 1024], 128, 'i32', -1)] },
     run: (x, t) => h.nllLoss(x, t, { axis: 1, ignoreIndex: -1, reduction }),
     reference: (x, t) => crossEntropy(x, t as Dense, { axis: 1, ignoreIndex: -1, reduction }, (logs) => logs),
   }),
@@ -259,6 +274,12 @@ const PAIRS: OpCase[] = ROWS.flatMap(([name, run, rule, x, t]) =>
         { shape: [3, 4], ...x },
         { shape: [3, 4], ...t },
       ],
+      bench: {
+        operands: [
+          { ...x, shape: MATRIX },
+          { ...t, shape: MATRIX },
+        ],
+      },
       run: (a, b) => run(a, b, { reduction }),
       reference: (a, b) => reduce(zip(a, b as Dense, rule), reduction),
     }),
@@ -273,6 +294,7 @@ export const CASES: readonly OpCase[] = [
   {
     name: 'klDivergence, mean over the batch, where some targets are 0',
     operands: [{ shape: [4, 3] }, { shape: [4, 3], low: -1, high: 1 }],
+    bench: { operands: [{ shape: MATRIX }, { shape: MATRIX, low: -1, high: 1 }] },
     run: (x, t) => h.klDivergence(x, h.relu(t)),
     reference: (x, t) => new Dense([], [total(zip(x, t as Dense, (a, b) => (b > 0 ? b * (Math.log(b) - a) : 0))) / 4]),
     // The second derivative by a target near 0 is 1/t: differences with eps 1e-6 say nothing about it.
@@ -284,6 +306,12 @@ export const CASES: readonly OpCase[] = [
       { shape: [16], low: -500, high: 500 },
       { shape: [16], ...share },
     ],
+    bench: {
+      operands: [
+        { shape: [ELEMENTS], low: -500, high: 500 },
+        { shape: [ELEMENTS], ...share },
+      ],
+    },
     run: (x, t) => h.binaryCrossEntropyWithLogits(x, t, { reduction: 'none' }),
     reference: (x, t) =>
       zip(x, t as Dense, (a, b) => (1 - b) * a + Math.log1p(Math.exp(-Math.abs(a))) + Math.max(-a, 0)),

@@ -1,8 +1,8 @@
 // Cases of the reductions.
 
-import type { Tensor } from '../../lib/index.js'
-import * as h from '../../lib/index.js'
-import { Dense, type ErrorCase, FLOATS, forEachIndex, INTEGERS, type OpCase } from './case.js'
+import type { Tensor } from '../index.js'
+import * as h from '../index.js'
+import { CUBE, Dense, type ErrorCase, FLOATS, forEachIndex, INTEGERS, MATRIX, type OpCase } from './case.js'
 
 type Fold = (elements: readonly number[]) => number
 
@@ -53,6 +53,7 @@ export const CASES: readonly OpCase[] = [
         operands: [{ shape: SHAPE, ...(apart ? { apart } : {}) }],
         run: (x) => run(x as Tensor, { axes, keepDims: axes.length === 2 }),
         reference: (x) => fold(x as Dense, axes, combine, axes.length === 2),
+        bench: { operands: [{ shape: CUBE }] },
         ...more,
       }),
     ),
@@ -73,6 +74,7 @@ export const CASES: readonly OpCase[] = [
                 : Math.min(...e),
         ),
       dtypes: INTEGERS,
+      bench: { operands: [{ shape: [8192, 4096], low: 1, high: 4, integers: true }] },
       order: 0,
     }),
   ),
@@ -83,6 +85,7 @@ export const CASES: readonly OpCase[] = [
       run: (x) => h[name](x as Tensor, { axes: 1 }),
       reference: (x) => fold(x as Dense, [1], (e) => Number(name === 'any' ? e.some(Boolean) : e.every(Boolean))),
       dtypes: ['f32', 'i32', 'bool'],
+      bench: { operands: [{ shape: MATRIX, low: 0, high: 2, integers: true }] },
       order: 0,
     }),
   ),
@@ -96,6 +99,7 @@ export const CASES: readonly OpCase[] = [
   {
     name: 'sum of a long row',
     operands: [{ shape: [3, 70001], low: 0, high: 1 }],
+    bench: { operands: [{ shape: [3, 2796203], low: 0, high: 1 }] },
     run: (x) => (x as Tensor).sum({ axes: 1 }),
     reference: (x) => fold(x as Dense, [1], total),
     dtypes: ['f32', 'f64'],
@@ -104,6 +108,7 @@ export const CASES: readonly OpCase[] = [
   {
     name: 'sum of tall columns',
     operands: [{ shape: [20011, 7], low: 0, high: 1 }],
+    bench: { operands: [{ shape: [1198373, 7], low: 0, high: 1 }] },
     run: (x) => (x as Tensor).sum({ axes: 0 }),
     reference: (x) => fold(x as Dense, [0], total),
     dtypes: ['f32', 'f64'],
@@ -112,6 +117,7 @@ export const CASES: readonly OpCase[] = [
   {
     name: 'a program around a reduction',
     operands: [{ shape: [5, 6] }, { shape: [5] }],
+    bench: { operands: [{ shape: MATRIX }, { shape: [2048] }] },
     run: (x, b) =>
       (x as Tensor)
         .mul(2)

@@ -1,6 +1,6 @@
 // Cases of concat and stack.
-import * as h from '../../lib/index.js'
-import { Dense, type ErrorCase, type OpCase } from './case.js'
+import * as h from '../index.js'
+import { Dense, ELEMENTS, type ErrorCase, type OpCase } from './case.js'
 
 const EVERY = ['f32', 'f64', 'bf16', 'f16', 'i8', 'i32', 'i64'] as const
 
@@ -20,7 +20,9 @@ function concat(parts: readonly Dense[], axis: number): Dense {
 const unsqueezed = (x: Dense, axis: number): Dense =>
   new Dense([...x.shape.slice(0, axis), 1, ...x.shape.slice(axis)], x.data)
 
-const ROWS: readonly (readonly [shapes: readonly (readonly number[])[], axis: number])[] = [
+type Row = readonly [shapes: readonly h.Shape[], axis: number, timed: readonly h.Shape[]]
+
+const ROWS: readonly Row[] = [
   [
     [
       [2, 3],
@@ -28,6 +30,11 @@ const ROWS: readonly (readonly [shapes: readonly (readonly number[])[], axis: nu
       [1, 3],
     ],
     0,
+    [
+      [1024, 4096],
+      [768, 4096],
+      [256, 4096],
+    ],
   ],
   [
     [
@@ -35,6 +42,10 @@ const ROWS: readonly (readonly [shapes: readonly (readonly number[])[], axis: nu
       [2, 1],
     ],
     1,
+    [
+      [2048, 3072],
+      [2048, 1024],
+    ],
   ],
   [
     [
@@ -43,15 +54,21 @@ const ROWS: readonly (readonly [shapes: readonly (readonly number[])[], axis: nu
       [2, 4, 2],
     ],
     -2,
+    [
+      [128, 128, 256],
+      [128, 0, 256],
+      [128, 128, 256],
+    ],
   ],
-  [[[5], [2], [3], [1]], 0],
+  [[[5], [2], [3], [1]], 0, [[ELEMENTS / 2], [ELEMENTS / 4], [ELEMENTS / 8], [ELEMENTS / 8]]],
 ]
 
 export const CASES: readonly OpCase[] = [
   ...ROWS.map(
-    ([shapes, axis]): OpCase => ({
+    ([shapes, axis, timed]): OpCase => ({
       name: `concat of ${shapes.map((shape) => `[${shape}]`).join(' ')} along axis ${axis}`,
       operands: shapes.map((shape) => ({ shape, low: -9, high: 10, integers: true })),
+      bench: { operands: timed.map((shape) => ({ shape, low: -9, high: 10, integers: true })) },
       run: (...parts) => h.concat(parts, { axis }),
       reference: (...parts) => concat(parts, axis < 0 ? axis + (shapes[0] as readonly number[]).length : axis),
       dtypes: EVERY,
@@ -62,6 +79,7 @@ export const CASES: readonly OpCase[] = [
     (axis): OpCase => ({
       name: `stack along axis ${axis}`,
       operands: [{ shape: [3, 2] }, { shape: [3, 2] }, { shape: [3, 2] }],
+      bench: { operands: [{ shape: [1024, 3072] }, { shape: [1024, 3072] }, { shape: [1024, 3072] }] },
       run: (...parts) => h.stack(parts, { axis }),
       reference: (...parts) => {
         const at = axis < 0 ? axis + 3 : axis
@@ -87,12 +105,14 @@ export const CASES: readonly OpCase[] = [
   {
     name: 'concat of computed parts and a part twice',
     operands: [{ shape: [2, 3] }, { shape: [2, 2] }],
+    bench: { operands: [{ shape: [2048, 1024] }, { shape: [2048, 1024] }] },
     run: (x, y) => h.concat([x.exp(), y as h.Tensor, x, h.transpose(h.transpose(x))], { axis: 1 }),
     reference: (x, y) => concat([x.map(Math.exp), y as Dense, x, x], 1),
   },
   {
     name: 'concat of mixed dtypes',
     operands: [{ shape: [3] }, { shape: [2], dtype: 'i32' }],
+    bench: { operands: [{ shape: [ELEMENTS / 2] }, { shape: [ELEMENTS / 2], dtype: 'i32' }] },
     run: (x, i) => h.concat([x, i as h.Tensor]),
     reference: (x, i) => concat([x, i as Dense], 0),
     dtypes: ['f32', 'f64'],
@@ -102,6 +122,7 @@ export const CASES: readonly OpCase[] = [
   {
     name: 'split and joined again',
     operands: [{ shape: [7, 2] }],
+    bench: { operands: [{ shape: [7, 2 ** 20] }] },
     run: (x) => h.concat(h.split(x, [3, 0, 4]).reverse()).mul(2),
     reference: (x) => Dense.from([7, 2], ([i, j]) => 2 * x.at(((i as number) + 3) % 7, j as number)),
     exact: true,

@@ -1,5 +1,5 @@
-// One case of an op: written once, it serves forward, gradient, every dtype, strides, compilation and the benchmark.
-import type { DType, Shape, Tensor } from '../../lib/index.js'
+// One case of an op: written once, it serves forward, gradient, every dtype, strides, compilation and `heddle bench`.
+import type { DType, Shape, Tensor } from '../index.js'
 
 /** A plain array of doubles with a shape: what references compute on. */
 export class Dense {
@@ -60,6 +60,14 @@ export interface OperandSpec {
   readonly dtype?: DType
 }
 
+/** How a case is timed. */
+export interface Benchmark {
+  /** Operands large enough that what is timed is the kernel, not the call. */
+  readonly operands: readonly OperandSpec[]
+  /** Why it stays behind the machine's limits, where it does: shown beside its figures. */
+  readonly reason?: string
+}
+
 export interface OpCase {
   readonly name: string
   readonly operands: readonly OperandSpec[]
@@ -71,8 +79,12 @@ export interface OpCase {
   readonly order?: 0 | 1 | 2
   /** [rtol, atol] where the usual ones do not hold; the reason stands beside the case. */
   readonly tolerance?: Partial<Record<DType, readonly [number, number]>>
+  /** The same on tensor cores, whose operands are rounded to 16 bits. */
+  readonly tensorCoreTolerance?: Partial<Record<DType, readonly [number, number]>>
   /** Results must be exact. */
   readonly exact?: boolean
+  /** Default: it is timed with the operands it is checked with. */
+  readonly bench?: Benchmark
 }
 
 /** Bad input: what is called, and the error it must throw where the user's line is. */
@@ -82,6 +94,20 @@ export interface ErrorCase {
   readonly error: new (...args: never[]) => Error
   readonly message: RegExp
 }
+
+/** Operands drawn as `operands` are, in other shapes. */
+export const atShapes = (operands: readonly OperandSpec[], ...shapes: readonly Shape[]): OperandSpec[] =>
+  operands.map((operand, i) => ({ ...operand, shape: shapes[i] ?? operand.shape }))
+
+/** What elementwise cases are timed with: 8,388,608 elements, beyond most caches. */
+export const MATRIX: Shape = [2048, 4096]
+/** As many, as other kernels want them. */
+export const CUBE: Shape = [128, 256, 256]
+export const IMAGES: Shape = [32, 64, 64, 64]
+export const ELEMENTS = 2 ** 23
+
+/** Rows of `length` that make up about as many elements. */
+export const rowsOf = (length: number): number => Math.ceil(ELEMENTS / length)
 
 export const FLOATS: readonly DType[] = ['f32', 'f64', 'bf16', 'f16']
 export const INTEGERS: readonly DType[] = ['i8', 'u8', 'i32', 'i64']

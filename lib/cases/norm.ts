@@ -1,6 +1,6 @@
 // Cases of layer norm, RMS norm and batch norm.
-import * as h from '../../lib/index.js'
-import { Dense, type ErrorCase, type OpCase, type OperandSpec } from './case.js'
+import * as h from '../index.js'
+import { Dense, type ErrorCase, IMAGES, MATRIX, type OpCase, type OperandSpec, rowsOf } from './case.js'
 import { fold } from './reduce.js'
 import { behindFirst, fromOdd, LENGTHS } from './softmax.js'
 
@@ -110,16 +110,19 @@ const LAYERS: OpCase[] = [
     const [extents, count] = [shape as number[], axes as number]
     const over = extents.map((_, axis) => axis).slice(-count)
     const end = extents.slice(-count)
+    const timed = { shape: [rowsOf(end.reduce((product, extent) => product * extent, 1)), ...end] }
     return [
       {
         name: `layerNorm of [${extents}] over ${count} axes`,
         operands: [{ shape: extents }, { shape: end, ...positive }, { shape: end }],
+        bench: { operands: [timed, { shape: end, ...positive }, { shape: end }] },
         run: (x, weight, bias) => h.layerNorm(x, end, { weight, bias }),
         reference: (x, weight, bias) => layerNorm(x, over, { weight, bias, eps: 1e-5 }),
       },
       {
         name: `rmsNorm of [${extents}] over ${count} axes`,
         operands: [{ shape: extents }, { shape: end, ...positive }],
+        bench: { operands: [timed, { shape: end, ...positive }] },
         run: (x, weight) => h.rmsNorm(x, end, { weight }),
         reference: (x, weight) => rmsNorm(x, over, { weight, eps: 1e-6 }),
       },
@@ -127,10 +130,12 @@ const LAYERS: OpCase[] = [
   }),
   ...LENGTHS.flatMap((length): OpCase[] => {
     const [x, ends] = [{ shape: [length > 4096 ? 2 : 5, length] }, { shape: [length] }]
+    const timed = { shape: [rowsOf(length), length] }
     return [
       {
         name: `layerNorm of rows of ${length}`,
         operands: [x, ends, ends],
+        bench: { operands: [timed, ends, ends] },
         run: (x, weight, bias) => h.layerNorm(x, [length], { weight, bias }),
         reference: (x, weight, bias) => normOfRows(x, weight as Dense, bias, true),
         order: 0,
@@ -138,6 +143,7 @@ const LAYERS: OpCase[] = [
       {
         name: `rmsNorm of rows of ${length}`,
         operands: [x, ends],
+        bench: { operands: [timed, ends] },
         run: (x, weight) => h.rmsNorm(x, [length], { weight }),
         reference: (x, weight) => normOfRows(x, weight as Dense, undefined, false),
         order: 0,
@@ -146,6 +152,7 @@ const LAYERS: OpCase[] = [
         (of): OpCase => ({
           name: `layerNorm's gradient of rows of ${length} by ${of}`,
           operands: [x, ends, x],
+          bench: { operands: [timed, ends, timed] },
           run: (x, weight, dy) => {
             const operands = { x, weight, bias: h.zeros([length], { dtype: x.dtype }) }
             const y = h.layerNorm(x, [length], operands)
@@ -159,6 +166,7 @@ const LAYERS: OpCase[] = [
         (of): OpCase => ({
           name: `rmsNorm's gradient of rows of ${length} by ${of}`,
           operands: [x, ends, x],
+          bench: { operands: [timed, ends, timed] },
           run: (x, weight, dy) => {
             const operands = { x, weight }
             return h.vjp([h.rmsNorm(x, [length], { weight })], [dy], [operands[of]]).get(operands[of])
@@ -172,6 +180,7 @@ const LAYERS: OpCase[] = [
   {
     name: "layerNorm's gradient by the weight of many short rows",
     operands: [{ shape: [3001, 9] }, { shape: [9] }, { shape: [3001, 9] }],
+    bench: { operands: [{ shape: [rowsOf(9), 9] }, { shape: [9] }, { shape: [rowsOf(9), 9] }] },
     run: (x, weight, dy) => h.vjp([h.layerNorm(x, [9], { weight })], [dy], [weight]).get(weight),
     reference: (x, weight, dy) => normGrad(x, weight as Dense, dy as Dense, 'weight', true),
     // Sums of 3001 terms of either sign.
@@ -194,18 +203,21 @@ const LAYERS: OpCase[] = [
   {
     name: 'layerNorm without weights, with its own eps',
     operands: [{ shape: [3, 5] }],
+    bench: { operands: [{ shape: [rowsOf(5), 5] }] },
     run: (x) => h.layerNorm(x, [5], { eps: 0.1 }),
     reference: (x) => layerNorm(x, [1], { eps: 0.1 }),
   },
   {
     name: 'rmsNorm without weight, with its own eps',
     operands: [{ shape: [3, 5] }],
+    bench: { operands: [{ shape: [rowsOf(5), 5] }] },
     run: (x) => h.rmsNorm(x, [5], { eps: 0.1 }),
     reference: (x) => rmsNorm(x, [1], { eps: 0.1 }),
   },
   {
     name: 'layerNorm of wide rows far from zero',
     operands: [{ shape: [3, 517], low: 99, high: 101 }],
+    bench: { operands: [{ shape: [rowsOf(517), 517], low: 99, high: 101 }] },
     run: (x) => h.layerNorm(x, [517]),
     reference: (x) => layerNorm(x, [1], { eps: 1e-5 }),
     dtypes: ['f64', 'bf16', 'f16'],
@@ -220,14 +232,27 @@ const LAYERS: OpCase[] = [
   },
 ]
 
-const BATCHES: OpCase[] = [
-  [6, 3],
-  [4, 3, 5],
-  [2, 3, 4, 2],
-].flatMap((shape): OpCase[] => [
+/** Shapes as they are checked and as they are timed; the second axis is the channels. */
+const BATCHED: readonly (readonly [h.Shape, h.Shape])[] = [
+  [[6, 3], MATRIX],
+  [
+    [4, 3, 5],
+    [32, 64, 4096],
+  ],
+  [[2, 3, 4, 2], IMAGES],
+]
+
+/** A batch, and vectors of one number per channel. */
+const perChannel = (shape: h.Shape, ...vectors: readonly Partial<OperandSpec>[]): OperandSpec[] => [
+  { shape },
+  ...vectors.map((vector) => ({ ...vector, shape: [shape[1] as number] })),
+]
+
+const BATCHES: OpCase[] = BATCHED.flatMap(([shape, large]): OpCase[] => [
   {
     name: `batchNormTraining of [${shape}]`,
     operands: [{ shape }, { shape: [3], ...positive }, { shape: [3] }],
+    bench: { operands: perChannel(large, positive, {}) },
     run: (x, weight, bias) => h.batchNormTraining(x, { weight, bias }).y,
     reference: (x, weight, bias) =>
       batchNorm(x, meanOf(x, acrossBatch(x)), varianceOf(x, acrossBatch(x)), { weight, bias, eps: 1e-5 }),
@@ -235,6 +260,7 @@ const BATCHES: OpCase[] = [
   {
     name: `batchNormTraining's mean of [${shape}]`,
     operands: [{ shape }],
+    bench: { operands: [{ shape: large }] },
     run: (x) => h.batchNormTraining(x).mean,
     reference: (x) => new Dense([3], meanOf(x, acrossBatch(x)).data),
     dtypes: ['f32', 'f64'],
@@ -242,6 +268,7 @@ const BATCHES: OpCase[] = [
   {
     name: `batchNormTraining's variance of [${shape}]`,
     operands: [{ shape }],
+    bench: { operands: [{ shape: large }] },
     run: (x) => h.batchNormTraining(x).variance,
     reference: (x) => new Dense([3], varianceOf(x, acrossBatch(x)).data),
     dtypes: ['f32', 'f64'],
@@ -249,6 +276,7 @@ const BATCHES: OpCase[] = [
   {
     name: `batchNorm of [${shape}] with given statistics`,
     operands: [{ shape }, { shape: [3] }, { shape: [3], ...positive }, { shape: [3] }, { shape: [3] }],
+    bench: { operands: perChannel(large, {}, positive, {}, {}) },
     run: (x, mean, variance, weight, bias) => h.batchNorm(x, mean, variance, { weight, bias, eps: 1e-3 }),
     reference: (x, mean, variance, weight, bias) =>
       batchNorm(x, channels(mean as Dense, x.shape.length), channels(variance as Dense, x.shape.length), {
@@ -265,6 +293,7 @@ export const CASES: readonly OpCase[] = [
   {
     name: 'batchNormTraining in channels-last memory',
     operands: [{ shape: [2, 4, 3, 3] }, { shape: [3], ...positive }],
+    bench: { operands: [{ shape: IMAGES }, { shape: [64], ...positive }] },
     run: (x, weight) => h.batchNormTraining(h.permute(x, [0, 3, 1, 2]), { weight }).y,
     reference: (x, weight) => {
       const moved = Dense.from([2, 3, 4, 3], ([n, c, i, j]) => x.at(n as number, i as number, j as number, c as number))

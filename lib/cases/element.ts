@@ -1,8 +1,8 @@
 // Cases of the elementwise ops.
 
-import type { Tensor } from '../../lib/index.js'
-import * as h from '../../lib/index.js'
-import { Dense, type ErrorCase, INTEGERS, type OpCase, type OperandSpec } from './case.js'
+import type { Tensor } from '../index.js'
+import * as h from '../index.js'
+import { Dense, ELEMENTS, type ErrorCase, INTEGERS, MATRIX, type OpCase, type OperandSpec } from './case.js'
 
 type UnaryRow = readonly [
   name: string,
@@ -156,6 +156,7 @@ export const CASES: readonly OpCase[] = [
       operands: [{ shape: [3, 5], ...operand }],
       run,
       reference: (x) => x.map(f),
+      bench: { operands: [{ ...operand, shape: MATRIX }] },
       ...more,
     }),
   ),
@@ -168,6 +169,12 @@ export const CASES: readonly OpCase[] = [
       ],
       run: run as OpCase['run'],
       reference: (x, y) => zip(x as Dense, y as Dense, f),
+      bench: {
+        operands: [
+          { ...a, shape: MATRIX },
+          { ...b, shape: MATRIX },
+        ],
+      },
       ...more,
     }),
   ),
@@ -182,6 +189,12 @@ export const CASES: readonly OpCase[] = [
       // u8 wraps below zero, so its differences are left to the wrap case.
       reference: (x, y) => zip(x as Dense, y as Dense, f),
       dtypes: name === 'sub' ? ['i8', 'i32', 'i64'] : INTEGERS,
+      bench: {
+        operands: [
+          { ...int, shape: MATRIX },
+          { ...int, shape: MATRIX },
+        ],
+      },
       order: 0,
     }),
   ),
@@ -191,6 +204,7 @@ export const CASES: readonly OpCase[] = [
     run: (x) => (x as Tensor).mul(3).add(250),
     reference: (x) => (x as Dense).map((v) => (((v * 3) % 256) + 250) % 256),
     dtypes: ['u8'],
+    bench: { operands: [{ shape: [4 * ELEMENTS], low: 0, high: 256, integers: true }] },
     order: 0,
   },
   {
@@ -201,6 +215,7 @@ export const CASES: readonly OpCase[] = [
       Dense.from([3, 4], ([i, j]) =>
         condition?.at(i as number, j as number) ? (a?.at(j as number) as number) : (b?.at(i as number, 0) as number),
       ),
+    bench: { operands: [{ ...flag, shape: MATRIX }, { shape: MATRIX }, { shape: MATRIX }] },
   },
   ...(['logicalAnd', 'logicalOr', 'logicalXor'] as const).map(
     (name): OpCase => ({
@@ -213,6 +228,12 @@ export const CASES: readonly OpCase[] = [
       reference: (a, b) =>
         zip(a as Dense, b as Dense, (x, y) => (name === 'logicalAnd' ? x & y : name === 'logicalOr' ? x | y : x ^ y)),
       dtypes: ['bool'],
+      bench: {
+        operands: [
+          { ...flag, shape: [4 * ELEMENTS] },
+          { ...flag, shape: [4 * ELEMENTS] },
+        ],
+      },
       order: 0,
     }),
   ),
@@ -221,6 +242,7 @@ export const CASES: readonly OpCase[] = [
     operands: [{ shape: [9], ...flag }],
     run: (x) => h.logicalNot(x as Tensor),
     reference: (x) => (x as Dense).map((v) => 1 - v),
+    bench: { operands: [{ ...flag, shape: [4 * ELEMENTS] }] },
     dtypes: ['bool'],
     order: 0,
   },
@@ -229,6 +251,7 @@ export const CASES: readonly OpCase[] = [
     operands: [{ shape: [4, 7], low: -50, high: 50 }],
     run: (x) => h.cast(x as Tensor, 'i32'),
     reference: (x) => (x as Dense).map(Math.trunc),
+    bench: { operands: [{ shape: MATRIX, low: -50, high: 50 }] },
     order: 0,
   },
   {
@@ -241,6 +264,7 @@ export const CASES: readonly OpCase[] = [
         .mul(x as Tensor)
         .sigmoid(),
     reference: (x, b) => zip(x as Dense, b as Dense, (v, w) => 1 / (1 + Math.exp(-Math.tanh(v + w) * v))),
+    bench: { operands: [{ shape: MATRIX }, { shape: [4096] }] },
     // Four roundings of f16 and bf16 in a row would be allowed; the program rounds once.
   },
   {
@@ -248,6 +272,7 @@ export const CASES: readonly OpCase[] = [
     operands: [{ shape: [5], ...int }],
     run: (x) => (x as Tensor).mul(2).add(1),
     reference: (x) => (x as Dense).map((v) => v * 2 + 1),
+    bench: { operands: [{ ...int, shape: MATRIX }] },
     dtypes: ['i32', 'i64', 'f32'],
     order: 0,
   },

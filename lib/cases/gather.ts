@@ -1,6 +1,16 @@
 // Cases of selection by index: take, embedding, indexCopy, gather, scatterAdd, oneHot, argmax, argmin.
-import * as h from '../../lib/index.js'
-import { Dense, type ErrorCase, forEachIndex, type OpCase, type OperandSpec } from './case.js'
+import * as h from '../index.js'
+import {
+  CUBE,
+  Dense,
+  ELEMENTS,
+  type ErrorCase,
+  forEachIndex,
+  MATRIX,
+  type OpCase,
+  type OperandSpec,
+  rowsOf,
+} from './case.js'
 import { behindFirst, fromOdd } from './softmax.js'
 
 const EVERY = ['f32', 'f64', 'bf16', 'f16', 'i8', 'i32', 'i64'] as const
@@ -43,13 +53,15 @@ function indexCopy(x: Dense, index: Dense, rows: Dense): Dense {
   return result
 }
 
-const INDEX_COPIES: readonly (readonly [x: readonly number[], index: readonly number[], dtype: Index])[] = [
-  [[5, 3], [4], 'i32'],
-  [[9], [2, 3], 'i64'],
+type Copies = readonly [x: h.Shape, index: h.Shape, dtype: Index, timed?: readonly [h.Shape, h.Shape]]
+
+const INDEX_COPIES: readonly Copies[] = [
+  [[5, 3], [4], 'i32', [[65536, 128], [32768]]],
+  [[9], [2, 3], 'i64', [[ELEMENTS], [1024, 1024]]],
   [[4, 3, 2], [], 'i32'],
   [[3, 4], [0], 'i32'],
   [[2, 3], [9], 'i32'],
-  [[70, 16], [40], 'i64'],
+  [[70, 16], [40], 'i64', [[ELEMENTS / 16, 16], [ELEMENTS / 32]]],
 ]
 
 /** The index of the first extreme along `axis`; NaN is one. */
@@ -72,38 +84,59 @@ const EXTREMES = [
   ['argmin', h.argmin, (a: number, b: number) => a < b],
 ] as const
 
-const TAKES: readonly (readonly [x: readonly number[], index: readonly number[], axis: number, dtype: Index])[] = [
-  [[5, 3], [4], 0, 'i32'],
-  [[5], [2, 3], 0, 'i64'],
-  [[4, 3, 2], [2, 2], 1, 'i32'],
-  [[2, 3, 6], [3], -1, 'i64'],
-  [[3, 2], [], 0, 'i32'],
-  [[3, 4], [0], 0, 'i32'],
+type Selection = readonly [x: h.Shape, index: h.Shape, axis: number, dtype: Index, timed?: readonly [h.Shape, h.Shape]]
+
+const TAKES: readonly Selection[] = [
+  // biome-ignore format: a table
+  ...([
+    [[5, 3], [4], 0, 'i32', [[65536, 128], [65536]]],
+    [[5], [2, 3], 0, 'i64', [[ELEMENTS], [1024, 2048]]],
+    [[4, 3, 2], [2, 2], 1, 'i32', [[16, 4096, 128], [64, 64]]],
+    [[2, 3, 6], [3], -1, 'i64', [[64, 64, 2048], [2048]]],
+    [[3, 2], [], 0, 'i32'],
+    [[3, 4], [0], 0, 'i32'],
+  ] as const),
 ]
 
-const GATHERS: readonly (readonly [x: readonly number[], index: readonly number[], axis: number, dtype: Index])[] = [
-  [[4, 3], [6, 3], 0, 'i32'],
-  [[4, 5], [4, 2], 1, 'i64'],
-  [[2, 4, 3], [2, 5, 2], 1, 'i32'],
-  [[7], [3], -1, 'i32'],
+const GATHERS: readonly Selection[] = [
+  // biome-ignore format: a table
+  ...([
+    [[4, 3], [6, 3], 0, 'i32', [[4096, 1024], [4096, 1024]]],
+    [[4, 5], [4, 2], 1, 'i64', [MATRIX, [2048, 2048]]],
+    [[2, 4, 3], [2, 5, 2], 1, 'i32', [[16, 1024, 256], [16, 1024, 256]]],
+    [[7], [3], -1, 'i32', [[ELEMENTS], [2 ** 22]]],
+  ] as const),
 ]
+
+/** How a selection is timed, with more operands behind. */
+const timedSelection = (
+  [, , axis, dtype, timed]: Selection,
+  more: (index: h.Shape) => readonly OperandSpec[] = () => [],
+): Pick<OpCase, 'bench'> => {
+  if (!timed) return {}
+  const [x, index] = timed
+  return { bench: { operands: [values(x), indices(index, x.at(axis) as number, dtype), ...more(index)] } }
+}
 
 const axisFrom = (axis: number, rank: number): number => (axis < 0 ? axis + rank : axis)
 
 export const CASES: readonly OpCase[] = [
-  ...TAKES.map(
-    ([x, index, axis, dtype]): OpCase => ({
+  ...TAKES.map((selection): OpCase => {
+    const [x, index, axis, dtype] = selection
+    return {
       name: `take [${index}] of [${x}] along axis ${axis}, ${dtype}`,
       operands: [values(x), indices(index, x.at(axis) as number, dtype)],
       run: (a, i) => h.take(a, i as h.Tensor, { axis }),
       reference: (a, i) => take(a, i as Dense, axisFrom(axis, x.length)),
       dtypes: EVERY,
       exact: true,
-    }),
-  ),
+      ...timedSelection(selection),
+    }
+  }),
   {
     name: 'take of many rows',
     operands: [values([50, 33]), indices([400], 50)],
+    bench: { operands: [values([16384, 512]), indices([16384], 16384)] },
     run: (x, i) => h.take(x, i as h.Tensor),
     reference: (x, i) => take(x, i as Dense, 0),
     exact: true,
@@ -112,6 +145,7 @@ export const CASES: readonly OpCase[] = [
   {
     name: 'the gradient of take adds up equal rows',
     operands: [values([6, 5]), indices([40], 6), values([40, 5])],
+    bench: { operands: [values([8192, 512]), indices([16384], 8192), values([16384, 512])] },
     run: (x, i, dy) => h.vjp([h.take(x, i as h.Tensor)], [dy as h.Tensor], [x]).get(x),
     reference: (x, i, dy) =>
       Dense.from(x.shape, ([row, column]) =>
@@ -127,50 +161,67 @@ export const CASES: readonly OpCase[] = [
   {
     name: 'embedding',
     operands: [{ shape: [7, 4] }, indices([2, 3], 7)],
+    bench: { operands: [{ shape: [32000, 256] }, indices([16, 1024], 32000)] },
     run: (x, i) => h.embedding(x, i as h.Tensor),
     reference: (x, i) => take(x, i as Dense, 0),
   },
   ...INDEX_COPIES.map(
-    ([x, index, dtype]): OpCase => ({
+    ([x, index, dtype, timed]): OpCase => ({
       name: `indexCopy of rows [${index}] to [${x}], ${dtype}`,
       operands: [values(x), indices(index, x[0] as number, dtype), values([...index, ...x.slice(1)])],
       run: (a, i, rows) => h.indexCopy(a, i as h.Tensor, rows as h.Tensor),
       reference: (a, i, rows) => indexCopy(a, i as Dense, rows as Dense),
       dtypes: EVERY,
       exact: true,
+      ...(timed && {
+        bench: {
+          operands: [
+            values(timed[0]),
+            indices(timed[1], timed[0][0] as number, dtype),
+            values([...timed[1], ...timed[0].slice(1)]),
+          ],
+        },
+      }),
     }),
   ),
   {
     // More indices than one block looks at, many of them equal.
     name: 'indexCopy of many rows',
     operands: [values([500, 9]), indices([1500], 500), values([1500, 9])],
+    bench: { operands: [values([20000, 129]), indices([60000], 20000), values([60000, 129])] },
     run: (x, i, rows) => h.indexCopy(x, i as h.Tensor, rows as h.Tensor),
     reference: (x, i, rows) => indexCopy(x, i as Dense, rows as Dense),
     dtypes: ['f32', 'bf16', 'i8'],
     exact: true,
     order: 0,
   },
-  ...GATHERS.flatMap(([x, index, axis, dtype]): OpCase[] => [
-    {
-      name: `gather [${index}] of [${x}] along axis ${axis}, ${dtype}`,
-      operands: [values(x), indices(index, x.at(axis) as number, dtype)],
-      run: (a, i) => h.gather(a, i as h.Tensor, { axis }),
-      reference: (a, i) => gather(a, i as Dense, axisFrom(axis, x.length)),
-      dtypes: EVERY,
-      exact: true,
-    },
-    {
-      name: `scatterAdd [${index}] into [${x}] along axis ${axis}, ${dtype}`,
-      operands: [values(x), indices(index, x.at(axis) as number, dtype), values(index)],
-      run: (a, i, source) => h.scatterAdd(a, i as h.Tensor, source as h.Tensor, { axis }),
-      reference: (a, i, source) => scatterAdd(a, i as Dense, source as Dense, axisFrom(axis, x.length)),
-      dtypes: EVERY,
-      exact: true,
-    },
-  ]),
+  ...GATHERS.flatMap((selection): OpCase[] => {
+    const [x, index, axis, dtype] = selection
+    return [
+      {
+        name: `gather [${index}] of [${x}] along axis ${axis}, ${dtype}`,
+        operands: [values(x), indices(index, x.at(axis) as number, dtype)],
+        run: (a, i) => h.gather(a, i as h.Tensor, { axis }),
+        reference: (a, i) => gather(a, i as Dense, axisFrom(axis, x.length)),
+        dtypes: EVERY,
+        exact: true,
+        ...timedSelection(selection),
+      },
+      {
+        name: `scatterAdd [${index}] into [${x}] along axis ${axis}, ${dtype}`,
+        operands: [values(x), indices(index, x.at(axis) as number, dtype), values(index)],
+        run: (a, i, source) => h.scatterAdd(a, i as h.Tensor, source as h.Tensor, { axis }),
+        reference: (a, i, source) => scatterAdd(a, i as Dense, source as Dense, axisFrom(axis, x.length)),
+        dtypes: EVERY,
+        exact: true,
+        ...timedSelection(selection, (shape) => [values(shape)]),
+      },
+    ]
+  }),
   {
     name: 'oneHot, an index out of range giving zeros',
     operands: [{ shape: [3, 4], low: -2, high: 7, integers: true, dtype: 'i32' }],
+    bench: { operands: [{ shape: [1024, 1024], low: -2, high: 7, integers: true, dtype: 'i32' }] },
     run: (i) => h.oneHot(i, 5),
     reference: (i) => Dense.from([3, 4, 5], ([a, b, k]) => Number(i.at(a as number, b as number) === k)),
     dtypes: ['f32'],
@@ -190,6 +241,7 @@ export const CASES: readonly OpCase[] = [
       (axis): OpCase => ({
         name: `${name} along axis ${axis}, with ties`,
         operands: [{ shape: [4, 5, 6], low: -2, high: 3, integers: true }],
+        bench: { operands: [{ shape: CUBE, low: -2, high: 3, integers: true }] },
         run: (x) => run(x, { axis }),
         reference: (x) => extremeOf(x, axisFrom(axis, 3), better),
         dtypes: EVERY,
@@ -199,20 +251,22 @@ export const CASES: readonly OpCase[] = [
     {
       name: `${name} of everything, keeping the axes`,
       operands: [{ shape: [3, 4] }],
+      bench: { operands: [{ shape: MATRIX }] },
       run: (x) => run(x, { keepDims: true }),
       reference: (x) => new Dense([1, 1], extremeOf(new Dense([12], x.data), 0, better).data),
       order: 0,
     },
     ...(
       [
-        ['very long rows', [2, 40003], 1],
-        ['tall columns', [40003, 3], 0],
-        ['rows of bytes', [7, 100], 1],
+        ['very long rows', [2, 40003], 1, [2, ELEMENTS / 2]],
+        ['tall columns', [40003, 3], 0, [rowsOf(3), 3]],
+        ['rows of bytes', [7, 100], 1, [rowsOf(100), 100]],
       ] as const
     ).map(
-      ([what, shape, axis]): OpCase => ({
+      ([what, shape, axis, timed]): OpCase => ({
         name: `${name} of ${what}, with ties`,
         operands: [{ shape, low: -90, high: 91, integers: true }],
+        bench: { operands: [{ shape: timed, low: -90, high: 91, integers: true }] },
         run: (x) => run(x, { axis }),
         reference: (x) => extremeOf(x, axis, better),
         dtypes: ['f32', 'bf16', 'i8', 'i64'],
@@ -229,6 +283,7 @@ export const CASES: readonly OpCase[] = [
     {
       name: `${name} of long rows`,
       operands: [{ shape: [3, 1029] }],
+      bench: { operands: [{ shape: [rowsOf(1029), 1029] }] },
       run: (x) => run(x, { axis: 1, keepDims: true }),
       reference: (x) => new Dense([3, 1], extremeOf(x, 1, better).data),
       order: 0,
@@ -236,6 +291,7 @@ export const CASES: readonly OpCase[] = [
     {
       name: `${name} where NaN wins`,
       operands: [{ shape: [6, 17], low: -2, high: 3, integers: true }],
+      bench: { operands: [{ shape: MATRIX, low: -2, high: 3, integers: true }] },
       run: (x) => run(h.where(h.eq(x, 1), Number.NaN, x), { axis: 1 }),
       reference: (x) =>
         extremeOf(
@@ -249,6 +305,7 @@ export const CASES: readonly OpCase[] = [
     {
       name: `${name} of infinities`,
       operands: [{ shape: [4, 9], apart: 0.5 }],
+      bench: { operands: [{ shape: MATRIX }] },
       run: (x) => run(h.mul(h.sign(x), Number.POSITIVE_INFINITY), { axis: 1 }),
       reference: (x) =>
         extremeOf(

@@ -1,8 +1,8 @@
 // Cases of matrix multiplication.
 
-import type { Tensor } from '../../lib/index.js'
-import * as h from '../../lib/index.js'
-import { Dense, type ErrorCase, FLOATS, type OpCase } from './case.js'
+import type { Shape, Tensor } from '../index.js'
+import * as h from '../index.js'
+import { atShapes, Dense, ELEMENTS, type ErrorCase, FLOATS, type OpCase } from './case.js'
 
 /** [..., M, K] @ [..., K, N] in doubles, leading axes broadcast. */
 export function multiply(a: Dense, b: Dense): Dense {
@@ -21,31 +21,32 @@ const extent = (x: Dense, i: number, lead: number): number => x.shape[i - (lead 
 const pick = (x: Dense, index: readonly number[], lead: number): number[] =>
   x.shape.slice(0, -2).map((size, axis) => (size === 1 ? 0 : (index[axis + lead + 2 - x.shape.length] as number)))
 
-const SHAPES: readonly (readonly [readonly number[], readonly number[]])[] = [
+/** [..., M, K] x [..., K, N], as they are checked, and as they are timed. */
+type Row = readonly [a: Shape, b: Shape, timed?: readonly [a: Shape, b: Shape]]
+
+const square = (n: number, timed: number): Row => [
+  [n, n],
+  [n, n],
   [
-    [3, 4],
-    [4, 5],
+    [timed, timed],
+    [timed, timed],
   ],
-  [
-    [1, 7],
-    [7, 1],
-  ],
-  [
-    [2, 3, 4],
-    [4, 5],
-  ],
-  [
-    [3, 4],
-    [2, 4, 5],
-  ],
-  [
-    [2, 1, 3, 4],
-    [3, 4, 2],
-  ],
-  [
-    [5, 0],
-    [0, 3],
-  ],
+]
+
+const SHAPES: readonly Row[] = [
+  // biome-ignore format: a table
+  ...([
+    [[3, 4], [4, 5], [[1024, 1000], [1000, 1024]]],
+    [[1, 7], [7, 1], [[1, ELEMENTS], [ELEMENTS, 1]]],
+    [[2, 3, 4], [4, 5], [[8, 512, 512], [512, 512]]],
+    [[3, 4], [2, 4, 5], [[512, 512], [8, 512, 512]]],
+    [[2, 1, 3, 4], [3, 4, 2], [[8, 1, 256, 128], [8, 128, 256]]],
+    [[5, 0], [0, 3]],
+  ] as const),
+  square(8, 512),
+  square(16, 1024),
+  square(17, 1536),
+  square(24, 2048),
 ]
 
 // Halves of the products' roundings add up with K: the atol is that of the largest partial sum in that dtype.
@@ -53,13 +54,14 @@ const HALF = { f16: [2e-3, 4e-3], bf16: [1.6e-2, 3e-2] } as const
 
 export const CASES: readonly OpCase[] = [
   ...SHAPES.map(
-    ([a, b]): OpCase => ({
+    ([a, b, timed]): OpCase => ({
       name: `[${a}] x [${b}]`,
       operands: [{ shape: a }, { shape: b }],
       run: (x, y) => h.matmul(x as Tensor, y as Tensor),
       reference: (x, y) => multiply(x as Dense, y as Dense),
       tolerance: HALF,
-      order: a.includes(0) ? 0 : 2,
+      order: a.includes(0) || (a[0] as number) >= 16 ? 0 : 2,
+      ...(timed && { bench: { operands: atShapes([{ shape: a }, { shape: b }], ...timed) } }),
     }),
   ),
   {
@@ -71,6 +73,12 @@ export const CASES: readonly OpCase[] = [
     run: (x, y) => h.matmul(x as Tensor, y as Tensor),
     reference: (x, y) => multiply(x as Dense, y as Dense),
     dtypes: ['f32', 'f64', 'i32', 'i64'],
+    bench: {
+      operands: [
+        { shape: [768, 768], low: -3, high: 4, integers: true },
+        { shape: [768, 768], low: -3, high: 4, integers: true },
+      ],
+    },
     exact: true,
     order: 0,
   },
@@ -80,6 +88,7 @@ export const CASES: readonly OpCase[] = [
     run: (x, y) => h.matmul(x as Tensor, y as Tensor),
     reference: (x, y) => new Dense([3], multiply(new Dense([1, 6], (x as Dense).data), y as Dense).data),
     tolerance: HALF,
+    bench: { operands: [{ shape: [4096] }, { shape: [4096, 4096] }] },
   },
   {
     name: 'a bias is added by the kernel',
@@ -91,6 +100,7 @@ export const CASES: readonly OpCase[] = [
     },
     dtypes: FLOATS,
     tolerance: HALF,
+    bench: { operands: [{ shape: [8, 512, 512] }, { shape: [512, 512] }, { shape: [512] }] },
   },
 ]
 

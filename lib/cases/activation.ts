@@ -1,6 +1,6 @@
 // Cases of the activations.
-import * as h from '../../lib/index.js'
-import { Dense, type ErrorCase, type OpCase } from './case.js'
+import * as h from '../index.js'
+import { Dense, type ErrorCase, MATRIX, type OpCase } from './case.js'
 
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x))
 const softplus = (x: number): number => Math.log1p(Math.exp(-Math.abs(x))) + Math.max(x, 0)
@@ -52,11 +52,13 @@ export const CASES: readonly OpCase[] = [
       operands: [{ shape: [6, 7], ...GRID }],
       run,
       reference: (x) => x.map(rule),
+      bench: { operands: [{ shape: MATRIX }] },
     }),
   ),
   {
     name: 'gelu',
     operands: [{ shape: [5, 6], low: -3, high: 3 }],
+    bench: { operands: [{ shape: MATRIX, low: -3, high: 3 }] },
     run: (x) => h.gelu(x),
     reference: (x) => x.map((v) => 0.5 * v * (1 + erf(v / Math.SQRT2))),
   },
@@ -64,6 +66,7 @@ export const CASES: readonly OpCase[] = [
     ([name, run, rule]): OpCase => ({
       name: `${name} far from 0`,
       operands: [{ shape: [64], low: -900, high: 900 }],
+      bench: { operands: [{ shape: MATRIX, low: -900, high: 900 }] },
       run,
       reference: (x) => x.map(rule),
       order: 0,
@@ -72,6 +75,7 @@ export const CASES: readonly OpCase[] = [
   {
     name: 'gradients far from 0 are finite',
     operands: [{ shape: [64], low: -900, high: 900 }],
+    bench: { operands: [{ shape: MATRIX, low: -900, high: 900 }] },
     run: (x) => {
       const y = h.add(h.add(h.silu(x), h.softplus(x)), h.add(h.mish(x), h.elu(x)))
       return h.isFinite(h.vjp([y], [h.onesLike(y)], [x]).get(x))
@@ -82,6 +86,7 @@ export const CASES: readonly OpCase[] = [
   {
     name: 'relu of integers',
     operands: [{ shape: [5, 3], low: -5, high: 6, integers: true }],
+    bench: { operands: [{ shape: MATRIX, low: -5, high: 6, integers: true }] },
     run: (x) => h.relu(x),
     reference: (x) => x.map((v) => Math.max(v, 0)),
     dtypes: ['i8', 'i32', 'i64'],

@@ -1,0 +1,132 @@
+// The machine's own limits, measured: arithmetic per second by dtype, and bytes per second of a large copy.
+import { compile, type Device, type DType, Generator, matmul, quantizedLinear, type Tensor } from '../index.js'
+import { MULTIPLY_ADD_ELEMENTS, multiplyAdd, streamingCopy } from '../ops/machine.js'
+import { bytesOf } from '../schema/dtype.js'
+import { drawn } from './operands.js'
+import { sample } from './sampling.js'
+
+/** The most arithmetic per second, and what showed it. */
+export interface Peak {
+  readonly flopsPerSecond: number
+  readonly by: 'multiply-adds in registers' | 'a large product'
+}
+
+/** What a kernel is held against. */
+export interface Machine {
+  readonly device: string
+  readonly kind: string
+  readonly instructionSet: string
+  readonly threads: number
+  /** Bytes read and written per second by a copy of 256 MiB, or of 2 GiB on a GPU. */
+  readonly copyBytesPerSecond: number
+  readonly peaks: Readonly<Partial<Record<DType, Peak>>>
+  /** Seconds from a call to its result, of a run that does next to nothing. */
+  readonly callSeconds: number
+}
+
+const COPY_BYTES = { cpu: 2 ** 28, cuda: 2 ** 31 }
+const PRODUCT = { cpu: 2048, cuda: 8192 }
+const SECONDS = 0.25
+
+/** Integers of other widths are computed as these. */
+const STAND_INS: Partial<Record<DType, DType>> = { i64: 'f64', u8: 'i8', bool: 'i32' }
+
+/** The peak a dtype's arithmetic is held against. */
+export const peakOf = ({ peaks }: Machine, dtype: DType): Peak | undefined => peaks[STAND_INS[dtype] ?? dtype]
+
+type Run = () => Promise<Tensor>
+
+/** The least seconds of one run. */
+async function least(device: Device, run: Run): Promise<number> {
+  const timing = await sample(
+    async (cycles) => {
+      for (let i = 0; i < cycles; i++) (await run()).dispose()
+      await device.synchronize()
+    },
+    { seconds: SECONDS, minSamples: 5 },
+  )
+  return timing.least
+}
+
+async function registersPeak(device: Device, dtype: DType, generator: Generator): Promise<Peak> {
+  const shape = [device.threads * MULTIPLY_ADD_ELEMENTS]
+  const x = await drawn({ shape }, dtype, generator)
+  // A few milliseconds, beside which the call is nothing.
+  const repeats = 200_000
+  const run = compile((operand: Tensor) => multiplyAdd(operand, repeats), { name: 'multiplyAdd' })
+  const seconds = await least(device, () => run(x))
+  x.dispose()
+  return { flopsPerSecond: (2 * repeats * (shape[0] as number)) / seconds, by: 'multiply-adds in registers' }
+}
+
+/** Squares of the dtype; of i8, a quantized layer. */
+async function productPeak(device: Device, dtype: DType, generator: Generator): Promise<Peak> {
+  const n = PRODUCT[device.kind]
+  const square = { shape: [n, n], ...(dtype === 'i8' && { low: -128, high: 128, integers: true }) }
+  const [a, b, scale] = [
+    await drawn(square, dtype === 'i8' ? 'u8' : dtype, generator),
+    await drawn(square, dtype, generator),
+    await drawn({ shape: [n], low: 1, high: 2 }, 'f32', generator),
+  ]
+  const run = compile(
+    (x: Tensor, y: Tensor, scales: Tensor) =>
+      dtype === 'i8' ? quantizedLinear(x, y, scales, { input: { scale: 1 } }) : matmul(x, y),
+    { name: 'a large product' },
+  )
+  const seconds = await least(device, () => run(a, b, scale))
+  for (const operand of [a, b, scale]) operand.dispose()
+  return { flopsPerSecond: (2 * n ** 3) / seconds, by: 'a large product' }
+}
+
+const larger = (a: Peak, b: Peak): Peak => (b.flopsPerSecond > a.flopsPerSecond ? b : a)
+
+async function peaksOf(device: Device, dtypes: ReadonlySet<DType>, generator: Generator): Promise<Machine['peaks']> {
+  const peaks: Partial<Record<DType, Peak>> = {}
+  if (device.kind === 'cpu') {
+    for (const dtype of ['f32', 'f64', 'i32'] as const) peaks[dtype] = await registersPeak(device, dtype, generator)
+    // Halves and bytes have units of their own on some processors and are computed as these on others.
+    for (const [dtype, otherwise] of [
+      ['bf16', 'f32'],
+      ['f16', 'f32'],
+      ['i8', 'i32'],
+    ] as const)
+      if (dtypes.has(dtype))
+        peaks[dtype] = larger(peaks[otherwise] as Peak, await productPeak(device, dtype, generator))
+    return peaks
+  }
+  for (const dtype of new Set<DType>(['f32', ...dtypes]))
+    if (dtype !== 'bool') peaks[dtype] = await productPeak(device, dtype, generator)
+  return peaks
+}
+
+/** Measures a device; `dtypes` are those a run asks for beyond f32, f64 and i32. */
+export async function measureMachine(device: Device, dtypes: ReadonlySet<DType> = new Set()): Promise<Machine> {
+  const generator = new Generator(1)
+  const { name, kind, instructionSet, threads } = device
+  const bytes = COPY_BYTES[kind]
+  const x = await drawn({ shape: [bytes / bytesOf('f32')] }, 'f32', generator)
+  // A GPU's stores go to memory as they are; a processor's fetch each line first unless they stream.
+  const copy = compile((operand: Tensor) => (kind === 'cpu' ? streamingCopy(operand) : operand.mul(0.5)), {
+    name: 'a large copy',
+  })
+  const copySeconds = await least(device, () => copy(x))
+  x.dispose()
+  const nothing = await drawn({ shape: [1] }, 'f32', generator)
+  const call = compile((operand: Tensor) => operand.add(1), { name: 'next to nothing' })
+  const idle = await sample(
+    async () => {
+      ;(await call(nothing)).dispose()
+      await device.synchronize()
+    },
+    { seconds: 0.1, cycles: 1 },
+  )
+  return {
+    device: name,
+    kind,
+    instructionSet,
+    threads,
+    copyBytesPerSecond: (2 * bytes) / copySeconds,
+    peaks: await peaksOf(device, dtypes, generator),
+    callSeconds: idle.p50,
+  }
+}
