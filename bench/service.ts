@@ -110,7 +110,7 @@ async function measure(name: EngineName): Promise<ServiceFigures> {
     const full = await load({ clients: CLIENTS, seconds: SECONDS })
     const requestsPerSecond = full.ok / SECONDS
 
-    await load({ rate: OVERLOAD * requestsPerSecond, seconds: SECONDS })
+    await load({ rate: OVERLOAD * requestsPerSecond, seconds: 2 * SECONDS })
     const { rssBytes } = await tell({ report: true, collected: true })
     const over = await load({ rate: OVERLOAD * requestsPerSecond, seconds: 2 * SECONDS })
     const after = await load({ clients: CLIENTS, seconds: SECONDS })
