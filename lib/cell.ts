@@ -5,6 +5,7 @@ import type { Value } from './graph/node.js'
 import { copyNow, copyOf } from './graph/recording.js'
 import { currentTrace, recording } from './graph/trace.js'
 import type { Buffer } from './runtime/buffer.js'
+import type { Device } from './runtime/device.js'
 import { ArgumentError, DTypeError, TraceError } from './runtime/errors.js'
 import { describe } from './schema/describe.js'
 import type { DType } from './schema/dtype.js'
@@ -59,13 +60,17 @@ export class Cell<D extends DType = DType, S extends Shape = Shape> extends Tens
     return this.state.read()
   }
 
-  // Shape and dtype never change, so asking for them is no read.
+  // Shape, dtype and device never change, so asking for them is no read.
   override get dtype(): D {
     return this.state.dtype as D
   }
 
   override get shape(): S {
     return this.state.shape as S
+  }
+
+  override get device(): Device {
+    return this.state.device
   }
 
   override get disposed(): boolean {

@@ -42,6 +42,16 @@ describe('memory', () => {
     expect(before.devices[weight.device.name]?.allocated).toBeGreaterThanOrEqual(before.bytes)
   })
 
+  it('asking a cell what it is makes no copy when it is written', async () => {
+    const weight = new Cell(ones([64, 64]))
+    const step = compile(() => weight.assign(weight.mul(2)))
+    await step()
+    const before = memory.snapshot()
+    expect([weight.device, weight.dtype, weight.shape]).toEqual([weight.state.device, 'f32', [64, 64]])
+    await step()
+    expect(String(memory.diff(before, memory.snapshot()))).toBe('0 buffers, 0 bytes')
+  })
+
   it('takes snapshots only', () => {
     expect(() => memory.diff({} as never, memory.snapshot())).toThrow(ArgumentError)
   })

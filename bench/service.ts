@@ -1,0 +1,143 @@
+// A service under load, heddle's and onnxruntime-node's with the same model, weights, queue and training in the background.
+//   node dist/bench/service.js [--json F] [--seconds S] [--only heddle|onnxruntime]; S scales all phases, 4 by default.
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { setTimeout as pause } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { ENGINES, type EngineName } from './service/engines.js'
+import type { LoadOptions, LoadResult } from './service/load.js'
+import type { Command, Report } from './service/server.js'
+
+/** Of the small model, beside the training. */
+const RATE = 200
+const TURNS = 4
+const CLIENTS = 48
+const OVERLOAD = 10
+/** A tenth of a second counts as full speed from this share of the rate before. */
+const FULL = 0.9
+
+const { values } = parseArgs({
+  options: { json: { type: 'string' }, seconds: { type: 'string', default: '4' }, only: { type: 'string' } },
+})
+const SECONDS = Number(values.seconds)
+
+export interface ServiceFigures {
+  /** What it can serve beside the training: clients that ask again when they have their answer. */
+  readonly requestsPerSecond: number
+  /** At 200 requests a second, and beyond what it can serve: answers that were neither 200 nor 503, or none. */
+  readonly errors: number
+  /** Requests that were turned away at 200 a second. */
+  readonly rejectedAtRate: number
+  /** At 200 requests a second beside the training, and while nothing happens; in turns. */
+  readonly eventLoopDelayP99Ms: number
+  readonly idleDelayP99Ms: number
+  readonly latencyP50Ms: number
+  readonly latencyP99Ms: number
+  /** How many times as long a training step takes beside 200 requests a second as alone, and the speed that is left. */
+  readonly trainingSlowdown: number
+  readonly trainingShare: number
+  /** At ten times what it can serve: offered in fact, and the time to turn a request away. */
+  readonly offeredPerSecond: number
+  readonly rejectedMs: number
+  readonly rejectedP50Ms: number
+  readonly rejectedMaxMs: number
+  /** Resident memory over the second such time; the first one fills what is kept. */
+  readonly rssGrowthBytes: number
+  /** From its end to full speed. */
+  readonly recoveryMs: number
+}
+
+const start = (file: string, ...options: string[]): ChildProcess =>
+  fork(fileURLToPath(new URL(`./service/${file}.js`, import.meta.url)), options, { stdio: 'inherit' })
+
+/** Gives a process's next message; rejects where it ends instead. */
+async function answerOf<A>(child: ChildProcess): Promise<A> {
+  const settled = new AbortController()
+  const { signal } = settled
+  const ended = once(child, 'exit', { signal }).then(([code]) => {
+    throw new Error(`a process of the benchmark ended with ${code}`)
+  })
+  try {
+    return ((await Promise.race([once(child, 'message', { signal }), ended])) as [A])[0]
+  } finally {
+    settled.abort()
+    ended.catch(() => undefined)
+  }
+}
+
+function ask<A>(child: ChildProcess, message: Command | LoadOptions): Promise<A> {
+  child.send(message)
+  return answerOf(child)
+}
+
+async function measure(name: EngineName): Promise<ServiceFigures> {
+  const server = start('server', name)
+  const client = start('load')
+  try {
+    const { port } = await answerOf<{ port: number }>(server)
+    const tell = (command: Command): Promise<Report> => ask(server, command)
+    const load = (options: Omit<LoadOptions, 'port'>): Promise<LoadResult> => ask(client, { port, ...options })
+    const stepsPerSecond = async (during: () => Promise<unknown>): Promise<number> => {
+      const [before, begun] = [(await tell({ report: true })).steps, performance.now()]
+      await during()
+      return ((await tell({ report: true })).steps - before) / ((performance.now() - begun) / 1000)
+    }
+    await load({ rate: RATE, seconds: 1 })
+
+    const [alone, beside, loads]: [number[], number[], LoadResult[]] = [[], [], []]
+    for (let turn = 0; turn < TURNS; turn++) {
+      await tell({ training: false })
+      await tell({ phase: 'idle' })
+      await pause((SECONDS * 1000) / 2)
+      await tell({ phase: 'none' })
+      await tell({ training: true })
+      alone.push(await stepsPerSecond(() => pause(SECONDS * 1000)))
+      await tell({ phase: 'busy' })
+      beside.push(await stepsPerSecond(async () => loads.push(await load({ rate: RATE, seconds: SECONDS }))))
+      await tell({ phase: 'none' })
+    }
+    const { idleDelayP99Ms, busyDelayP99Ms } = await tell({ report: true })
+    const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0)
+    const middle = (numbers: readonly number[]): number =>
+      numbers.toSorted((a, b) => a - b)[numbers.length >> 1] as number
+
+    await load({ clients: CLIENTS, seconds: 1 })
+    const full = await load({ clients: CLIENTS, seconds: SECONDS })
+    const requestsPerSecond = full.ok / SECONDS
+
+    await load({ rate: OVERLOAD * requestsPerSecond, seconds: SECONDS })
+    const { rssBytes } = await tell({ report: true })
+    const over = await load({ rate: OVERLOAD * requestsPerSecond, seconds: 2 * SECONDS })
+    const after = await load({ clients: CLIENTS, seconds: SECONDS })
+    const rssGrowthBytes = (await tell({ report: true })).rssBytes - rssBytes
+    const recovered = after.timeline.findIndex((answers) => answers * 10 >= FULL * requestsPerSecond)
+
+    return {
+      requestsPerSecond,
+      errors: sum(loads.map(({ errors }) => errors)) + full.errors + over.errors + after.errors,
+      rejectedAtRate: sum(loads.map(({ rejected }) => rejected)),
+      eventLoopDelayP99Ms: busyDelayP99Ms,
+      idleDelayP99Ms,
+      latencyP50Ms: middle(loads.map(({ okMs }) => okMs.p50)),
+      latencyP99Ms: middle(loads.map(({ okMs }) => okMs.p99)),
+      trainingSlowdown: sum(alone) / sum(beside),
+      trainingShare: sum(beside) / sum(alone),
+      offeredPerSecond: over.sent / (2 * SECONDS),
+      rejectedMs: over.rejectedMs.p99,
+      rejectedP50Ms: over.rejectedMs.p50,
+      rejectedMaxMs: over.rejectedMs.max,
+      rssGrowthBytes,
+      recoveryMs: recovered < 0 ? Number.POSITIVE_INFINITY : (recovered + 1) * 100,
+    }
+  } finally {
+    server.kill()
+    client.kill()
+  }
+}
+
+const figures: Partial<Record<EngineName, ServiceFigures>> = {}
+for (const name of ENGINES) if (!values.only || values.only === name) figures[name] = await measure(name)
+console.table(figures)
+if (values.json) writeFileSync(values.json, `${JSON.stringify(figures, null, 2)}\n`)
