@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 // The command `heddle`: one word says what it does, each in a file of its own.
+import { cuda } from './cuda.js'
 import { doctor } from './doctor.js'
 import { inspect } from './inspect.js'
 
@@ -11,6 +12,7 @@ interface Command {
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   doctor: { run: doctor, about: 'what this machine has for heddle, what is missing, and what to do' },
+  cuda: { run: cuda, about: "brings NVIDIA's libraries for the CUDA backend: heddle cuda install" },
   inspect: { run: inspect, about: 'what a safetensors file or a checkpoint holds' },
 }
 
