@@ -100,7 +100,7 @@ function stageCuda() {
   licenseCuda(join(folder, 'licenses'))
   writeFileSync(
     join(folder, 'README.md'),
-    `# heddle-cuda\n\nThe CUDA backend of [heddle](https://www.npmjs.com/package/heddle), which finds it where it is installed beside it in\n` +
+    `# heddle-cuda\n\nThe CUDA backend of heddle, which finds it where it is installed beside it in\n` +
       `exactly the same version: \`npm install heddle heddle-cuda\`. NVIDIA's libraries are not in it: \`npx heddle cuda install\`\n` +
       `brings them, or they are taken from the machine; \`npx heddle doctor\` says where each was looked for.\n`,
   )

@@ -1,6 +1,6 @@
 // What is timed: cases by name, in a dtype, at shapes.
 import type { OperandSpec } from '../cases/case.js'
-import { FAMILIES, type OpCase } from '../cases/index.js'
+import { FAMILIES, type OpCase } from '../cases/families.js'
 import { ArgumentError, type DType, type Shape, type Tensor } from '../index.js'
 import { isFloat } from '../schema/dtype.js'
 

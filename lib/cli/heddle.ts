@@ -16,6 +16,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     run: async (argv) => (await import('./bench.js')).bench(argv),
     about: 'how fast each op is here, beside what this machine gives at most',
   },
+  cuda: {
+    run: async (argv) => (await import('./cuda.js')).cuda(argv),
+    about: "brings NVIDIA's libraries for the CUDA backend: heddle cuda install",
+  },
   inspect: {
     run: async (argv) => (await import('./inspect.js')).inspect(argv),
     about: 'what a safetensors or ONNX file or a checkpoint holds',

@@ -1,9 +1,9 @@
 // Machines that heddle has no addon for: importing works, and the first use says what is missing in one sentence.
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { copyOfProject, project } from './install.js'
 import { figures, node } from './isolated.js'
-import type { Results } from './results.js'
+import { type Results, Skipped } from './results.js'
 
 /** Runs the program that imports and then uses; gives what the error says. */
 async function firstUse(
@@ -75,6 +75,17 @@ export async function checkMachines(results: Results): Promise<void> {
       askForNewerGlibc(join(folder, 'node_modules/heddle/prebuilds/linux-x64', library))
       return expectWords(await firstUse(folder, undefined), 'needs glibc', 'GLIBC_2.99', /has 2\.\d+/)
     })
+  await results.check('machines', 'a processor without SSE4.2, emulated', async () => {
+    const emulator = ['/usr/bin/qemu-x86_64', '/usr/bin/qemu-x86_64-static'].find(existsSync)
+    if (!emulator) throw new Skipped('qemu-user is not installed, which can play an old processor')
+    // Node's compilers make code for the processor there is; --jitless leaves them out.
+    const program = [realpathSync(node), '--jitless', join(project, 'firstUse.mjs')]
+    const { error } = await figures([emulator, '-cpu', 'core2duo', ...program], { cwd: project, timeout: 300_000 })
+    expectWords(String(error), 'SSE4.2 and POPCNT')
+    const { works } = await figures([emulator, '-cpu', 'Nehalem', ...program], { cwd: project, timeout: 300_000 })
+    if (works !== 3) throw new Error('it does not work on the oldest processor it is for')
+    return { says: error }
+  })
   await results.check('machines', 'cuda without its package', async () => {
     const script = `import('heddle').then(({ device }) => { try { device('cuda') } catch (error) { console.log(JSON.stringify({ error: error.message })) } })`
     const { error } = await figures([node, '-e', script], { cwd: project })

@@ -2,6 +2,7 @@
 import { rmSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { checkCommand, checkContents, measureStart } from './contents.js'
+import { checkCudaPackage } from './cudaPackage.js'
 import { packages, work } from './folders.js'
 import { install } from './install.js'
 import { checkIsolation, isolation } from './isolated.js'
@@ -41,6 +42,7 @@ try {
   await checkTypes(results)
   await walkTable(results, runtimes)
   await checkMachines(results)
+  await checkCudaPackage(results)
   await checkQuota(results)
   await checkRegistry(results)
   await checkTerminated(results, workers)
