@@ -1,18 +1,17 @@
 // A live service: says which digit a picture shows and writes text token by token, while it goes on learning in the background.
-//   node dist/examples/service.js [--port P]; its OpenAPI description is at /openapi.json
+//   node dist/examples/service.js [PORT] [HOST]; its OpenAPI description is at /openapi.json
 import { Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 import swagger from '@fastify/swagger'
 import Fastify from 'fastify'
 import { DataLoader, dataset } from '../lib/data/index.js'
-import { crossEntropy, nn, optim, softmax, type Tensor } from '../lib/index.js'
+import { crossEntropy, nn, OverloadedError, optim, softmax, type Tensor } from '../lib/index.js'
 import { GPT2LMHeadModel, stream } from '../lib/models/index.js'
-import { batcher, clientSignal, httpHeaders, httpStatus, monitor, OverloadedError } from '../lib/serve/index.js'
+import { batcher, clientSignal, drainServer, httpHeaders, httpStatus, monitor } from '../lib/serve/index.js'
 import { train } from '../lib/train/index.js'
 import { loadDigits, samplesOf } from './digits.js'
 
-const { values } = parseArgs({ options: { port: { type: 'string', default: '8080' } } })
+const [port = '8080', host = '127.0.0.1'] = process.argv.slice(2)
 const network = (): nn.Sequential => new nn.Sequential(new nn.Linear(784, 128), new nn.ReLU(), new nn.Linear(128, 10))
 const [served, trained] = [network().eval(), network()]
 const read = (pixels: Tensor): Tensor => softmax(served.forward(pixels))
@@ -23,8 +22,7 @@ const writer = new GPT2LMHeadModel(size).eval()
 const watched = monitor({ batchers: { digits } })
 
 const app = Fastify({ bodyLimit: 32 * 1024 })
-let draining = false
-app.addHook('onSend', async (_, reply) => void (draining && reply.header('connection', 'close')))
+let leaving = false
 app.setErrorHandler((error: Error & { statusCode?: number }, _, reply) => {
   const status = httpStatus(error) ?? error.statusCode ?? 500
   return reply.code(status).headers(httpHeaders(error)).send({ error: error.message })
@@ -72,7 +70,7 @@ app.post<{ Body: { prompt: string; tokens: number } }>('/text', {
 app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger())
 app.get('/metrics', (_, reply) => reply.type(watched.contentType).send(watched.prometheus()))
 app.get('/live', (_, reply) => reply.code(watched.health().live ? 200 : 500).send(watched.health()))
-app.get('/ready', (_, reply) => reply.code(watched.health().ready && !draining ? 200 : 503).send(watched.health()))
+app.get('/ready', (_, reply) => reply.code(watched.health().ready && !leaving ? 200 : 503).send(watched.health()))
 
 await digits.warmUp()
 const stop = new AbortController()
@@ -85,11 +83,11 @@ const training = train(trained, new DataLoader(samples, { batchSize: 64, shuffle
   signal: stop.signal,
   progress: false,
 })
-console.log(`listening on ${await app.listen({ port: Number(values.port) })}`)
+console.log(`listening on ${await app.listen({ port: Number(port), host })}`)
 process.once('SIGTERM', async () => {
-  draining = true // whoever still comes gets an answer, and hears that it is the last of its connection
+  leaving = true // not ready any more: whoever sends requests has half a second to notice
   await pause(500)
-  await app.close()
+  await drainServer(app.server)
   await digits.close()
   stop.abort()
   console.log(`ends after ${(await training).steps} steps`)

@@ -1,5 +1,8 @@
 // What any HTTP server needs beside a batcher: the status for an error, and a signal for a client that goes away.
-import type { ServerResponse } from 'node:http'
+import type { Server, ServerResponse } from 'node:http'
+import { Server as TcpServer } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
+import { numberIn, optionsOf } from '../ops/arguments.js'
 import {
   ArgumentError,
   ClosedError,
@@ -9,6 +12,7 @@ import {
   OverloadedError,
   ShapeError,
 } from '../runtime/errors.js'
+import { LONGEST_MS } from './options.js'
 
 const STATUS = new Map<unknown, number>([
   [ShapeError, 400],
@@ -38,4 +42,28 @@ export function clientSignal(response: ServerResponse): AbortSignal {
     if (!response.writableFinished) left.abort(new ClosedError('the client went away before it had its answer'))
   })
   return left.signal
+}
+
+/**
+ * Ends a server without losing a request: it takes no more connections, those that are there hear with their next answer
+ * that it is the last, and only what then has been silent for `quietMs` (default 500) is closed. `server.close()` alone
+ * breaks connections on which a request is on its way. Before it, let `ready` be false for as long as whoever sends
+ * requests needs to notice: connections that are still being made when a server ends are lost.
+ */
+export async function drainServer(server: Server, options: { readonly quietMs?: number } = {}): Promise<void> {
+  const { quietMs = 500 } = optionsOf('drainServer', options)
+  numberIn('drainServer', 'quietMs', quietMs, 0, LONGEST_MS)
+  let heard = performance.now()
+  server.prependListener('request', (_, response: ServerResponse) => {
+    heard = performance.now()
+    response.setHeader('connection', 'close')
+  })
+  // That of HTTP would close idle connections at once.
+  const closed = new Promise<void>((resolve) => TcpServer.prototype.close.call(server, () => resolve()))
+  const quiet = (async () => {
+    while (performance.now() - heard < quietMs) await pause(10)
+  })()
+  await Promise.race([closed, quiet])
+  server.closeIdleConnections()
+  await closed
 }

@@ -26,7 +26,7 @@ describe('a live service', () => {
   let port: number
 
   beforeAll(async () => {
-    service = start('service', '--port', '0')
+    service = start('service', '0')
     const { value } = await service.lines.next()
     port = Number(new URL(/http\S+/.exec(value as string)?.[0] as string).port)
   }, 120_000)
