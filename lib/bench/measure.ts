@@ -1,6 +1,7 @@
 // Times one case, cold and warm, and holds it against the machine's limits.
 import { compile, type Device, type DType, type Generator, type Tensor, vjp } from '../index.js'
-import { isFloat } from '../schema/dtype.js'
+import { bytesOf, isFloat } from '../schema/dtype.js'
+import { sizeOf } from '../schema/shape.js'
 import { type Machine, peakOf } from './machine.js'
 import { drawn } from './operands.js'
 import type { Bound, Measured, Row } from './result.js'
@@ -49,6 +50,9 @@ function functionOf({ run, gradient, operands }: Subject): (tensors: Tensor[]) =
   }
 }
 
+const bytesIn = (tensors: readonly Tensor[]): number =>
+  tensors.reduce((sum, { shape, dtype }) => sum + sizeOf(shape) * bytesOf(dtype), 0)
+
 const dispose = (tensors: readonly Tensor[]): void => {
   for (const tensor of tensors) tensor.dispose()
 }
@@ -56,13 +60,12 @@ const dispose = (tensors: readonly Tensor[]): void => {
 /** Times a subject. Throws what its op throws where the shapes do not fit it. */
 export async function measure(subject: Subject, options: MeasureOptions): Promise<Row> {
   const { device, machine, generator, sweep, seconds } = options
-  const before = device.memory().allocated
   const operands = await operandsOf(subject, generator)
   try {
     const compiled = compile(functionOf(subject), { name: subject.name })
     const results = await compiled(operands)
     await device.synchronize()
-    const { allocated, arenaBytes } = device.memory()
+    const allocatedBytes = bytesIn(operands) + bytesIn(results)
     dispose(results)
     const runs = async (cycles: number): Promise<void> => {
       for (let i = 0; i < cycles; i++) dispose(await compiled(operands))
@@ -97,7 +100,7 @@ export async function measure(subject: Subject, options: MeasureOptions): Promis
       shapes: subject.operands.map(({ shape }) => shape),
       small: subject.small,
       work: { operations, bytes, steps },
-      memory: { arenaBytes: Math.min(arenaBytes, plan.memory.arena), allocatedBytes: Math.max(0, allocated - before) },
+      memory: { arenaBytes: plan.memory.arena, allocatedBytes },
       bound,
       warm: warmest,
       cold: coldest,
