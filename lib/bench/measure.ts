@@ -57,6 +57,19 @@ const dispose = (tensors: readonly Tensor[]): void => {
   for (const tensor of tensors) tensor.dispose()
 }
 
+/** A run that takes less than this many calls is measured with the call. */
+const CALLS = 20
+
+/** Why a case stays behind, where that is measured. */
+function reasonOf(machine: Machine, bound: Bound, { gbPerS, p50 }: Measured, limit: number): string | undefined {
+  const { callSeconds, ordinaryCopyBytesPerSecond } = machine
+  if (limit < CALLS * callSeconds && p50 > limit)
+    return `too small: the call alone is ${Math.round(100 * Math.min(1, callSeconds / p50))} % of the time`
+  if (bound === 'memory' && gbPerS * 1e9 >= 0.8 * ordinaryCopyBytesPerSecond)
+    return 'as fast as memcpy: ordinary stores fetch each line before they write it'
+  return undefined
+}
+
 /** Times a subject. Throws what its op throws where the shapes do not fit it. */
 export async function measure(subject: Subject, options: MeasureOptions): Promise<Row> {
   const { device, machine, generator, sweep, seconds } = options
@@ -87,12 +100,8 @@ export async function measure(subject: Subject, options: MeasureOptions): Promis
       gbPerS: bytes / timing.p50 / 1e9,
     })
     const [warmest, coldest] = [measured(warm), measured(cold)]
-    const call = machine.callSeconds / cold.p50
-    const reason =
-      subject.reason ??
-      (limit / machine.callSeconds < 4
-        ? `too small: ${Math.round(100 * Math.min(1, call))} % is the call itself`
-        : undefined)
+    const counted = bound === 'arithmetic' ? warmest : coldest
+    const reason = subject.reason ?? reasonOf(machine, bound, counted, limit)
     return {
       case: subject.name,
       family: subject.family,
@@ -104,7 +113,7 @@ export async function measure(subject: Subject, options: MeasureOptions): Promis
       bound,
       warm: warmest,
       cold: coldest,
-      roofline: (bound === 'arithmetic' ? warmest : coldest).roofline,
+      roofline: counted.roofline,
       ...(reason !== undefined && { reason }),
     }
   } finally {

@@ -43,6 +43,7 @@ export const resultOf = (rows: readonly Row[], machine: Partial<BenchResult['mac
     instructionSet: 'avx2',
     threads: 2,
     copyBytesPerSecond: 2e10,
+    ordinaryCopyBytesPerSecond: 1.5e10,
     peaks: { f32: { flopsPerSecond: 2e11, by: 'multiply-adds in registers' } },
     callSeconds: 3e-5,
     ...machine,
