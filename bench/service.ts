@@ -50,7 +50,10 @@ export interface ServiceFigures {
 }
 
 const start = (file: string, ...options: string[]): ChildProcess =>
-  fork(fileURLToPath(new URL(`./service/${file}.js`, import.meta.url)), options, { stdio: 'inherit' })
+  fork(fileURLToPath(new URL(`./service/${file}.js`, import.meta.url)), options, {
+    stdio: 'inherit',
+    execArgv: ['--expose-gc'],
+  })
 
 /** Gives a process's next message; rejects where it ends instead. */
 async function answerOf<A>(child: ChildProcess): Promise<A> {
@@ -107,11 +110,11 @@ async function measure(name: EngineName): Promise<ServiceFigures> {
     const full = await load({ clients: CLIENTS, seconds: SECONDS })
     const requestsPerSecond = full.ok / SECONDS
 
-    await load({ rate: OVERLOAD * requestsPerSecond, seconds: SECONDS })
-    const { rssBytes } = await tell({ report: true })
+    await load({ rate: OVERLOAD * requestsPerSecond, seconds: 2 * SECONDS })
+    const { rssBytes } = await tell({ report: true, collected: true })
     const over = await load({ rate: OVERLOAD * requestsPerSecond, seconds: 2 * SECONDS })
     const after = await load({ clients: CLIENTS, seconds: SECONDS })
-    const rssGrowthBytes = (await tell({ report: true })).rssBytes - rssBytes
+    const rssGrowthBytes = (await tell({ report: true, collected: true })).rssBytes - rssBytes
     const recovered = after.timeline.findIndex((answers) => answers * 10 >= FULL * requestsPerSecond)
 
     return {

@@ -12,7 +12,7 @@ export type EngineName = (typeof ENGINES)[number]
 
 const MOST_BATCHED = 16
 const MOST_QUEUED = 64
-const DELAY_MS = 1
+const DELAY_MS = 4
 
 export interface Engine {
   /** Throws `OverloadedError` where a request would be turned away. */

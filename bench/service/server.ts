@@ -24,7 +24,8 @@ export type Command =
   | { readonly training: boolean }
   /** Event-loop delays from now on count as those of this phase. */
   | { readonly phase: 'idle' | 'busy' | 'none' }
-  | { readonly report: true }
+  /** Whether garbage is collected before memory is looked at, which stops the event loop for a moment. */
+  | { readonly report: true; readonly collected?: boolean }
 
 export interface Report {
   readonly steps: number
@@ -85,6 +86,7 @@ process.on('message', async (command: Command) => {
     await pause(100)
     meter.enter(command.phase === 'none' ? undefined : command.phase)
   }
+  if ('report' in command && command.collected) globalThis.gc?.()
   process.send?.({
     steps,
     rssBytes: process.memoryUsage.rss(),

@@ -16,7 +16,7 @@ import { unscoped } from '../tensor.js'
 import { BatcherFigures } from './figures.js'
 import { InputFields, type Inputs, type SampleOf } from './inputs.js'
 import type { BatcherOptions, CloseOptions, Health, ModelOf, PredictOptions } from './options.js'
-import { forwardOf, settingsOf } from './options.js'
+import { forwardOf, LONGEST_MS, settingsOf } from './options.js'
 import type { Outputs, RowsOf } from './outputs.js'
 import { RequestQueue } from './queue.js'
 import { PendingRequest, PRIORITIES, type Priority, type RequestOutcome } from './request.js'
@@ -107,7 +107,7 @@ export class Batcher<I extends Inputs = Inputs, R extends Outputs = Outputs> {
   private accept(sample: SampleOf<I>, options: PredictOptions): Promise<RowsOf<R>> {
     const { priority = 'normal', signal, deadlineMs = this.settings.deadlineMs } = options
     oneOf(this.owner, 'the priority', priority, PRIORITIES)
-    if (deadlineMs !== undefined) numberIn(this.owner, 'deadlineMs', deadlineMs, 0)
+    if (deadlineMs !== undefined) numberIn(this.owner, 'deadlineMs', deadlineMs, 0, LONGEST_MS)
     if (signal?.aborted) return this.turnAway('aborted', signal.reason)
     // Before the sample is looked at: turning away must cost next to nothing.
     this.admit(priority)
@@ -298,7 +298,7 @@ export class Batcher<I extends Inputs = Inputs, R extends Outputs = Outputs> {
    */
   close(options: CloseOptions = {}): Promise<void> {
     const { graceMs } = optionsOf(`${this.owner}: close`, options)
-    if (graceMs !== undefined) numberIn(this.owner, 'graceMs', graceMs, 0)
+    if (graceMs !== undefined) numberIn(this.owner, 'graceMs', graceMs, 0, LONGEST_MS)
     this.closing ??= this.drain(graceMs)
     return this.closing
   }

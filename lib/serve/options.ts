@@ -63,6 +63,9 @@ export type ModelOf<I extends Inputs, R extends Outputs> =
 export const forwardOf = <I extends Inputs, R extends Outputs>(model: ModelOf<I, R>): ((inputs: TensorsOf<I>) => R) =>
   model instanceof Module ? (inputs) => model.forward(inputs as Tensor) : model
 
+/** Beyond this, Node's timers go off at once. */
+export const LONGEST_MS = 2 ** 31 - 1
+
 function sizesOf(owner: string, given: readonly number[] | undefined, maxBatch: number): readonly number[] {
   const powers = Array.from({ length: Math.floor(Math.log2(maxBatch)) + 1 }, (_, power) => 2 ** power)
   const sizes = [...new Set([...(given ?? powers), maxBatch])].sort((a, b) => a - b)
@@ -80,11 +83,11 @@ export function settingsOf<I extends Inputs, R extends Outputs>(model: ModelOf<I
   const { maxBatch = 32, maxDelayMs = 2, inFlight = 2, deadlineMs, maxShapes = 16 } = given
   integerFrom('batcher', 'maxBatch', maxBatch, 1)
   const { maxQueue = 32 * maxBatch } = given
-  numberIn('batcher', 'maxDelayMs', maxDelayMs, 0)
+  numberIn('batcher', 'maxDelayMs', maxDelayMs, 0, LONGEST_MS)
   integerFrom('batcher', 'maxQueue', maxQueue, 1)
   integerFrom('batcher', 'inFlight', inFlight, 1)
   integerFrom('batcher', 'maxShapes', maxShapes, 1)
-  if (deadlineMs !== undefined) numberIn('batcher', 'deadlineMs', deadlineMs, 0)
+  if (deadlineMs !== undefined) numberIn('batcher', 'deadlineMs', deadlineMs, 0, LONGEST_MS)
   const module = given.model ?? (model instanceof Module ? model : undefined)
   if (module !== undefined && !(module instanceof Module))
     throw new ArgumentError(`batcher: model must be a module, not ${describe(module)}`)

@@ -10,6 +10,7 @@ import {
   nn,
   OverloadedError,
   ShapeError,
+  scope,
   type Tensor,
   tensor,
 } from '../../lib/index.js'
@@ -77,6 +78,18 @@ describe('answers', () => {
     const row = scale.predict(mine)
     mine.fill(9)
     expect(numbers(await row)).toEqual([2, 4])
+  })
+
+  it('is not undone by the scope of whoever asks', async () => {
+    const scale = batcher(new Scale(), { input: { shape: [2] }, maxDelayMs: 5 })
+    const others = Array.from({ length: 3 }, () => scale.predict([3, 4]))
+    const short = scope(async () => {
+      void scale.predict([1, 2]).catch(() => undefined)
+      tensor([1]).dispose()
+    })
+    await short
+    for (const row of await Promise.all(others)) expect(numbers(row)).toEqual([6, 8])
+    expect(numbers(await scope(() => scale.predict([1, 2])))).toEqual([2, 4])
   })
 
   it('takes results of another batcher as they are', async () => {
@@ -244,6 +257,7 @@ describe('options', () => {
     ['a batch of 0', { input: { shape: [1] }, maxBatch: 0 }, /maxBatch must be an integer from 1 up, not 0/],
     ['a size above', { input: { shape: [1] }, maxBatch: 4, sizes: [8] }, /the size 8 is above maxBatch/],
     ['an extent of 0', { input: { shape: [0] } }, /has the extent number 0/],
+    ['a deadline beyond timers', { input: { shape: [1] }, deadlineMs: 1e12 }, /deadlineMs must be a number from 0 to/],
     ['no such dtype', { input: { shape: [1], dtype: 'f8' } }, /no dtype string 'f8'/],
   ])('%s is an error', (_, options, message) => {
     expect(() => batcher(new Scale(), options as { input: { shape: [1] } })).toThrow(message)
