@@ -1,5 +1,15 @@
 // The machine's own limits, measured: arithmetic per second by dtype, and bytes per second of a large copy.
-import { compile, type Device, type DType, Generator, matmul, quantizedLinear, type Tensor } from '../index.js'
+import {
+  compile,
+  concat,
+  type Device,
+  type DType,
+  Generator,
+  matmul,
+  quantizedLinear,
+  reshape,
+  type Tensor,
+} from '../index.js'
 import { MULTIPLY_ADD_ELEMENTS, multiplyAdd, streamingCopy } from '../ops/machine.js'
 import { bytesOf } from '../schema/dtype.js'
 import { drawn } from './operands.js'
@@ -19,6 +29,8 @@ export interface Machine {
   readonly threads: number
   /** Bytes read and written per second by a copy of 256 MiB, or of 2 GiB on a GPU. */
   readonly copyBytesPerSecond: number
+  /** The same by a copy with ordinary stores, which fetch each line before they write it; the C library's on a CPU. */
+  readonly ordinaryCopyBytesPerSecond: number
   readonly peaks: Readonly<Partial<Record<DType, Peak>>>
   /** Seconds from a call to its result, of a run that does next to nothing. */
   readonly callSeconds: number
@@ -99,6 +111,18 @@ async function peaksOf(device: Device, dtypes: ReadonlySet<DType>, generator: Ge
   return peaks
 }
 
+/** Seconds in which both halves of `x` are joined again, row by row with memcpy. */
+function ordinaryCopySeconds(device: Device, x: Tensor): Promise<number> {
+  const copy = compile(
+    (operand: Tensor) => {
+      const rows = reshape(operand, [2, -1, 4096])
+      return concat([rows.slice(0), rows.slice(1)], { axis: 1 })
+    },
+    { name: 'an ordinary copy' },
+  )
+  return least(device, () => copy(x))
+}
+
 /** Measures a device; `dtypes` are those a run asks for beyond f32, f64 and i32. */
 export async function measureMachine(device: Device, dtypes: ReadonlySet<DType> = new Set()): Promise<Machine> {
   const generator = new Generator(1)
@@ -110,6 +134,7 @@ export async function measureMachine(device: Device, dtypes: ReadonlySet<DType> 
     name: 'a large copy',
   })
   const copySeconds = await least(device, () => copy(x))
+  const ordinarySeconds = kind === 'cpu' ? await ordinaryCopySeconds(device, x) : copySeconds
   x.dispose()
   const nothing = await drawn({ shape: [1] }, 'f32', generator)
   const call = compile((operand: Tensor) => operand.add(1), { name: 'next to nothing' })
@@ -126,6 +151,7 @@ export async function measureMachine(device: Device, dtypes: ReadonlySet<DType> 
     instructionSet,
     threads,
     copyBytesPerSecond: (2 * bytes) / copySeconds,
+    ordinaryCopyBytesPerSecond: (2 * bytes) / ordinarySeconds,
     peaks: await peaksOf(device, dtypes, generator),
     callSeconds: idle.p50,
   }

@@ -1,6 +1,7 @@
 // Times one case, cold and warm, and holds it against the machine's limits.
 import { compile, type Device, type DType, type Generator, type Tensor, vjp } from '../index.js'
-import { isFloat } from '../schema/dtype.js'
+import { bytesOf, isFloat } from '../schema/dtype.js'
+import { sizeOf } from '../schema/shape.js'
 import { type Machine, peakOf } from './machine.js'
 import { drawn } from './operands.js'
 import type { Bound, Measured, Row } from './result.js'
@@ -49,20 +50,35 @@ function functionOf({ run, gradient, operands }: Subject): (tensors: Tensor[]) =
   }
 }
 
+const bytesIn = (tensors: readonly Tensor[]): number =>
+  tensors.reduce((sum, { shape, dtype }) => sum + sizeOf(shape) * bytesOf(dtype), 0)
+
 const dispose = (tensors: readonly Tensor[]): void => {
   for (const tensor of tensors) tensor.dispose()
+}
+
+/** A run that takes less than this many calls is measured with the call. */
+const CALLS = 20
+
+/** Why a case stays behind, where that is measured. */
+function reasonOf(machine: Machine, bound: Bound, { gbPerS, p50 }: Measured, limit: number): string | undefined {
+  const { callSeconds, ordinaryCopyBytesPerSecond } = machine
+  if (limit < CALLS * callSeconds && p50 > limit)
+    return `too small: the call alone is ${Math.round(100 * Math.min(1, callSeconds / p50))} % of the time`
+  if (bound === 'memory' && gbPerS * 1e9 >= 0.8 * ordinaryCopyBytesPerSecond)
+    return 'as fast as memcpy: ordinary stores fetch each line before they write it'
+  return undefined
 }
 
 /** Times a subject. Throws what its op throws where the shapes do not fit it. */
 export async function measure(subject: Subject, options: MeasureOptions): Promise<Row> {
   const { device, machine, generator, sweep, seconds } = options
-  const before = device.memory().allocated
   const operands = await operandsOf(subject, generator)
   try {
     const compiled = compile(functionOf(subject), { name: subject.name })
     const results = await compiled(operands)
     await device.synchronize()
-    const { allocated, arenaBytes } = device.memory()
+    const allocatedBytes = bytesIn(operands) + bytesIn(results)
     dispose(results)
     const runs = async (cycles: number): Promise<void> => {
       for (let i = 0; i < cycles; i++) dispose(await compiled(operands))
@@ -84,12 +100,8 @@ export async function measure(subject: Subject, options: MeasureOptions): Promis
       gbPerS: bytes / timing.p50 / 1e9,
     })
     const [warmest, coldest] = [measured(warm), measured(cold)]
-    const call = machine.callSeconds / cold.p50
-    const reason =
-      subject.reason ??
-      (limit / machine.callSeconds < 4
-        ? `too small: ${Math.round(100 * Math.min(1, call))} % is the call itself`
-        : undefined)
+    const counted = bound === 'arithmetic' ? warmest : coldest
+    const reason = subject.reason ?? reasonOf(machine, bound, counted, limit)
     return {
       case: subject.name,
       family: subject.family,
@@ -97,11 +109,11 @@ export async function measure(subject: Subject, options: MeasureOptions): Promis
       shapes: subject.operands.map(({ shape }) => shape),
       small: subject.small,
       work: { operations, bytes, steps },
-      memory: { arenaBytes: Math.min(arenaBytes, plan.memory.arena), allocatedBytes: Math.max(0, allocated - before) },
+      memory: { arenaBytes: plan.memory.arena, allocatedBytes },
       bound,
       warm: warmest,
       cold: coldest,
-      roofline: (bound === 'arithmetic' ? warmest : coldest).roofline,
+      roofline: counted.roofline,
       ...(reason !== undefined && { reason }),
     }
   } finally {

@@ -21,6 +21,7 @@ export function machineLines({
   instructionSet,
   threads,
   copyBytesPerSecond,
+  ordinaryCopyBytesPerSecond,
   peaks,
   callSeconds,
 }: Machine): string[] {
@@ -30,7 +31,7 @@ export function machineLines({
   )
   return [
     `${device}, ${instructionSet}, ${threads} thread${threads === 1 ? '' : 's'}; a call alone takes ${formatSeconds(callSeconds)}`,
-    `copy ${digits(copyBytesPerSecond / 1e9)} GB/s; ${arithmetic.join(', ')}`,
+    `copy ${digits(copyBytesPerSecond / 1e9)} GB/s (with ordinary stores ${digits(ordinaryCopyBytesPerSecond / 1e9)}); ${arithmetic.join(', ')}`,
   ]
 }
 

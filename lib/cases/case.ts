@@ -106,6 +106,10 @@ export const CUBE: Shape = [128, 256, 256]
 export const IMAGES: Shape = [32, 64, 64, 64]
 export const ELEMENTS = 2 ** 23
 
+/** What is said of rows that are only a few vectors long. */
+export const shortRows = (length: number): Pick<Benchmark, 'reason'> =>
+  length <= 72 ? { reason: `rows of ${length}: what each costs beside its elements counts` } : {}
+
 /** Rows of `length` that make up about as many elements. */
 export const rowsOf = (length: number): number => Math.ceil(ELEMENTS / length)
 

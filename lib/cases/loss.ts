@@ -1,6 +1,16 @@
 // Cases of cross entropy and the other losses.
 import * as h from '../index.js'
-import { Dense, ELEMENTS, type ErrorCase, forEachIndex, MATRIX, type OpCase, type OperandSpec, rowsOf } from './case.js'
+import {
+  Dense,
+  ELEMENTS,
+  type ErrorCase,
+  forEachIndex,
+  MATRIX,
+  type OpCase,
+  type OperandSpec,
+  rowsOf,
+  shortRows,
+} from './case.js'
 import { zip } from './element.js'
 import { alongAxis, behindFirst, fromOdd, LENGTHS, logSoftmaxOf, softmaxOf } from './softmax.js'
 
@@ -104,7 +114,7 @@ const CROSS_ENTROPY: OpCase[] = [
       {
         name: `crossEntropy of ${length} classes`,
         operands,
-        bench: { operands: timed },
+        bench: { operands: timed, ...shortRows(length) },
         run: (x, t) => h.crossEntropy(x, t, options),
         reference: (x, t) => crossEntropy(x, t as Dense, options),
         order: 0,
@@ -112,7 +122,7 @@ const CROSS_ENTROPY: OpCase[] = [
       {
         name: `crossEntropy's gradient of ${length} classes`,
         operands: [...operands, { shape: [5] }],
-        bench: { operands: [...timed, { shape: [rows] }] },
+        bench: { operands: [...timed, { shape: [rows] }], ...shortRows(length) },
         run: (x, t, slopes) => h.vjp([h.crossEntropy(x, t, options)], [slopesOf(slopes)], [x]).get(x),
         reference: (x, t, slopes) => crossEntropyGrad(x, t as Dense, slopes as Dense, options),
         order: 0,

@@ -1,6 +1,6 @@
 // Cases of layer norm, RMS norm and batch norm.
 import * as h from '../index.js'
-import { Dense, type ErrorCase, IMAGES, MATRIX, type OpCase, type OperandSpec, rowsOf } from './case.js'
+import { Dense, type ErrorCase, IMAGES, MATRIX, type OpCase, type OperandSpec, rowsOf, shortRows } from './case.js'
 import { fold } from './reduce.js'
 import { behindFirst, fromOdd, LENGTHS } from './softmax.js'
 
@@ -115,14 +115,17 @@ const LAYERS: OpCase[] = [
       {
         name: `layerNorm of [${extents}] over ${count} axes`,
         operands: [{ shape: extents }, { shape: end, ...positive }, { shape: end }],
-        bench: { operands: [timed, { shape: end, ...positive }, { shape: end }] },
+        bench: {
+          operands: [timed, { shape: end, ...positive }, { shape: end }],
+          ...shortRows(timed.shape[1] as number),
+        },
         run: (x, weight, bias) => h.layerNorm(x, end, { weight, bias }),
         reference: (x, weight, bias) => layerNorm(x, over, { weight, bias, eps: 1e-5 }),
       },
       {
         name: `rmsNorm of [${extents}] over ${count} axes`,
         operands: [{ shape: extents }, { shape: end, ...positive }],
-        bench: { operands: [timed, { shape: end, ...positive }] },
+        bench: { operands: [timed, { shape: end, ...positive }], ...shortRows(timed.shape[1] as number) },
         run: (x, weight) => h.rmsNorm(x, end, { weight }),
         reference: (x, weight) => rmsNorm(x, over, { weight, eps: 1e-6 }),
       },
@@ -135,7 +138,7 @@ const LAYERS: OpCase[] = [
       {
         name: `layerNorm of rows of ${length}`,
         operands: [x, ends, ends],
-        bench: { operands: [timed, ends, ends] },
+        bench: { operands: [timed, ends, ends], ...shortRows(length) },
         run: (x, weight, bias) => h.layerNorm(x, [length], { weight, bias }),
         reference: (x, weight, bias) => normOfRows(x, weight as Dense, bias, true),
         order: 0,
@@ -143,7 +146,7 @@ const LAYERS: OpCase[] = [
       {
         name: `rmsNorm of rows of ${length}`,
         operands: [x, ends],
-        bench: { operands: [timed, ends] },
+        bench: { operands: [timed, ends], ...shortRows(length) },
         run: (x, weight) => h.rmsNorm(x, [length], { weight }),
         reference: (x, weight) => normOfRows(x, weight as Dense, undefined, false),
         order: 0,
@@ -152,7 +155,7 @@ const LAYERS: OpCase[] = [
         (of): OpCase => ({
           name: `layerNorm's gradient of rows of ${length} by ${of}`,
           operands: [x, ends, x],
-          bench: { operands: [timed, ends, timed] },
+          bench: { operands: [timed, ends, timed], ...shortRows(length) },
           run: (x, weight, dy) => {
             const operands = { x, weight, bias: h.zeros([length], { dtype: x.dtype }) }
             const y = h.layerNorm(x, [length], operands)
@@ -166,7 +169,7 @@ const LAYERS: OpCase[] = [
         (of): OpCase => ({
           name: `rmsNorm's gradient of rows of ${length} by ${of}`,
           operands: [x, ends, x],
-          bench: { operands: [timed, ends, timed] },
+          bench: { operands: [timed, ends, timed], ...shortRows(length) },
           run: (x, weight, dy) => {
             const operands = { x, weight }
             return h.vjp([h.rmsNorm(x, [length], { weight })], [dy], [operands[of]]).get(operands[of])

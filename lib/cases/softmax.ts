@@ -1,6 +1,6 @@
 // Cases of softmax and log-softmax.
 import * as h from '../index.js'
-import { CUBE, Dense, ELEMENTS, type ErrorCase, forEachIndex, MATRIX, type OpCase, rowsOf } from './case.js'
+import { CUBE, Dense, ELEMENTS, type ErrorCase, forEachIndex, MATRIX, type OpCase, rowsOf, shortRows } from './case.js'
 
 /** Replaces every row along `axis` by what `change` makes of it, of any length. */
 export function alongAxis(x: Dense, axis: number, change: (row: readonly number[]) => readonly number[]): Dense {
@@ -91,7 +91,7 @@ export const CASES: readonly OpCase[] = FAMILY.flatMap(([name, run, rule, gradie
     (length): OpCase => ({
       name: `${name} of rows of ${length}`,
       operands: [{ shape: [3, length], low: -4, high: 4 }],
-      bench: { operands: [{ shape: [rowsOf(length), length], low: -4, high: 4 }] },
+      bench: { operands: [{ shape: [rowsOf(length), length], low: -4, high: 4 }], ...shortRows(length) },
       run: (x) => run(x),
       reference: (x) => alongAxis(x, 1, rule),
       order: 0,
@@ -101,7 +101,10 @@ export const CASES: readonly OpCase[] = FAMILY.flatMap(([name, run, rule, gradie
     (length): OpCase => ({
       name: `${name}'s gradient of rows of ${length}`,
       operands: [{ shape: [3, length] }, { shape: [3, length] }],
-      bench: { operands: [{ shape: [rowsOf(length), length] }, { shape: [rowsOf(length), length] }] },
+      bench: {
+        operands: [{ shape: [rowsOf(length), length] }, { shape: [rowsOf(length), length] }],
+        ...shortRows(length),
+      },
       run: (x, dy) => h.vjp([run(x)], [dy], [x]).get(x),
       reference: (x, dy) => {
         const rows = [0, 1, 2].map((i) => {

@@ -29,11 +29,11 @@ void multiplyAddBlock(T* x, int64_t size, int64_t repeats, T factor, T term) {
 
 /// Both 64-byte aligned.
 inline void streamBytes(const char* from, char* to, int64_t bytes) {
-#if defined(__AVX512F__)
+#if HEDDLE_VECTOR_BYTES == 64
   typedef long long Line __attribute__((vector_size(64)));
   for (int64_t i = 0; i + 64 <= bytes; i += 64)
     __builtin_ia32_movntdq512(reinterpret_cast<Line*>(to + i), *reinterpret_cast<const Line*>(from + i));
-#elif defined(__AVX__)
+#elif HEDDLE_VECTOR_BYTES == 32
   typedef long long Line __attribute__((vector_size(32)));
   for (int64_t i = 0; i + 64 <= bytes; i += 64) {
     const Line low = *reinterpret_cast<const Line*>(from + i), high = *reinterpret_cast<const Line*>(from + i + 32);
@@ -44,7 +44,7 @@ inline void streamBytes(const char* from, char* to, int64_t bytes) {
   __builtin_memcpy(to, from, static_cast<size_t>(bytes - bytes % 64));
 #endif
   __builtin_memcpy(to + bytes - bytes % 64, from + bytes - bytes % 64, static_cast<size_t>(bytes % 64));
-#if defined(__AVX__)
+#if HEDDLE_VECTOR_BYTES >= 32
   __builtin_ia32_sfence();
 #endif
 }

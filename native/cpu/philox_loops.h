@@ -39,13 +39,7 @@ HEDDLE_INLINE double uniformOf(uint32_t high, uint32_t low) {
 
 // Words in lanes of twice their width, so that a product needs no lanes rearranged; only the lower halves count. As
 // wide as the level's registers.
-#if defined(__AVX512F__)
-constexpr int kWordBytes = 64;
-#elif defined(__AVX2__)
-constexpr int kWordBytes = 32;
-#else
-constexpr int kWordBytes = 16;
-#endif
+constexpr int kWordBytes = HEDDLE_VECTOR_BYTES;
 typedef uint64_t WordVector __attribute__((vector_size(kWordBytes)));
 typedef int32_t HalfWordVector __attribute__((vector_size(kWordBytes)));
 typedef long long ProductVector __attribute__((vector_size(kWordBytes)));
@@ -56,10 +50,10 @@ constexpr int64_t kPhiloxBlocks = kWordBytes / 8;
 /// GCC does not see that the upper halves do not count, and would multiply whole lanes.
 HEDDLE_INLINE WordVector multiplyWords(WordVector a, uint32_t factor) {
   const WordVector b = WordVector{} + uint64_t{factor};
-#if defined(__AVX512F__)
+#if HEDDLE_VECTOR_BYTES == 64
   const ProductVector none = {};
   return (WordVector)__builtin_ia32_pmuludq512_mask((HalfWordVector)a, (HalfWordVector)b, none, 0xff);
-#elif defined(__AVX2__)
+#elif HEDDLE_VECTOR_BYTES == 32
   return (WordVector)__builtin_ia32_pmuludq256((HalfWordVector)a, (HalfWordVector)b);
 #elif defined(__SSE2__)
   return (WordVector)__builtin_ia32_pmuludq128((HalfWordVector)a, (HalfWordVector)b);
@@ -88,10 +82,10 @@ HEDDLE_INLINE void philoxBlocks(uint64_t counter, uint64_t seed, uint32_t* words
   }
   const WordVector low = (x0 & 0xffffffffu) | (x1 << 32);
   const WordVector high = (x2 & 0xffffffffu) | (x3 << 32);
-#if defined(__AVX512F__)
+#if HEDDLE_VECTOR_BYTES == 64
   const WordVector first = __builtin_shufflevector(low, high, 0, 8, 1, 9, 2, 10, 3, 11);
   const WordVector second = __builtin_shufflevector(low, high, 4, 12, 5, 13, 6, 14, 7, 15);
-#elif defined(__AVX2__)
+#elif HEDDLE_VECTOR_BYTES == 32
   const WordVector first = __builtin_shufflevector(low, high, 0, 4, 1, 5);
   const WordVector second = __builtin_shufflevector(low, high, 2, 6, 3, 7);
 #else

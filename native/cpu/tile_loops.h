@@ -1,7 +1,7 @@
 // Products of small matrices on one thread, in registers; included once per instruction-set level.
 // out[m, n] (+)= sum of a[m, k] b[k, n]; a has free strides, rows of b and out are whole vectors.
 
-#ifdef __AVX512F__
+#if HEDDLE_VECTOR_BYTES == 64
 constexpr int kTileRows = 6, kTileVectors = 4;
 #else
 constexpr int kTileRows = 4, kTileVectors = 2;

@@ -4,13 +4,7 @@
 #define HEDDLE_INLINE static inline __attribute__((always_inline))
 
 // GCC computes a selection between vectors wider than registers element by element.
-#if defined(__AVX512F__)
-constexpr int kVectorBytes = 64;
-#elif defined(__AVX2__)
-constexpr int kVectorBytes = 32;
-#else
-constexpr int kVectorBytes = 16;
-#endif
+constexpr int kVectorBytes = HEDDLE_VECTOR_BYTES;
 
 typedef float FloatVector __attribute__((vector_size(kVectorBytes)));
 typedef double DoubleVector __attribute__((vector_size(kVectorBytes)));

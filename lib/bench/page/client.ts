@@ -158,7 +158,7 @@ function nearest(u) {
 function tell(row) {
   byId('told').textContent = row
     ? row.name + ', ' + row.dtype + ' ' + row.shapes + ': ' + share(row.roofline) + ' of ' + row.bound + ', ' +
-      (row.gflops > 0 ? digits(row.gflops) + ' GFLOP/s, ' : '') + digits(row.gbPerS) + ' GB/s' + (row.reason ? ' (' + row.reason + ')' : '')
+      (row.operations > 0 ? digits(row.gflops) + ' GFLOP/s, ' : '') + digits(row.gbPerS) + ' GB/s' + (row.reason ? ' (' + row.reason + ')' : '')
     : 'point at a case'
 }
 
@@ -182,8 +182,8 @@ function draw() {
       series: [{}, { paths: () => null, points: { show: false } }],
       scales: { x: { time: false, distr: 3, log: 10, range: () => x }, y: { distr: 3, log: 10, range: () => y } },
       axes: [
-        { ...axis, label: 'operations per byte', values },
-        { ...axis, label: 'GFLOP/s', size: 60, values },
+        { ...axis, label: 'operations per byte', size: 26, labelSize: 18, values },
+        { ...axis, label: 'GFLOP/s', size: 46, labelSize: 18, values },
       ],
       cursor: { points: { show: false }, drag: { x: false, y: false } },
       hooks: { draw: [drawRoofs, drawPoints], setCursor: [(u) => tell(u.cursor.left >= 0 ? nearest(u) : undefined)] },
@@ -205,13 +205,13 @@ const COLUMNS = [
   ['cold99', 'p99', (row) => seconds(row.cold[1]), 'number', (row) => row.cold[1]],
   ['warm', 'warm p50', (row) => seconds(row.warm[0]), 'number', (row) => row.warm[0]],
   ['warm99', 'p99', (row) => seconds(row.warm[1]), 'number', (row) => row.warm[1]],
-  ['gflops', 'GFLOP/s', (row) => (row.gflops > 0 ? digits(row.gflops) : '-'), 'number', (row) => row.gflops],
+  ['gflops', 'GFLOP/s', (row) => (row.operations > 0 ? digits(row.gflops) : '-'), 'number', (row) => row.gflops],
   ['gbPerS', 'GB/s', (row) => digits(row.gbPerS), 'number', (row) => row.gbPerS],
   ['roofline', 'roofline', (row) => share(row.roofline), 'number', (row) => row.roofline],
   ['bound', 'bound by', (row) => row.bound, 'soft'],
   ['memory', 'memory', (row) => bytes(row.memory), 'number', (row) => row.memory],
   ...(bench.compares ? [['ratio', 'now / baseline', (row) => (row.ratio === null ? '-' : row.ratio.toFixed(2)), 'number', (row) => row.ratio || 0]] : []),
-  ['reason', 'reason', (row) => (row.roofline < 0.8 ? row.reason : ''), 'soft'],
+  ['reason', 'reason', (row) => (row.roofline < 0.8 ? row.reason : ''), 'soft reason'],
 ]
 
 function table() {

@@ -48,6 +48,7 @@ function summary(result: BenchResult): string {
   return `<header><h1>heddle bench</h1><span class="hint">${escaped(machineLines(machine)[0] as string)}</span></header>
 <dl class="facts">${[
     fact('copy', `${(machine.copyBytesPerSecond / 1e9).toFixed(1)} GB/s`),
+    fact('copy, ordinary stores', `${(machine.ordinaryCopyBytesPerSecond / 1e9).toFixed(1)} GB/s`),
     ...peaks,
     fact('a call alone', formatSeconds(machine.callSeconds)),
     fact('heddle', heddle),

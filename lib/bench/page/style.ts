@@ -13,6 +13,7 @@ export const BENCH_STYLE = `
 #cases th[aria-sort] { color: var(--text); font-weight: 600; }
 #cases td.number, #cases th.number { text-align: right; white-space: nowrap; }
 #cases td.name { min-width: 220px; }
+#cases td.reason { min-width: 160px; }
 #cases td.soft { color: var(--text-soft); }
 #cases tr.found td { background: color-mix(in srgb, var(--running) 18%, transparent); }
 #cases .bar { display: inline-block; width: 60px; height: 8px; margin-left: 8px; border-radius: 4px; background: var(--grid); overflow: hidden; vertical-align: middle; }
