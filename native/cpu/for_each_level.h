@@ -2,8 +2,9 @@
 // Vectors wider than the baseline's are only passed between functions that are inlined, so their ABI does not matter
 // and these files are built with -Wno-psabi.
 //
-// HEDDLE_VECTOR_BYTES says how wide registers are. The compiler's own macros (__AVX2__ and its like) do not: before GCC 13
-// a target pragma in C++ does not change them (https://gcc.gnu.org/PR87299), so they are those of the baseline throughout.
+// HEDDLE_VECTOR_BYTES says how wide registers are. The compiler's own macros (__AVX2__ and its like) do not: before GCC
+// 13 a target pragma in C++ does not change them (https://gcc.gnu.org/PR87299), so they are those of the baseline
+// throughout.
 
 #define HEDDLE_VECTOR_BYTES 16
 namespace heddle::base {

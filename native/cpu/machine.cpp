@@ -15,7 +15,8 @@
 namespace heddle {
 namespace {
 
-constexpr int64_t kMultiplyAddElements = 192;  // MULTIPLY_ADD_ELEMENTS: as many vectors of every width as there are chains
+constexpr int64_t kMultiplyAddElements =
+    192;  // MULTIPLY_ADD_ELEMENTS: as many vectors of every width as there are chains
 
 int64_t sizeOf(const char* op, Specs in, Specs out) {
   if (in.size() != 1 || out.size() != 1 || in[0].dtype != out[0].dtype || in[0].size() != out[0].size() ||
@@ -91,8 +92,7 @@ std::unique_ptr<Kernel> makeMultiplyAdd(WordReader& words, Specs in, Specs out) 
 }
 
 std::unique_ptr<Kernel> makeStreamingCopy(WordReader&, Specs in, Specs out) {
-  return std::make_unique<StreamingCopy>(sizeOf("streamingCopy", in, out) *
-                                         bytesOf(in[0].dtype));
+  return std::make_unique<StreamingCopy>(sizeOf("streamingCopy", in, out) * bytesOf(in[0].dtype));
 }
 
 }  // namespace
