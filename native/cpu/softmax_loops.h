@@ -1,8 +1,9 @@
 // Rows of softmax, log-softmax, their gradients and cross-entropy; included once per instruction-set level.
 
-/// The largest element and the sum of exp(x - largest). A row with NaN has NaN as its sum.
-template <typename T>
-HEDDLE_INLINE void rowStatistics(const T* x, int64_t size, Compute<T>& highest, Compute<T>& sum) {
+/// The largest element and the sum of exp(x - largest), each of which `keep(j, value, count)` gets. A row with NaN has
+/// NaN as its sum.
+template <typename T, typename Keep>
+HEDDLE_INLINE void rowStatistics(const T* x, int64_t size, Compute<T>& highest, Compute<T>& sum, Keep&& keep) {
   typedef Compute<T> C;
   const C lowest = -std::numeric_limits<C>::infinity();
   Vector<T> most = broadcast<Vector<T>>(lowest);
@@ -14,20 +15,39 @@ HEDDLE_INLINE void rowStatistics(const T* x, int64_t size, Compute<T>& highest, 
   const C top = maxLanes<C>(most);
   sum = sumRow<T>(
       size, [&](int64_t j, int64_t count) __attribute__((always_inline)) {
-        return fillBehind<T>(expNegative(loadSome(x + j, count) - top), count, C{0});
+        const Vector<T> value = expNegative(loadSome(x + j, count) - top);
+        keep(j, value, count);
+        return fillBehind<T>(value, count, C{0});
       });
   highest = top;
+}
+template <typename T>
+HEDDLE_INLINE void rowStatistics(const T* x, int64_t size, Compute<T>& highest, Compute<T>& sum) {
+  rowStatistics(x, size, highest, sum, [](int64_t, Vector<T>, int64_t) __attribute__((always_inline)){});
 }
 
 template <typename T>
 void softmaxRow(const T* x, T* y, int64_t size) {
   Compute<T> highest, sum;
-  rowStatistics(x, size, highest, sum);
-  const Compute<T> factor = 1 / sum;
-  eachVector<T>(
-      size, [&](int64_t j, int64_t count) __attribute__((always_inline)) {
-        storeSome(y + j, expNegative(loadSome(x + j, count) - highest) * factor, count);
-      });
+  if constexpr (std::is_same_v<T, Compute<T>>) {
+    // The results' memory holds the exponentials, which are the dearest part. (It may be that of x, which is read
+    // before.)
+    rowStatistics(
+        x, size, highest, sum, [&](int64_t j, Vector<T> value, int64_t count) __attribute__((always_inline)) {
+          storeSome(y + j, value, count);
+        });
+    const T factor = 1 / sum;
+    eachVector<T>(
+        size, [&](int64_t j, int64_t count)
+                  __attribute__((always_inline)) { storeSome(y + j, loadSome(y + j, count) * factor, count); });
+  } else {
+    rowStatistics(x, size, highest, sum);
+    const Compute<T> factor = 1 / sum;
+    eachVector<T>(
+        size, [&](int64_t j, int64_t count) __attribute__((always_inline)) {
+          storeSome(y + j, expNegative(loadSome(x + j, count) - highest) * factor, count);
+        });
+  }
 }
 
 template <typename T>

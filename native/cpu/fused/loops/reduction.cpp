@@ -7,7 +7,19 @@
 namespace heddle::fused::HEDDLE_LEVEL {
 namespace {
 
+// GCC selects between vectors wider than registers element by element, and adds them part by part: extremes, which
+// select and whose order does not matter, are taken in vectors of the level's width.
+#if defined(__AVX512F__)
+constexpr int kSelectedBytes = 64;
+#elif defined(__AVX2__)
+constexpr int kSelectedBytes = 32;
+#else
+constexpr int kSelectedBytes = 16;
+#endif
+constexpr int kAddedBytes = 64;
+
 struct Sum {
+  static constexpr int kBytes = kAddedBytes;
   template <typename T>
   HEDDLE_INLINE T combine(T a, T b) {
     return a + b;
@@ -15,6 +27,7 @@ struct Sum {
   static constexpr double kIdentity = 0.0;
 };
 struct Prod {
+  static constexpr int kBytes = kAddedBytes;
   template <typename T>
   HEDDLE_INLINE T combine(T a, T b) {
     return a * b;
@@ -23,6 +36,7 @@ struct Prod {
 };
 // A NaN on either side stays: `b` is taken when it is one, and nothing compares above or below an `a` that is one.
 struct Max {
+  static constexpr int kBytes = kSelectedBytes;
   template <typename T>
   HEDDLE_INLINE T combine(T a, T b) {
     return (b > a) | (b != b) ? b : a;
@@ -30,6 +44,7 @@ struct Max {
   static constexpr double kIdentity = -__builtin_inf();
 };
 struct Min {
+  static constexpr int kBytes = kSelectedBytes;
   template <typename T>
   HEDDLE_INLINE T combine(T a, T b) {
     return (b < a) | (b != b) ? b : a;
@@ -37,18 +52,18 @@ struct Min {
   static constexpr double kIdentity = __builtin_inf();
 };
 
-/// A vector of 64 bytes; narrower levels split it. Loads need no alignment.
-template <typename T>
+/// A vector of so many bytes; narrower levels split it. Loads need no alignment.
+template <typename T, int kBytes>
 struct Lanes {
-  static constexpr int64_t kCount = 64 / sizeof(T);
-  typedef T Vector __attribute__((vector_size(64)));
-  typedef T Unaligned __attribute__((vector_size(64), aligned(sizeof(T)), may_alias));
+  static constexpr int64_t kCount = kBytes / sizeof(T);
+  typedef T Vector __attribute__((vector_size(kBytes)));
+  typedef T Unaligned __attribute__((vector_size(kBytes), aligned(sizeof(T)), may_alias));
 };
 
 /// Four vectors side by side, then a tree.
 template <typename F, typename T>
 HEDDLE_INLINE T combineAll(const T* x, int64_t n) {
-  using L = Lanes<T>;
+  using L = Lanes<T, F::kBytes>;
   using V = typename L::Vector;
   using U = typename L::Unaligned;
   constexpr int64_t kLanes = L::kCount;
