@@ -8,7 +8,7 @@ import type { BenchResult } from '../bench/result.js'
 import { named, type Selection, type Subject, subjectsOf } from '../bench/subject.js'
 import { COLUMNS, cellsOf, lineOf, machineLines, summaryLines } from '../bench/table.js'
 import { ArgumentError, device, HeddleError, type Shape, setDefaultDevice } from '../index.js'
-import { heddleVersion } from '../runtime/version.js'
+import { version } from '../runtime/installation.js'
 import { DTYPES, isDType } from '../schema/dtype.js'
 import { formatShape } from '../schema/shape.js'
 
@@ -102,7 +102,7 @@ async function resultOf(pattern: string | undefined, values: Values): Promise<Be
   setDefaultDevice(target)
   return run(subjectsOf(selectionOf(pattern, values)), {
     device: target,
-    version: heddleVersion(),
+    version: version(),
     seconds: secondsOf(values),
     baseline,
     onMachine: (machine) => head({ machine }),

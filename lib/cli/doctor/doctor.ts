@@ -2,7 +2,7 @@
 import { release, type } from 'node:os'
 import { parseArgs } from 'node:util'
 import { DEVICE_KINDS, type DeviceKind } from '../../runtime/binding.js'
-import { heddleVersion } from '../../runtime/version.js'
+import { version } from '../../runtime/installation.js'
 import { caches } from './caches.js'
 import type { Diagnosis, Probe } from './diagnosis.js'
 import { driver, libc, memory, processor, threads } from './machine.js'
@@ -17,7 +17,7 @@ export async function diagnose(required?: DeviceKind): Promise<Diagnosis> {
   const folders = caches()
   const found = driver()
   const machine = {
-    heddle: heddleVersion(),
+    heddle: version(),
     node: process.versions.node,
     platform: `${process.platform}-${process.arch}`,
     libc: libc(),
