@@ -12,14 +12,25 @@ extern "C" {
 extern char __libc_single_threaded;
 char __libc_single_threaded = 0;
 
-/// GLIBC_2.33; before that a call that takes the layout's version, the kernel's own.
+/// GLIBC_2.33; before that calls that take the layout's version, the kernel's own.
 int __fxstat64(int version, int descriptor, struct stat64* status);
-int fstat64(int descriptor, struct stat64* status) noexcept {
+int __xstat(int version, const char* path, struct stat* status);
+int __lxstat(int version, const char* path, struct stat* status);
+int __fxstat(int version, int descriptor, struct stat* status);
+int __fxstatat(int version, int folder, const char* path, struct stat* status, int flags);
 #if defined(__x86_64__)
-  return __fxstat64(1, descriptor, status);
+#define HEDDLE_STAT_VERSION 1
 #else
-  return __fxstat64(0, descriptor, status);
+#define HEDDLE_STAT_VERSION 0
 #endif
+int fstat64(int descriptor, struct stat64* status) noexcept {
+  return __fxstat64(HEDDLE_STAT_VERSION, descriptor, status);
+}
+int stat(const char* path, struct stat* status) noexcept { return __xstat(HEDDLE_STAT_VERSION, path, status); }
+int lstat(const char* path, struct stat* status) noexcept { return __lxstat(HEDDLE_STAT_VERSION, path, status); }
+int fstat(int descriptor, struct stat* status) noexcept { return __fxstat(HEDDLE_STAT_VERSION, descriptor, status); }
+int fstatat(int folder, const char* path, struct stat* status, int flags) noexcept {
+  return __fxstatat(HEDDLE_STAT_VERSION, folder, path, status, flags);
 }
 
 /// GLIBC_2.36; std::random_device asks for it. Like glibc's own, it gives numbers or ends the process.
