@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util'
 import { formatBytes } from '../schema/bytes.js'
 import { installWheels, librariesFolder, missingWheels } from './cuda/install.js'
-import { DEFAULT_INDEX } from './cuda/packageIndex.js'
+import { indexOfPip } from './cuda/packageIndex.js'
 import { cudaFolder, WHEELS, type Wheel } from './cuda/wheels.js'
 
 const USAGE = `Usage: heddle cuda install [--index URL] [--dry-run]
@@ -13,7 +13,7 @@ where they are found at the next start. They come from the Python package index,
 under NVIDIA's licences, which are put beside them. What is interrupted is gone on with; hashes are checked; what is
 there already is not fetched again. To have none of it, remove the folder.
 
-  --index URL   another package index; default HEDDLE_PACKAGE_INDEX, PIP_INDEX_URL or ${DEFAULT_INDEX}
+  --index URL   the package index, an address that ends in /simple; default HEDDLE_PACKAGE_INDEX, or the one that pip here uses
   --dry-run     says what would be downloaded, and downloads nothing`
 
 /** The machines for which there are wheels and a backend. */
@@ -91,11 +91,14 @@ export async function cuda(argv: readonly string[]): Promise<number> {
     console.error(`heddle cuda: ${(error as Error).message}\n\n${USAGE}`)
     return 2
   }
-  const { HEDDLE_PACKAGE_INDEX, PIP_INDEX_URL } = process.env
-  const index = values.index ?? (HEDDLE_PACKAGE_INDEX || PIP_INDEX_URL || DEFAULT_INDEX)
-  const wrong =
-    positionals.join(' ') !== 'install'
-      ? 'it takes the word install'
+  const asked = positionals.join(' ') === 'install'
+  // pip takes a moment to answer.
+  const index =
+    values.help || !asked ? undefined : (values.index ?? (process.env['HEDDLE_PACKAGE_INDEX'] || indexOfPip()))
+  const wrong = !asked
+    ? 'it takes the word install'
+    : index === undefined
+      ? 'there is no pip here that would know a package index: give its address with --index, as in the documentation of pip'
       : !URL.canParse(index)
         ? `${index} is no address`
         : ''
@@ -109,5 +112,5 @@ export async function cuda(argv: readonly string[]): Promise<number> {
     )
     return 1
   }
-  return install(index, values['dry-run'] ?? false)
+  return install(index as string, values['dry-run'] ?? false)
 }

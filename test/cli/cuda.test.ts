@@ -233,5 +233,9 @@ describe('heddle cuda install', () => {
       stderr: expect.stringContaining('nonsense is no address'),
     })
     expect(heddle(['cuda', 'install', '--fast']).status).toBe(2)
+    expect(heddle(['cuda', 'install', '--dry-run'], { PATH: '/nowhere' })).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('there is no pip here'),
+    })
   })
 })

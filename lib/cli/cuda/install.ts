@@ -14,7 +14,7 @@ import type { Wheel } from './wheels.js'
 export interface InstallOptions {
   readonly wheels: readonly Wheel[]
   readonly folder: string
-  /** As https://pypi.org/simple. */
+  /** The address of the index, which ends in `/simple`. */
   readonly index: string
   readonly signal: AbortSignal | undefined
   readonly onProgress: (wheel: Wheel, bytes: number) => void

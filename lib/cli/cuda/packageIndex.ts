@@ -1,8 +1,13 @@
 // A package index of Python (PEP 503, PEP 691): where the file of a given hash is.
+import { spawnSync } from 'node:child_process'
 import { HeddleError } from '../../runtime/errors.js'
 import type { Wheel } from './wheels.js'
 
-export const DEFAULT_INDEX = 'https://pypi.org/simple'
+/** The index that pip on this machine takes packages from: the one it is configured with, else its own; undefined without pip. */
+export function indexOfPip(): string | undefined {
+  const { stdout } = spawnSync('python3', ['-m', 'pip', 'help', 'install'], { encoding: 'utf8', timeout: 30_000 })
+  return /--index-url <url>[^(]*\(default\s+([^\s)]+)\)/.exec(stdout ?? '')?.[1]
+}
 
 /** An index, or a file of one, that can not be used: unreachable, without the file, or with another one. */
 export class DownloadError extends HeddleError {

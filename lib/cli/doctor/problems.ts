@@ -76,7 +76,7 @@ function ofCuda({ kinds: { cuda }, missing, required, driver }: Findings): Probl
     return [
       {
         problem: `cuda lacks ${missing.join(', ')}`,
-        advice: `Install ${sources.join(', ')} with pip, or set HEDDLE_CUDA_PATH to the folder that has ${missing.join(', ')}.`,
+        advice: `Run npx heddle cuda install, or install ${sources.join(', ')} with pip, or set HEDDLE_CUDA_PATH to the folder that has ${missing.join(', ')}.`,
         fatal,
       },
     ]
