@@ -28,6 +28,8 @@ export interface ServiceFigures {
   readonly requestsPerSecond: number
   /** At 200 requests a second, and beyond what it can serve: answers that were neither 200 nor 503, or none. */
   readonly errors: number
+  /** Those at 200 requests a second. */
+  readonly errorsAtRate: number
   /** Requests that were turned away at 200 a second. */
   readonly rejectedAtRate: number
   /** At 200 requests a second beside the training, and while nothing happens; in turns. */
@@ -120,6 +122,7 @@ async function measure(name: EngineName): Promise<ServiceFigures> {
     return {
       requestsPerSecond,
       errors: sum(loads.map(({ errors }) => errors)) + full.errors + over.errors + after.errors,
+      errorsAtRate: sum(loads.map(({ errors }) => errors)),
       rejectedAtRate: sum(loads.map(({ rejected }) => rejected)),
       eventLoopDelayP99Ms: busyDelayP99Ms,
       idleDelayP99Ms,
