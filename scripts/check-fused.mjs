@@ -36,7 +36,12 @@ function collectSources(work) {
 /** The program that compiles: the backend's own nvrtc.cpp around a list of files. */
 function buildCompiler(work) {
   const program = join(work, 'compile-sources')
-  const sources = ['native/test/nvrtc/compile_sources.cpp', 'native/cuda/nvrtc.cpp', 'native/cuda/library.cpp']
+  const sources = [
+    'native/test/nvrtc/compile_sources.cpp',
+    'native/cuda/nvrtc.cpp',
+    'native/cuda/library.cpp',
+    'native/cuda/code_store.cpp',
+  ]
   const flags = ['-std=c++20', '-O1', '-Wall', '-Wextra', '-Werror', '-pthread']
   execFileSync(process.env.CXX ?? 'c++', [...flags, ...sources, '-o', program, '-ldl'], { cwd: root, stdio: 'inherit' })
   return program

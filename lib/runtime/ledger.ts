@@ -20,8 +20,8 @@ export function recordSites(on: boolean): void {
   withSites = on
 }
 
-/** The folder of heddle's own files, in `dist` as in the sources. */
-const OWN = new URL('..', import.meta.url).href
+/** The folder of heddle's own files, in `dist` as in the sources; none in a bundle whose files have no address. */
+const OWN = import.meta.url ? [new URL('..', import.meta.url).href] : []
 
 /** The first line of the stack that is not heddle's own nor Node's. */
 function callSite(): string | undefined {
@@ -29,7 +29,7 @@ function callSite(): string | undefined {
   Error.stackTraceLimit = 50
   const lines = (new Error().stack ?? '').split('\n').slice(1)
   Error.stackTraceLimit = stackTraceLimit
-  const own = [OWN, OWN.replace('file://', '')]
+  const own = OWN.flatMap((folder) => [folder, folder.replace('file://', '')])
   const line = lines.find((text) => !own.some((folder) => text.includes(folder)) && !text.includes('node:internal'))
   return line?.trim().replace(/^at /, '')
 }

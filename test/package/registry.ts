@@ -23,6 +23,9 @@ max_body_size: 200mb
 log: { type: stdout, format: pretty, level: warn }
 `
 
+/** Publishing keeps this process waiting for longer than connections are kept. */
+const ONCE = { headers: { connection: 'close' } }
+
 async function start(folder: string): Promise<{ readonly url: string; readonly server: ChildProcess }> {
   writeFileSync(join(folder, 'config.yaml'), CONFIGURATION)
   const url = `http://127.0.0.1:${await freePort()}`
@@ -38,7 +41,7 @@ async function start(folder: string): Promise<{ readonly url: string; readonly s
   for (let tries = 0; tries < 300; tries++) {
     if (server.exitCode !== null) throw new Error(`verdaccio ended: ${said.slice(0, 500)}`)
     if (
-      await fetch(`${url}/-/ping`).then(
+      await fetch(`${url}/-/ping`, ONCE).then(
         (answer) => answer.ok,
         () => false,
       )
@@ -70,7 +73,7 @@ export async function checkRegistry(results: Results): Promise<void> {
         env: { ...process.env, npm_config_userconfig: join(folder, '.npmrc') },
         stdio: ['ignore', 'ignore', 'inherit'],
       })
-      const shown = (await (await fetch(`${url}/${name}`)).json()) as Shown
+      const shown = (await (await fetch(`${url}/${name}`, ONCE)).json()) as Shown
       const manifest = shown.versions[shown['dist-tags'].latest] ?? {}
       for (const key of ['scripts', 'gypfile', 'hasInstallScript', 'devDependencies']) {
         const value = manifest[key]
