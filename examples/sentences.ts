@@ -1,4 +1,4 @@
-// English sentences without a download: those of the documentation in two development dependencies; and encoders to read them.
+// English sentences without a download: those of the documentation in development dependencies; and encoders to read them.
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -13,34 +13,60 @@ import { shuffled } from './digits.js'
 
 const require = createRequire(import.meta.url)
 
-/** The text of the comments of a TypeScript file, without marks and code. */
-function commentsOf(file: string): string {
-  const blocks = readFileSync(file, 'utf8').match(/\/\*\*[\s\S]*?\*\//g) ?? []
-  return blocks
-    .map((block) =>
-      block
-        .replace(/```[\s\S]*?```/g, '\n\n')
-        .replace(/^\s*\/?\*+\/?/gm, '')
-        .replace(/@\w+/g, '. ')
-        .replace(/\[([^\]]*)\]\([^)]*\)/g, '$1')
-        .replace(/\{[^}]*\}|[`*]/g, ''),
-    )
-    .join('\n\n')
+/** Prose without marks, links and code. */
+const plain = (text: string): string =>
+  text
+    .replace(/```[\s\S]*?```/g, '\n\n')
+    .replace(/\[([^\]]*)\]\([^)]*\)/g, '$1')
+    .replace(/\{[^}]*\}|[`*]/g, '')
+
+/** The text of the comments of a TypeScript file, or of a page of Markdown. */
+function proseOf(file: string): string {
+  const text = readFileSync(file, 'utf8')
+  if (file.endsWith('.md')) return plain(text)
+  const blocks = text.match(/\/\*\*[\s\S]*?\*\//g) ?? []
+  return blocks.map((block) => plain(block.replace(/^\s*\/?\*+\/?/gm, '').replace(/@\w+/g, '. '))).join('\n\n')
 }
 
-/** Sentences of 6 to 30 words about the web and about Node.js, none twice, in an order that is always the same. */
-export function documentationSentences(): string[] {
-  const node = dirname(require.resolve('@types/node/package.json'))
-  const typescript = dirname(require.resolve('typescript/package.json'))
-  const nodeFiles = readdirSync(node, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.d.ts'))
-  const files = [...nodeFiles.map((file) => join(node, file)).sort(), join(typescript, 'lib/lib.dom.d.ts')]
+/** Sentences of 6 to 30 words, none twice, in an order that is always the same. */
+function sentencesOf(files: readonly string[]): string[] {
   const found = files
-    .flatMap((file) => commentsOf(file).split(/\n\s*\n|(?<=[.!?])\s+(?=[A-Z])/))
+    .flatMap((file) => proseOf(file).split(/\n\s*\n|(?<=[.!?])\s+(?=[A-Z])/))
     .map((text) => text.replace(/\s+/g, ' ').trim())
     .filter((text) => /^[A-Z][^|<>{}=]*[.!?]$/.test(text) && !/https?:/.test(text))
     .filter((text) => text.split(' ').length >= 6 && text.split(' ').length <= 30)
   const sentences = [...new Set(found)]
   return shuffled(sentences.length, generator(1)).map((place) => sentences[place] as string)
+}
+
+const filesUnder = (folder: string, kinds: RegExp): string[] =>
+  readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((file) => kinds.test(file))
+    .sort()
+    .map((file) => join(folder, file))
+
+/** Sentences about the web and about Node.js. */
+export function documentationSentences(): string[] {
+  const node = dirname(require.resolve('@types/node/package.json'))
+  const typescript = dirname(require.resolve('typescript/package.json'))
+  return sentencesOf([...filesUnder(node, /\.d\.ts$/), join(typescript, 'lib/lib.dom.d.ts')])
+}
+
+/** Those of every development dependency, read mes and comments. */
+export function packageSentences(): string[] {
+  return sentencesOf(filesUnder(dirname(dirname(require.resolve('typescript/package.json'))), /\.(md|d\.[cm]?ts)$/))
+}
+
+/** As many again, each of a piece of one sentence and a piece of another, between the first and the last token of a sentence. */
+export function mixedSentences(sentences: readonly Int32Array[]): Int32Array[] {
+  const random = generator(2)
+  const below = (count: number): number => Math.floor(random() * count)
+  const piece = (): Int32Array => {
+    const words = (sentences[below(sentences.length)] as Int32Array).slice(1, -1)
+    const from = below(words.length / 2)
+    return words.slice(from, from + 1 + below(15))
+  }
+  return sentences.map((tokens) => Int32Array.of(tokens[0] as number, ...piece(), ...piece(), tokens.at(-1) as number))
 }
 
 /** all-MiniLM-L6-v2 with its real weights; where they can not be had, a small BERT with random ones over the words of `texts`. */

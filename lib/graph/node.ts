@@ -2,7 +2,7 @@
 import type { Buffer } from '../runtime/buffer.js'
 import type { Device } from '../runtime/device.js'
 import { DeviceError, TraceError } from '../runtime/errors.js'
-import type { DType } from '../schema/dtype.js'
+import { type DType, isFloat } from '../schema/dtype.js'
 import type { Spec } from '../schema/op.js'
 import type { Shape } from '../schema/shape.js'
 import type { CellState } from './cell.js'
@@ -115,9 +115,24 @@ export function dataLeaf(buffer: Buffer, spec: Spec): Value {
   return value
 }
 
-/** A value that is `value` everywhere; it takes no memory until it must. */
-export function constantLeaf(value: number, spec: Spec): Value {
-  return new Node(CONSTANT, {}, [], [spec], undefined, currentTrace(), { kind: 'constant', value }).output
+/** Made by `make` the first time a trace asks for what `key` names; equal ones are one value, and so is what is made of them. */
+function sharedLeaf(key: string, make: () => Value): Value {
+  const trace = currentTrace()
+  if (!trace) return make()
+  let known = trace.shared.get(key)
+  if (!known) trace.shared.set(key, (known = make()))
+  return known
+}
+
+/**
+ * A value that is `value` everywhere; it takes no memory until it must. Two floats of a user's are two values, since a gradient
+ * may be asked for one of them; those that ops bring along, and integers, are `shared`.
+ */
+export function constantLeaf(value: number, spec: Spec, shared = !isFloat(spec.dtype)): Value {
+  const make = (): Value =>
+    new Node(CONSTANT, {}, [], [spec], undefined, currentTrace(), { kind: 'constant', value }).output
+  if (!shared) return make()
+  return sharedLeaf(`${Object.is(value, -0) ? '-0' : value} ${spec.dtype} ${spec.shape.join()}`, make)
 }
 
 /** The `position`-th input of a traced function. */
@@ -165,7 +180,9 @@ export function apply(op: Op, params: AnyParams, inputs: readonly Value[], regio
   checkTrace(op, inputs, trace)
   const specs = op.infer(inputs, params as never)
   const device = commonDevice(op, inputs)
-  if (op.unique || inputs.length === 0) return new Node(op, params, inputs, specs, device, trace, undefined, region)
+  const make = (): Node => new Node(op, params, inputs, specs, device, trace, undefined, region)
+  if (op.unique) return make()
+  if (inputs.length === 0) return sharedLeaf(`${op.name} ${region} ${JSON.stringify(params)}`, () => make().output).node
   const youngest = inputs.reduce((a, b) => (b.node.id > a.node.id ? b : a))
   const operands = inputs.map(({ node, index }) => `${node.id}.${index}`)
   const key = `${op.name} ${region} ${operands.join(' ')} ${JSON.stringify(params)}`
@@ -173,7 +190,7 @@ export function apply(op: Op, params: AnyParams, inputs: readonly Value[], regio
   const known = youngest.uses.get(key)?.deref()
   // One that let go of its inputs has no gradient any more; the new one does.
   if (known && known.trace === trace && known.inputs.length > 0) return known
-  const node = new Node(op, params, inputs, specs, device, trace, undefined, region)
+  const node = make()
   youngest.uses.set(key, new WeakRef(node))
   return node
 }

@@ -19,6 +19,8 @@ export class Trace {
   /** The leaf that stands for what each cell held when the run began. */
   readonly reads = new Map<CellState, Value>()
   readonly assigned = new Set<CellState>()
+  /** What is made of no other values and the same wherever it is made, by what it is. */
+  readonly shared = new Map<string, Value>()
   private readonly facts = new Map<object, Map<string, Fact>>()
 
   relyOn(owner: object, key: string, value: unknown, read: () => unknown): void {

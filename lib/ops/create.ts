@@ -1,12 +1,13 @@
 // Tensors made from nothing: filled with one number, or counting.
+import { constantLeaf } from '../graph/node.js'
 import { ArgumentError } from '../runtime/errors.js'
 import { describe } from '../schema/describe.js'
 import type { DType } from '../schema/dtype.js'
 import type { Shape } from '../schema/shape.js'
-import { checkDType, checkShape, type Tensor } from '../tensor.js'
+import { checkDType, checkShape, Tensor } from '../tensor.js'
 import { numberIn, optionsOf } from './arguments.js'
 import { operand } from './define.js'
-import { cast, constant, eq, iota } from './element.js'
+import { cast, eq, iota } from './element.js'
 import { unsqueeze } from './view.js'
 
 // What is asked for decides the dtype, never the variable it is put in: results are `Tensor<NoInfer<D>>`.
@@ -33,10 +34,10 @@ export function full<D extends DType = 'f32'>(
   const dtype = dtypeOf('full', options, 'f32')
   // Through a cast where a number is no value of the dtype by itself.
   const exact = dtype === 'f32' || dtype === 'f64' || Number.isInteger(value)
-  const filled = constant(dtype === 'bool' ? Number(value !== 0) : value, {
-    dtype: exact ? dtype : 'f32',
-    shape: [...shape],
-  })
+  const whole = dtype === 'bool' ? Number(value !== 0) : value
+  const rounded = dtype === 'f32' || !exact ? Math.fround(whole) : whole
+  // A value of its own: gradients may be asked for one of two that are equal.
+  const filled = new Tensor(constantLeaf(rounded, { dtype: exact ? dtype : 'f32', shape: [...shape] }))
   return cast(filled, dtype) as Tensor<D>
 }
 

@@ -80,9 +80,9 @@ export function cast<D extends DType, S extends Shape>(x: Tensor<DType, S>, dtyp
   return new Tensor(castValue(value, dtype))
 }
 
-/** A value of one shape and dtype that is the same number everywhere. */
-export const constant = (value: number, like: Spec): Tensor =>
-  new Tensor(constantLeaf(like.dtype === 'f32' ? Math.fround(value) : value, { dtype: like.dtype, shape: like.shape }))
+/** A value of one shape and dtype that is the same number everywhere, for an op's own use: users' are `full`'s. */
+export const constant = (value: number, { dtype, shape }: Spec): Tensor =>
+  new Tensor(constantLeaf(dtype === 'f32' ? Math.fround(value) : value, { dtype, shape }, true))
 
 /** The dtype a bare number joins a tensor in: the tensor's, unless a fraction meets integers. */
 function dtypeOfNumber(value: number | boolean, beside: DType): DType {

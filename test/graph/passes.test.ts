@@ -3,9 +3,11 @@ import { describe, expect, it } from 'vitest'
 import {
   compile,
   crossEntropy,
+  full,
   gelu,
   grad,
   matmul,
+  mul,
   nn,
   optim,
   Parameter,
@@ -53,6 +55,20 @@ describe('passes', () => {
   it('equal values are computed once', async () => {
     const steps = await stepsOf((x) => [matmul(x, x).sum(), matmul(x, x).max()], matrix(8, 8))
     expect(steps.filter((step) => step === 'matmul')).toHaveLength(1)
+  })
+
+  it('equal values with numbers in them are computed once', async () => {
+    const once = (x: Tensor): Tensor => matmul(x.mul(0.5).sub(1), x)
+    const steps = await stepsOf((x) => [once(x).sum(), once(x).max()], matrix(8, 8))
+    expect(steps.filter((step) => step === 'matmul')).toHaveLength(1)
+  })
+
+  it('equal constants are told apart where a gradient is asked for one', async () => {
+    const step = compile((x: Tensor) => {
+      const [a, b] = [full([3], 2), full([3], 2)]
+      return grad(mul(mul(a, b), x).sum(), [a]).get(a)
+    })
+    expect([...((await (await step(tensor(Float32Array.of(1, 2, 3)))).data()) as Float32Array)]).toEqual([2, 4, 6])
   })
 
   it('what no result depends on is not computed', async () => {
