@@ -1,4 +1,6 @@
-// A service under load, heddle's and onnxruntime-node's with the same model, weights, queue and training in the background.
+// A service under load, heddle's and onnxruntime-node's with the same models, weights, queue and training in the background. At
+// a rate and at its most with the small model; overloaded with the large one, since ten times what can be served of it is
+// still what HTTP can bring to two cores.
 //   node dist/bench/service.js [--json F] [--seconds S] [--only heddle|onnxruntime]; S scales all phases, 4 by default.
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -8,6 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { ENGINES, type EngineName } from './service/engines.js'
 import type { LoadOptions, LoadResult } from './service/load.js'
+import type { ModelSize } from './service/model.js'
 import type { Command, Report } from './service/server.js'
 
 /** Of the small model, beside the training. */
@@ -23,15 +26,13 @@ const { values } = parseArgs({
 })
 const SECONDS = Number(values.seconds)
 
-export interface ServiceFigures {
+/** With the small model. */
+interface RateFigures {
   /** What it can serve beside the training: clients that ask again when they have their answer. */
   readonly requestsPerSecond: number
-  /** At 200 requests a second, and beyond what it can serve: answers that were neither 200 nor 503, or none. */
-  readonly errors: number
-  /** Those at 200 requests a second. */
-  readonly errorsAtRate: number
-  /** Requests that were turned away at 200 a second. */
+  /** At 200 requests a second: those that were turned away, and those with an answer that was neither 200 nor 503, or none. */
   readonly rejectedAtRate: number
+  readonly errorsAtRate: number
   /** At 200 requests a second beside the training, and while nothing happens; in turns. */
   readonly eventLoopDelayP99Ms: number
   readonly idleDelayP99Ms: number
@@ -40,7 +41,13 @@ export interface ServiceFigures {
   /** How many times as long a training step takes beside 200 requests a second as alone, and the speed that is left. */
   readonly trainingSlowdown: number
   readonly trainingShare: number
-  /** At ten times what it can serve: offered in fact, and the time to turn a request away. */
+}
+
+/** With the large model. */
+interface OverloadFigures {
+  /** What it can serve of it. */
+  readonly largeRequestsPerSecond: number
+  /** At ten times that: offered in fact, and the time to turn a request away. */
   readonly offeredPerSecond: number
   readonly rejectedMs: number
   readonly rejectedP50Ms: number
@@ -49,6 +56,11 @@ export interface ServiceFigures {
   readonly rssGrowthBytes: number
   /** From its end to full speed. */
   readonly recoveryMs: number
+}
+
+export interface ServiceFigures extends RateFigures, OverloadFigures {
+  /** In all that time: answers that were neither 200 nor 503, or none. */
+  readonly errors: number
 }
 
 const start = (file: string, ...options: string[]): ChildProcess =>
@@ -77,70 +89,109 @@ function ask<A>(child: ChildProcess, message: Command | LoadOptions): Promise<A>
   return answerOf(child)
 }
 
-async function measure(name: EngineName): Promise<ServiceFigures> {
-  const server = start('server', name)
+interface Service {
+  tell(command: Command): Promise<Report>
+  load(options: Omit<LoadOptions, 'port'>): Promise<LoadResult>
+  /** Steps of the training a second while something happens. */
+  stepsPerSecond(during: () => Promise<unknown>): Promise<number>
+}
+
+/** Starts a service and a client, and ends both whatever becomes of `measure`; with the errors of all its loads. */
+async function withService<F>(
+  name: EngineName,
+  size: ModelSize,
+  measure: (service: Service) => Promise<F>,
+): Promise<F & { readonly errors: number }> {
+  const server = start('server', name, size)
   const client = start('load')
+  let errors = 0
   try {
     const { port } = await answerOf<{ port: number }>(server)
     const tell = (command: Command): Promise<Report> => ask(server, command)
-    const load = (options: Omit<LoadOptions, 'port'>): Promise<LoadResult> => ask(client, { port, ...options })
-    const stepsPerSecond = async (during: () => Promise<unknown>): Promise<number> => {
-      const [before, begun] = [(await tell({ report: true })).steps, performance.now()]
-      await during()
-      return ((await tell({ report: true })).steps - before) / ((performance.now() - begun) / 1000)
-    }
-    await load({ rate: RATE, seconds: 1 })
-
-    const [alone, beside, loads]: [number[], number[], LoadResult[]] = [[], [], []]
-    for (let turn = 0; turn < TURNS; turn++) {
-      await tell({ training: false })
-      await tell({ phase: 'idle' })
-      await pause((SECONDS * 1000) / 2)
-      await tell({ phase: 'none' })
-      await tell({ training: true })
-      alone.push(await stepsPerSecond(() => pause(SECONDS * 1000)))
-      await tell({ phase: 'busy' })
-      beside.push(await stepsPerSecond(async () => loads.push(await load({ rate: RATE, seconds: SECONDS }))))
-      await tell({ phase: 'none' })
-    }
-    const { idleDelayP99Ms, busyDelayP99Ms } = await tell({ report: true })
-    const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0)
-    const middle = (numbers: readonly number[]): number =>
-      numbers.toSorted((a, b) => a - b)[numbers.length >> 1] as number
-
-    await load({ clients: CLIENTS, seconds: 1 })
-    const full = await load({ clients: CLIENTS, seconds: SECONDS })
-    const requestsPerSecond = full.ok / SECONDS
-
-    await load({ rate: OVERLOAD * requestsPerSecond, seconds: 2 * SECONDS })
-    const { rssBytes } = await tell({ report: true, collected: true })
-    const over = await load({ rate: OVERLOAD * requestsPerSecond, seconds: 2 * SECONDS })
-    const after = await load({ clients: CLIENTS, seconds: SECONDS })
-    const rssGrowthBytes = (await tell({ report: true, collected: true })).rssBytes - rssBytes
-    const recovered = after.timeline.findIndex((answers) => answers * 10 >= FULL * requestsPerSecond)
-
-    return {
-      requestsPerSecond,
-      errors: sum(loads.map(({ errors }) => errors)) + full.errors + over.errors + after.errors,
-      errorsAtRate: sum(loads.map(({ errors }) => errors)),
-      rejectedAtRate: sum(loads.map(({ rejected }) => rejected)),
-      eventLoopDelayP99Ms: busyDelayP99Ms,
-      idleDelayP99Ms,
-      latencyP50Ms: middle(loads.map(({ okMs }) => okMs.p50)),
-      latencyP99Ms: middle(loads.map(({ okMs }) => okMs.p99)),
-      trainingSlowdown: sum(alone) / sum(beside),
-      trainingShare: sum(beside) / sum(alone),
-      offeredPerSecond: over.sent / (2 * SECONDS),
-      rejectedMs: over.rejectedMs.p99,
-      rejectedP50Ms: over.rejectedMs.p50,
-      rejectedMaxMs: over.rejectedMs.max,
-      rssGrowthBytes,
-      recoveryMs: recovered < 0 ? Number.POSITIVE_INFINITY : (recovered + 1) * 100,
-    }
+    const figures = await measure({
+      tell,
+      load: async (options) => {
+        const result = await ask<LoadResult>(client, { port, ...options })
+        errors += result.errors
+        return result
+      },
+      stepsPerSecond: async (during) => {
+        const [before, begun] = [(await tell({ report: true })).steps, performance.now()]
+        await during()
+        return ((await tell({ report: true })).steps - before) / ((performance.now() - begun) / 1000)
+      },
+    })
+    return { ...figures, errors }
   } finally {
     server.kill()
     client.kill()
   }
+}
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0)
+const middle = (numbers: readonly number[]): number => numbers.toSorted((a, b) => a - b)[numbers.length >> 1] as number
+
+/** Answers a second to clients that wait for them. */
+async function atMost({ load }: Service): Promise<number> {
+  await load({ clients: CLIENTS, seconds: 1 })
+  return (await load({ clients: CLIENTS, seconds: SECONDS })).ok / SECONDS
+}
+
+async function atRate(service: Service): Promise<RateFigures> {
+  const { tell, load, stepsPerSecond } = service
+  await load({ rate: RATE, seconds: 1 })
+  const [alone, beside, loads]: [number[], number[], LoadResult[]] = [[], [], []]
+  for (let turn = 0; turn < TURNS; turn++) {
+    await tell({ training: false })
+    await tell({ phase: 'idle' })
+    await pause((SECONDS * 1000) / 2)
+    await tell({ phase: 'none' })
+    await tell({ training: true })
+    alone.push(await stepsPerSecond(() => pause(SECONDS * 1000)))
+    await tell({ phase: 'busy' })
+    beside.push(await stepsPerSecond(async () => loads.push(await load({ rate: RATE, seconds: SECONDS }))))
+    await tell({ phase: 'none' })
+  }
+  const { idleDelayP99Ms, busyDelayP99Ms } = await tell({ report: true })
+  return {
+    requestsPerSecond: await atMost(service),
+    rejectedAtRate: sum(loads.map(({ rejected }) => rejected)),
+    errorsAtRate: sum(loads.map(({ errors }) => errors)),
+    eventLoopDelayP99Ms: busyDelayP99Ms,
+    idleDelayP99Ms,
+    latencyP50Ms: middle(loads.map(({ okMs }) => okMs.p50)),
+    latencyP99Ms: middle(loads.map(({ okMs }) => okMs.p99)),
+    trainingSlowdown: sum(alone) / sum(beside),
+    trainingShare: sum(beside) / sum(alone),
+  }
+}
+
+async function overloaded(service: Service): Promise<OverloadFigures> {
+  const { tell, load } = service
+  await tell({ training: true })
+  const most = await atMost(service)
+  const seconds = 2 * SECONDS
+  await load({ rate: OVERLOAD * most, seconds })
+  const { rssBytes } = await tell({ report: true, collected: true })
+  const over = await load({ rate: OVERLOAD * most, seconds })
+  const after = await load({ clients: CLIENTS, seconds: SECONDS })
+  const rssGrowthBytes = (await tell({ report: true, collected: true })).rssBytes - rssBytes
+  const recovered = after.timeline.findIndex((answers) => answers * 10 >= FULL * most)
+  return {
+    largeRequestsPerSecond: most,
+    offeredPerSecond: over.sent / seconds,
+    rejectedMs: over.rejectedMs.p99,
+    rejectedP50Ms: over.rejectedMs.p50,
+    rejectedMaxMs: over.rejectedMs.max,
+    rssGrowthBytes,
+    recoveryMs: recovered < 0 ? Number.POSITIVE_INFINITY : (recovered + 1) * 100,
+  }
+}
+
+async function measure(name: EngineName): Promise<ServiceFigures> {
+  const rate = await withService(name, 'small', atRate)
+  const overload = await withService(name, 'large', overloaded)
+  return { ...rate, ...overload, errors: rate.errors + overload.errors }
 }
 
 const figures: Partial<Record<EngineName, ServiceFigures>> = {}

@@ -2,7 +2,7 @@
 // similarity as its teacher does, and in what time. Its sentences are documentation's; no human has judged their similarity,
 // so the measure is Spearman's correlation of the two models' cosines over all pairs.
 //   node dist/examples/distill-sentences.js [--full] [--json F]
-import { DataLoader } from '../lib/data/index.js'
+import { bucketSampler, DataLoader } from '../lib/data/index.js'
 import { distill, dropLayers, hiddenLoss, narrow } from '../lib/distill/index.js'
 import { add, mul, optim, schedule, type Tensor } from '../lib/index.js'
 import { type BertModel, SentenceEncoder } from '../lib/models/index.js'
@@ -37,10 +37,10 @@ const before = rankCorrelation(await student.eval().embed(heldOut), expected)
 const whole = learnt.map((text) => teacher.tokens(text).slice(0, 32))
 // And as many that nobody wrote: the teacher says what they mean.
 const samples = [...whole, ...mixedSentences(whole)].map((tokens) => ({ tokens }))
+const lengths = samples.map(({ tokens }) => tokens.length)
 const loader = new DataLoader(samples, {
-  batchSize: full ? 32 : 16,
-  shuffle: true,
-  pad: { tokens: { multipleOf: 16, mask: 'mask' } },
+  batchSampler: bucketSampler(lengths, { batchSize: full ? 32 : 16 }),
+  pad: { tokens: { multipleOf: 8, mask: 'mask' } },
   dtypes: { tokens: 'i32' },
 })
 const peak = schedule.warmupCosine({ peak: 1e-3, warmup: full ? 50 : 1 })

@@ -66,7 +66,7 @@ async function onnxruntime(model: Classifier, threads: number): Promise<Engine> 
   const peer = execFileSync(process.execPath, [installer], { encoding: 'utf8' }).trim()
   const { InferenceSession, Tensor } = createRequire(import.meta.url)(peer) as OnnxRuntime
   const options = { intraOpNumThreads: threads, executionProviders: ['cpu'] }
-  const session = await InferenceSession.create(new Uint8Array(onnxModel(await model.stateDict())), options)
+  const session = await InferenceSession.create(new Uint8Array(await onnxModel(model)), options)
   const queue: Waiting[] = []
   let running = false
   let due = false

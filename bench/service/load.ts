@@ -1,6 +1,7 @@
 // Load from a process of its own. Open: so many requests a second, whatever becomes of them, and times from when each was due.
 // Closed: so many clients, each of which asks again when it has its answer.
 import { connect, type Socket } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
 import { PIXELS } from './model.js'
 
 export interface LoadOptions {
@@ -125,23 +126,21 @@ export async function load({ port, seconds, rate, clients }: LoadOptions): Promi
   }
 
   for (let i = 0; i < (clients ?? 0); i++) send(open(), begun)
-  await new Promise<void>((resolve) => {
-    const timer = setInterval(() => {
-      const now = Math.min(performance.now(), end)
-      const due = rate === undefined ? 0 : Math.floor(((now - begun) / 1000) * rate)
-      while (sent < due && clients === undefined) {
-        const connection = free.pop() ?? (all.size < MOST_CONNECTIONS ? open() : undefined)
-        // What no connection is left for is sent late, and its time counts from when it was due.
-        if (!connection) break
-        send(connection, begun + (sent / (rate as number)) * 1000)
-      }
-      if (now < end) return
-      clearInterval(timer)
-      resolve()
-    }, 1)
-  })
+  const dueOf = (request: number): number => begun + (request / (rate as number)) * 1000
+  while (performance.now() < end) {
+    const now = performance.now()
+    while (rate !== undefined && sent < rate * seconds && dueOf(sent) <= now) {
+      const connection = free.pop() ?? (all.size < MOST_CONNECTIONS ? open() : undefined)
+      // What no connection is left for is sent late, and its time counts from when it was due.
+      if (!connection) break
+      send(connection, dueOf(sent))
+    }
+    // Asleep until the next one is due: a client that looks more often would take the service's time.
+    const next = rate === undefined ? end : Math.min(end, Math.max(dueOf(sent), now + 1))
+    await pause(Math.max(1, Math.ceil(next - performance.now())))
+  }
   const limit = performance.now() + TIMEOUT_MS
-  while (waiting > 0 && performance.now() < limit) await new Promise((resolve) => setTimeout(resolve, 5))
+  while (waiting > 0 && performance.now() < limit) await pause(5)
   errors += waiting
   for (const { socket } of all) socket.destroy()
   return {

@@ -1,6 +1,5 @@
 // The same model with the same weights as an ONNX file: protobuf by hand, as onnx.proto of IR version 8 has the fields.
-import type { StateDict } from '../../lib/index.js'
-import { CHANNELS, CLASSES, CONVOLUTIONS, EXTENT } from './model.js'
+import { CHANNELS, CLASSES, type Classifier, EXTENT } from './model.js'
 
 const OPSET = 17
 const FLOAT = 1
@@ -33,8 +32,8 @@ function value(field: number, name: string, shape: readonly (number | string)[])
 }
 
 /** The model as the bytes of a file: `pictures` f32[batch,3,32,32] -> `logits` f32[batch,10]. */
-export function onnxModel(weights: StateDict): Buffer {
-  const initializers = Object.entries(weights).map(([name, { data, shape }]) =>
+export async function onnxModel(model: Classifier): Promise<Buffer> {
+  const initializers = Object.entries(await model.stateDict()).map(([name, { data, shape }]) =>
     message(
       5,
       ...shape.map((extent) => number(1, extent)),
@@ -43,7 +42,7 @@ export function onnxModel(weights: StateDict): Buffer {
       bytes(9, Buffer.from(data.buffer, data.byteOffset, data.byteLength)),
     ),
   )
-  const convolutions = CONVOLUTIONS.flatMap(({ stride }, i) => [
+  const convolutions = model.layouts.flatMap(({ stride }, i) => [
     node(
       'Conv',
       [i === 0 ? 'pictures' : `relu${i - 1}`, `convolutions.${i}.weight`, `convolutions.${i}.bias`],
@@ -57,7 +56,7 @@ export function onnxModel(weights: StateDict): Buffer {
   const graph = message(
     7,
     ...convolutions,
-    node('GlobalAveragePool', [`relu${CONVOLUTIONS.length - 1}`], 'means'),
+    node('GlobalAveragePool', [`relu${model.layouts.length - 1}`], 'means'),
     node('Flatten', ['means'], 'features', integer('axis', 1)),
     node('Gemm', ['features', 'head.weight', 'head.bias'], 'logits', integer('transB', 1)),
     bytes(2, 'classifier'),

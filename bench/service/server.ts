@@ -15,9 +15,11 @@ import {
 } from '../../lib/index.js'
 import { httpHeaders, httpStatus } from '../../lib/serve/index.js'
 import { type EngineName, engineOf } from './engines.js'
-import { CHANNELS, CLASSES, Classifier, EXTENT, PIXELS, valuesOf } from './model.js'
+import { CHANNELS, CLASSES, Classifier, EXTENT, type ModelSize, PIXELS, valuesOf } from './model.js'
 
 const BATCH = 16
+/** At one millisecond the meter itself takes a part of the training's time. */
+const DELAY_RESOLUTION_MS = 10
 
 /** What the service is told. */
 export type Command =
@@ -36,10 +38,11 @@ export interface Report {
 
 seed(1)
 const device = defaultDevice()
-const served = new Classifier().eval()
-const engine = await engineOf(process.argv[2] as EngineName, served, device.threads)
+const [, , name, size] = process.argv as [string, string, EngineName, ModelSize]
+const served = new Classifier(size).eval()
+const engine = await engineOf(name, served, device.threads)
 
-const trained = new Classifier()
+const trained = new Classifier(size)
 const adamw = new optim.AdamW(trained.parameters(), { lr: 1e-4 })
 const step = compile((pictures: Tensor, labels: Tensor) => {
   const loss = crossEntropy(trained.forward(pictures), labels)
@@ -73,7 +76,7 @@ app.post<{ Body: Buffer }>('/predict', {
 })
 const url = await app.listen({ port: 0, host: '127.0.0.1' })
 
-const meter = new DelayMeter()
+const meter = new DelayMeter(DELAY_RESOLUTION_MS)
 process.on('message', async (command: Command) => {
   if ('training' in command) {
     const before = training

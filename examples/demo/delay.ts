@@ -1,13 +1,14 @@
 // Event-loop delay: how much later than it should a timer fires, while training and while idle.
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
 
-const RESOLUTION_MS = 1
-
 /** Two histograms, of which one runs at a time. */
 export class DelayMeter {
-  private readonly histograms = {
-    idle: monitorEventLoopDelay({ resolution: RESOLUTION_MS }),
-    busy: monitorEventLoopDelay({ resolution: RESOLUTION_MS }),
+  private readonly histograms: Readonly<Record<'idle' | 'busy', IntervalHistogram>>
+
+  /** The timer fires every so many milliseconds, which takes a little of the processor each time. */
+  constructor(private readonly resolutionMs = 1) {
+    const histogram = (): IntervalHistogram => monitorEventLoopDelay({ resolution: resolutionMs })
+    this.histograms = { idle: histogram(), busy: histogram() }
   }
 
   /** From now on delays count as those of `phase`; undefined: of none. */
@@ -20,6 +21,6 @@ export class DelayMeter {
   /** The 99th percentile in milliseconds, less the timer's own interval. */
   p99(phase: 'idle' | 'busy'): number {
     const histogram: IntervalHistogram = this.histograms[phase]
-    return Math.max(0, histogram.percentile(99) / 1e6 - RESOLUTION_MS)
+    return Math.max(0, histogram.percentile(99) / 1e6 - this.resolutionMs)
   }
 }

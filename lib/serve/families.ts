@@ -29,8 +29,8 @@ export type ObservedBatcher = Pick<Batcher, 'name' | 'figures' | 'queued' | 'inF
 
 type Named = readonly (readonly [string, ObservedBatcher])[]
 
-/** The delay that the event loop's timer adds by itself. */
-export const RESOLUTION_MS = 1
+/** Milliseconds between two looks at the event loop's delay: a thousand wake-ups a second would slow what is observed. */
+export const RESOLUTION_MS = 10
 
 export function batcherNumbers(batchers: Named): NumberFamily[] {
   const each = (
