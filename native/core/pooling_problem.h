@@ -39,6 +39,7 @@ class PlaneStrides {
       expected *= extents_[i];
     }
   }
+  int64_t spatial(size_t axis) const { return strides_[axis]; }
   int64_t at(const Extents& p) const { return p[0] * strides_[0] + p[1] * strides_[1] + p[2] * strides_[2]; }
   /// For a row-major position in the plane; planes in row-major order need no division.
   int64_t at(int64_t position) const { return even_ ? position * step_ : at(unflatten(position, extents_)); }

@@ -2,8 +2,13 @@
 #include <algorithm>
 #include <limits>
 
+#include "../core/element.h"
 #include "../core/pooling_problem.h"
 #include "kernels.h"
+#include "levels.h"
+
+#define HEDDLE_LOOPS "max_pool_loops.h"
+#include "for_each_level.h"
 
 namespace heddle {
 namespace {
@@ -48,39 +53,49 @@ class MaxPool : public Kernel {
 
   /// All channels of one output position, which lie together.
   void pixel(const T* x, T* y, int32_t* index, const Extents& p) const {
-    for (int64_t c = 0; c < channels_; c++) {
-      y[c] = store<T>(kLowest<C>);
-      index[c] = -1;
-    }
+    std::fill_n(y, channels_, store<T>(kLowest<C>));
+    std::fill_n(index, channels_, -1);
     w_.eachInput(p, [&](const Extents& q) {
-      const T* from = x + x_.at(q);
-      const auto position = static_cast<int32_t>(flat(q));
-      for (int64_t c = 0; c < channels_; c++) {
-        const C value = load(from[c]), best = load(y[c]);
-        const bool larger = value > best || value != value || index[c] < 0;
-        y[c] = larger ? from[c] : y[c];
-        index[c] = larger ? position : index[c];
-      }
+      take_(x + x_.at(q), 1, channels_, static_cast<int32_t>(flat(q)), 0, y, 1, index, 1);
     });
   }
 
+  /// One channel, row by row of windows along the innermost axis that has more than one.
   void channel(const T* x, T* y, int32_t* index) const {
-    for (Extents p{}; p[0] < w_.out[0]; p[0]++)
-      for (p[1] = 0; p[1] < w_.out[1]; p[1]++)
-        for (p[2] = 0; p[2] < w_.out[2]; p[2]++) {
-          C best = kLowest<C>;
-          int64_t position = -1;
-          w_.eachInput(p, [&](const Extents& q) {
-            const C value = load(x[x_.at(q)]);
-            if (!(value > best) && value == value && position >= 0) return;
-            best = value;
-            position = flat(q);
-          });
-          y[y_.at(p)] = store<T>(best);
-          index[index_.at(p)] = static_cast<int32_t>(position);
-        }
+    const size_t row = w_.out[2] > 1 ? 2 : w_.out[1] > 1 ? 1 : w_.out[0] > 1 ? 0 : 2;
+    Extents rows = w_.out;
+    rows[row] = 1;
+    for (int64_t task = 0; task < volume(rows); task++) {
+      const Extents p = unflatten(task, rows);
+      T* ys = y + y_.at(p);
+      int32_t* indices = index + index_.at(p);
+      for (int64_t j = 0; j < w_.out[row]; j++) {
+        ys[j * y_.spatial(row)] = store<T>(kLowest<C>);
+        indices[j * index_.spatial(row)] = -1;
+      }
+      for (int64_t k = 0; k < volume(w_.kernel); k++) takeRow(x, unflatten(k, w_.kernel), p, row, ys, indices);
+    }
   }
 
+  /// The element at `k` of each window of a row, of those that have it inside the input.
+  void takeRow(const T* x, const Extents& k, const Extents& p, size_t row, T* y, int32_t* index) const {
+    Extents q;
+    for (size_t i = 0; i < 3; i++) {
+      q[i] = p[i] * w_.stride[i] - w_.padding[i] + k[i] * w_.dilation[i];
+      if (i != row && (q[i] < 0 || q[i] >= w_.in[i])) return;
+    }
+    const int64_t stride = w_.stride[row];
+    const int64_t first = q[row] < 0 ? (-q[row] + stride - 1) / stride : 0;
+    if (q[row] + first * stride >= w_.in[row]) return;
+    const int64_t last = std::min(w_.out[row] - 1, (w_.in[row] - 1 - q[row]) / stride);
+    q[row] += first * stride;
+    const int64_t step = stride * (row == 2 ? 1 : row == 1 ? w_.in[2] : w_.in[1] * w_.in[2]);
+    take_(x + x_.at(q), stride * x_.spatial(row), last - first + 1, static_cast<int32_t>(flat(q)),
+          static_cast<int32_t>(step), y + first * y_.spatial(row), y_.spatial(row), index + first * index_.spatial(row),
+          index_.spatial(row));
+  }
+
+  decltype(&base::takeLarger<T>) take_ = HEDDLE_DISPATCH(takeLarger<T>);
   PoolWindows w_;
   PlaneStrides x_, y_, index_;
   int64_t batch_, channels_;

@@ -101,7 +101,7 @@ void checkSpecial(DType dtype, int64_t channels, int64_t kernel, int64_t stride,
   const std::string label = std::string(" of NaN and ties ") + kDTypeNames[int(dtype)] + (last ? " channels-last" : "");
   const auto layout = [&](const Shape& s) { return last ? channelsLast(s) : rowMajor(s); };
   const auto slid = [&](int64_t extent) { return (extent + 2 * padding - kernel) / stride + 1; };
-  const Shape in{3, channels, 9, 10}, small{3, channels, slid(9), slid(10)};
+  const Shape in{3, channels, 9, 75}, small{3, channels, slid(9), slid(75)};
   Tensor x(dtype, in, layout(in)), y(dtype, small, layout(small)), index(DType::i32, small, layout(small));
   Tensor dy(dtype, small, layout(small)), dx(dtype, in, layout(in)), gathered(dtype, small, layout(small));
   std::vector<double> vx = x.integers(3, -4, 4).values();
@@ -133,6 +133,8 @@ void checkSpecial(DType dtype, int64_t channels, int64_t kernel, int64_t stride,
 
 void testPooling() {
   const Case cases[] = {{{2, 3, 8, 6}, {2, 2}, {2, 2}, {0, 0}, {0, 0}, {1, 1}},
+                        {{1, 2, 5, 83}, {2, 3}, {1, 2}, {1, 2}, {0, 1}, {1, 2}},
+                        {{1, 35, 6, 70}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}},
                         {{2, 20, 7, 9}, {3, 2}, {2, 1}, {1, 0}, {1, 1}, {1, 1}},
                         {{1, 4, 11}, {3}, {2}, {1}, {0}, {1}},
                         {{1, 2, 9, 9}, {2, 3}, {1, 2}, {1, 1}, {0, 1}, {2, 3}},
@@ -143,7 +145,7 @@ void testPooling() {
       for (bool last : {false, true}) check(c, dtype, last);
   for (DType dtype : {DType::f32, DType::f64, DType::bf16, DType::f16, DType::i8, DType::i64})
     for (bool last : {false, true})
-      for (int64_t channels : {1, 3, 8}) {
+      for (int64_t channels : {1, 3, 8, 37}) {
         checkSpecial(dtype, channels, 2, 2, 0, last);
         checkSpecial(dtype, channels, 3, 1, 1, last);
         checkSpecial(dtype, channels, 5, 3, 2, last);
