@@ -21,6 +21,7 @@ std::unique_ptr<Kernel> makeMatmul(WordReader& words, Specs inputs, Specs output
       if (auto kernel = makeMatmulPrimitive(problem)) return kernel;
     return makeMatmulConverted(problem);
   }
+  if (problem.dtype == DType::f64 && problem.k > 0) return makeMatmulPacked(problem);
   return makeMatmulBlocked(problem);
 }
 

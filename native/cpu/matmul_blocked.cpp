@@ -1,4 +1,5 @@
-// Matmul of f64 and integers, which oneDNN has none for: panels of b packed per thread, tiles of 4 rows in registers.
+// Matmul of integers, which oneDNN has none for, and of no k: panels of b packed per thread, tiles of 4 rows in
+// registers.
 #include <omp.h>
 
 #include <algorithm>

@@ -8,6 +8,7 @@ void testFusedOps();
 void testFusedDraws();
 void timeFused();
 void testMatmul();
+void testMatmulPacked();
 void timeMatmul();
 /// `roundsWeights`: the device multiplies weights that are rounded to the dtype, as tensor cores do.
 void testAttention(bool roundsWeights = false);

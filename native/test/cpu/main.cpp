@@ -22,6 +22,7 @@ int main(int count, char** arguments) {
   testFusedOps();
   testFusedDraws();
   testMatmul();
+  testMatmulPacked();
   testAttention();
   testConv();
   testSoftmax();
