@@ -13,10 +13,10 @@ namespace {
 
 // libgomp reads its environment once, as it is loaded. Its default is to spin for milliseconds, which would take the
 // event loop's core. Waking a thread that sleeps costs some 50 us where a virtual machine has let its processor go,
-// more than many a kernel takes, so threads spin for the some 15 us that usually lie between two kernels, and sleep
-// after that.
+// more than many a kernel takes, so threads spin for some 100 us: what lies between two kernels, and what one of them
+// waits for another at the end of a kernel where the event loop has used a core meanwhile. After that they sleep.
 void limitSpinning() {
-  if (!std::getenv("OMP_WAIT_POLICY") && !std::getenv("GOMP_SPINCOUNT")) setenv("GOMP_SPINCOUNT", "1000", 0);
+  if (!std::getenv("OMP_WAIT_POLICY") && !std::getenv("GOMP_SPINCOUNT")) setenv("GOMP_SPINCOUNT", "4000", 0);
 }
 
 std::string besideThisLibrary(const std::string& name) {
