@@ -159,7 +159,8 @@ void testMatmulPacked() {
       }
       // Blocks of rows, blocks of columns, and few rows, where b is packed as it is used.
       for (int64_t m : {71, 72, 73, 119, 120, 121, 128, 255, 256, 257, 300})
-        for (int64_t n : {40, 223, 224, 225, 255, 256, 257, 310}) check({dtype, {}, {}, m, n, 20, a, b, true});
+        for (int64_t n : {40, 223, 224, 225, 255, 256, 257, 310})
+          if (a == b) check({dtype, {}, {}, m, n, 20, a, b, true});
       for (int64_t n : {511, 512, 513, 1040}) check({dtype, {}, {}, 9, n, 300, a, b});
       // More of k than a group of blocks, with either side packed for all.
       check({dtype, {}, {}, 20, 50, 5000, a, b});
