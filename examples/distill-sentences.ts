@@ -43,7 +43,7 @@ const loader = new DataLoader(samples, {
   pad: { tokens: { multipleOf: 8, mask: 'mask' } },
   dtypes: { tokens: 'i32' },
 })
-const peak = schedule.warmupCosine({ peak: 1e-3, warmup: full ? 50 : 1 })
+const peak = schedule.warmupCosine({ peak: full ? 1e-3 : 2e-4, warmup: full ? 50 : 5 })
 await distill(student, teacher, loader, {
   forward: (encoder: SentenceEncoder, { tokens, mask }: { tokens: Tensor; mask: Tensor }) => ({
     embedding: encoder.forward(tokens, mask),
