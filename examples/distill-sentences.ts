@@ -17,15 +17,14 @@ import {
 
 const texts = documentationSentences()
 const heldOut = texts.slice(0, full ? 400 : 40)
-const known = new Set(heldOut)
 const learnt = full
-  ? [...new Set([...texts, ...packageSentences()])].filter((text) => !known.has(text))
+  ? [...new Set([...texts, ...packageSentences()])].filter((text) => !heldOut.includes(text))
   : texts.slice(heldOut.length, heldOut.length + 160)
 const { teacher, name } = await sentenceTeacher(texts)
-const { tokenizer, pooling, normalize, maxLength } = teacher
+const { tokenizer, pooling, normalize, maxLength, model: deep } = teacher
 // What is learnt is a value for each token, which dropout would only blur.
 const config = { hidden_dropout_prob: 0, attention_probs_dropout_prob: 0 }
-const shallow = await dropLayers(teacher.model as BertModel, [0, 3, 5], { config })
+const shallow = await dropLayers(deep as BertModel, [0, 3, 5], { config })
 const model = await narrow(shallow, { inner: (5 / 6) * Number(shallow.config['intermediate_size']) })
 // Embeddings are means of tokens: nothing goes through the pooler. The table of words is the teacher's and stays so.
 model.freeze(['pooler', 'embeddings'])
