@@ -1,19 +1,8 @@
-// Cases of selection by index: take, embedding, indexCopy, gather, scatterAdd, oneHot, argmax, argmin.
+// Cases of selection by index: take, embedding, indexCopy, gather, scatterAdd, oneHot.
 import * as h from '../index.js'
-import {
-  CUBE,
-  Dense,
-  ELEMENTS,
-  type ErrorCase,
-  forEachIndex,
-  MATRIX,
-  type OpCase,
-  type OperandSpec,
-  rowsOf,
-} from './case.js'
-import { behindFirst, fromOdd } from './softmax.js'
+import { Dense, ELEMENTS, type ErrorCase, forEachIndex, MATRIX, type OpCase, type OperandSpec } from './case.js'
 
-const EVERY = ['f32', 'f64', 'bf16', 'f16', 'i8', 'i32', 'i64'] as const
+export const EVERY = ['f32', 'f64', 'bf16', 'f16', 'i8', 'i32', 'i64'] as const
 type Index = 'i32' | 'i64'
 
 const indices = (shape: readonly number[], high: number, dtype: Index = 'i32'): OperandSpec => ({
@@ -64,26 +53,6 @@ const INDEX_COPIES: readonly Copies[] = [
   [[70, 16], [40], 'i64', [[ELEMENTS / 16, 16], [ELEMENTS / 32]]],
 ]
 
-/** The index of the first extreme along `axis`; NaN is one. */
-function extremeOf(x: Dense, axis: number, better: (a: number, b: number) => boolean): Dense {
-  return Dense.from(
-    x.shape.filter((_, k) => k !== axis),
-    (rest) => {
-      const at = (i: number): number => x.at(...rest.slice(0, axis), i, ...rest.slice(axis))
-      let best = 0
-      for (let i = 1; i < (x.shape[axis] as number); i++) {
-        if (!Number.isNaN(at(best)) && (better(at(i), at(best)) || Number.isNaN(at(i)))) best = i
-      }
-      return best
-    },
-  )
-}
-
-const EXTREMES = [
-  ['argmax', h.argmax, (a: number, b: number) => a > b],
-  ['argmin', h.argmin, (a: number, b: number) => a < b],
-] as const
-
 type Selection = readonly [x: h.Shape, index: h.Shape, axis: number, dtype: Index, timed?: readonly [h.Shape, h.Shape]]
 
 const TAKES: readonly Selection[] = [
@@ -118,7 +87,7 @@ const timedSelection = (
   return { bench: { operands: [values(x), indices(index, x.at(axis) as number, dtype), ...more(index)] } }
 }
 
-const axisFrom = (axis: number, rank: number): number => (axis < 0 ? axis + rank : axis)
+export const axisFrom = (axis: number, rank: number): number => (axis < 0 ? axis + rank : axis)
 
 export const CASES: readonly OpCase[] = [
   ...TAKES.map((selection): OpCase => {
@@ -236,86 +205,6 @@ export const CASES: readonly OpCase[] = [
     dtypes: ['i32'],
     order: 0,
   },
-  ...EXTREMES.flatMap(([name, run, better]): OpCase[] => [
-    ...[0, 1, -1].map(
-      (axis): OpCase => ({
-        name: `${name} along axis ${axis}, with ties`,
-        operands: [{ shape: [4, 5, 6], low: -2, high: 3, integers: true }],
-        bench: { operands: [{ shape: CUBE, low: -2, high: 3, integers: true }] },
-        run: (x) => run(x, { axis }),
-        reference: (x) => extremeOf(x, axisFrom(axis, 3), better),
-        dtypes: EVERY,
-        order: 0,
-      }),
-    ),
-    {
-      name: `${name} of everything, keeping the axes`,
-      operands: [{ shape: [3, 4] }],
-      bench: { operands: [{ shape: MATRIX }] },
-      run: (x) => run(x, { keepDims: true }),
-      reference: (x) => new Dense([1, 1], extremeOf(new Dense([12], x.data), 0, better).data),
-      order: 0,
-    },
-    ...(
-      [
-        ['very long rows', [2, 40003], 1, [2, ELEMENTS / 2]],
-        ['tall columns', [40003, 3], 0, [rowsOf(3), 3]],
-        ['rows of bytes', [7, 100], 1, [rowsOf(100), 100]],
-      ] as const
-    ).map(
-      ([what, shape, axis, timed]): OpCase => ({
-        name: `${name} of ${what}, with ties`,
-        operands: [{ shape, low: -90, high: 91, integers: true }],
-        bench: { operands: [{ shape: timed, low: -90, high: 91, integers: true }] },
-        run: (x) => run(x, { axis }),
-        reference: (x) => extremeOf(x, axis, better),
-        dtypes: ['f32', 'bf16', 'i8', 'i64'],
-        order: 0,
-      }),
-    ),
-    {
-      name: `${name} of rows that start at an odd element`,
-      operands: [{ shape: [1 + 3 * 72] }],
-      run: (x) => run(fromOdd(x, [3, 72]), { axis: 1 }),
-      reference: (x) => extremeOf(behindFirst(x, [3, 72]), 1, better),
-      order: 0,
-    },
-    {
-      name: `${name} of long rows`,
-      operands: [{ shape: [3, 1029] }],
-      bench: { operands: [{ shape: [rowsOf(1029), 1029] }] },
-      run: (x) => run(x, { axis: 1, keepDims: true }),
-      reference: (x) => new Dense([3, 1], extremeOf(x, 1, better).data),
-      order: 0,
-    },
-    {
-      name: `${name} where NaN wins`,
-      operands: [{ shape: [6, 17], low: -2, high: 3, integers: true }],
-      bench: { operands: [{ shape: MATRIX, low: -2, high: 3, integers: true }] },
-      run: (x) => run(h.where(h.eq(x, 1), Number.NaN, x), { axis: 1 }),
-      reference: (x) =>
-        extremeOf(
-          x.map((v) => (v === 1 ? Number.NaN : v)),
-          1,
-          better,
-        ),
-      dtypes: ['f32', 'f64', 'bf16', 'f16'],
-      order: 0,
-    },
-    {
-      name: `${name} of infinities`,
-      operands: [{ shape: [4, 9], apart: 0.5 }],
-      bench: { operands: [{ shape: MATRIX }] },
-      run: (x) => run(h.mul(h.sign(x), Number.POSITIVE_INFINITY), { axis: 1 }),
-      reference: (x) =>
-        extremeOf(
-          x.map((v) => Math.sign(v) * Number.POSITIVE_INFINITY),
-          1,
-          better,
-        ),
-      order: 0,
-    },
-  ]),
 ]
 
 const x = (): h.Tensor => h.zeros([3, 4])
@@ -411,17 +300,5 @@ export const ERRORS: readonly ErrorCase[] = [
     call: () => h.oneHot(i(2), 2, { dtype: 'u16' as never }),
     error: h.DTypeError,
     message: /oneHot: there is no dtype 'u16'/,
-  },
-  {
-    name: 'argmax of nothing',
-    call: () => h.argmax(h.zeros([2, 0]), { axis: 1 }),
-    error: h.ShapeError,
-    message: /argmax: there is no extreme of no elements; \[2,0\] is empty along axis 1/,
-  },
-  {
-    name: 'argmin along no axis',
-    call: () => h.argmin(x(), { axis: -3 }),
-    error: h.ShapeError,
-    message: /argmin: there is no axis -3/,
   },
 ]

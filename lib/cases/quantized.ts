@@ -1,7 +1,7 @@
 // Cases of int8 products and convolutions: scales are powers of two, so that all but the last rounding is exact.
 import * as h from '../index.js'
 import { Dense, type ErrorCase, IMAGES, MATRIX, type OpCase, type OperandSpec } from './case.js'
-import { convolve, type Geometry, ROWS, timedShapes } from './conv.js'
+import { convolve, type Geometry, ROWS, timedShapes } from './convolution.js'
 
 type Quantization = Exclude<h.QuantizationOptions, { scale: h.Tensor }> & { readonly scale: number; zeroPoint?: number }
 
