@@ -1,8 +1,9 @@
 // Tensors made from nothing: filled with one number, or counting.
+import { identityOf } from '../graph/identity.js'
 import { constantLeaf } from '../graph/node.js'
 import { ArgumentError } from '../runtime/errors.js'
 import { describe } from '../schema/describe.js'
-import type { DType } from '../schema/dtype.js'
+import { type DType, isFloat } from '../schema/dtype.js'
 import type { Shape } from '../schema/shape.js'
 import { checkDType, checkShape, Tensor } from '../tensor.js'
 import { numberIn, optionsOf } from './arguments.js'
@@ -22,6 +23,9 @@ function dtypeOf(op: string, options: CreateOptions<DType>, otherwise: DType): D
   checkDType(op, dtype)
   return dtype
 }
+
+/** Floats as a value of their own: a gradient may be asked for one of two that are equal. Integers have none. */
+const own = (x: Tensor): Tensor => (isFloat(x.dtype) ? new Tensor(identityOf(operand('own', x))) : x)
 
 /** `value` everywhere; it takes no memory until it must. Throws `ShapeError`, `DTypeError`. */
 export function full<D extends DType = 'f32'>(
@@ -77,11 +81,11 @@ export function arange<D extends DType = 'i32'>(
   const integers = [from, to, step].every(Number.isInteger)
   const dtype = dtypeOf('arange', options, integers ? 'i32' : 'f32')
   const count = Math.max(0, Math.ceil((to - from) / step))
-  return iota([count], dtype, from, step) as Tensor<D>
+  return own(iota([count], dtype, from, step)) as Tensor<D>
 }
 
 /** 1 on the diagonal of an n by n matrix, 0 elsewhere. Throws `ShapeError`, `DTypeError`. */
 export function eye<D extends DType = 'f32'>(n: number, options: CreateOptions<D> = {}): Tensor<NoInfer<D>> {
   checkShape('eye', [n, n])
-  return cast(eq(unsqueeze(iota([n], 'i32'), 1), iota([n], 'i32')), dtypeOf('eye', options, 'f32')) as Tensor<D>
+  return own(cast(eq(unsqueeze(iota([n], 'i32'), 1), iota([n], 'i32')), dtypeOf('eye', options, 'f32'))) as Tensor<D>
 }

@@ -62,9 +62,9 @@ describe('heddle doctor', () => {
   })
 })
 
-/** Builds one of the stubs; undefined where there is no C compiler. */
+/** Builds one of the libraries that crash; undefined where there is no C compiler. */
 function compiled(source: string, target: string, defines: readonly string[]): boolean {
-  const file = fileURLToPath(new URL(`./stub/${source}`, import.meta.url))
+  const file = fileURLToPath(new URL(`./crashing/${source}`, import.meta.url))
   return (
     spawnSync('cc', ['-shared', '-fPIC', ...defines.map((name) => `-D${name}`), '-o', target, file, '-ldl']).status ===
     0

@@ -84,7 +84,7 @@ ${STYLE}${BENCH_STYLE}</style>
 <body>
 ${summary(result)}
 <div class="controls">
-<label>cases <input id="filter" type="search" placeholder="softmax" autocomplete="off"></label>
+<label>cases with <input id="filter" type="search" autocomplete="off"> in their names</label>
 <label><input id="small" type="checkbox"> also those at the shapes of their tests</label>
 <span id="shown" class="hint"></span>
 </div>
