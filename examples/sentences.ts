@@ -52,7 +52,7 @@ export function documentationSentences(): string[] {
   return sentencesOf([...filesUnder(node, /\.d\.ts$/), join(typescript, 'lib/lib.dom.d.ts')])
 }
 
-/** Those of every development dependency, read mes and comments. */
+/** Those of every development dependency, in its pages of Markdown and its comments. */
 export function packageSentences(): string[] {
   return sentencesOf(filesUnder(dirname(dirname(require.resolve('typescript/package.json'))), /\.(md|d\.[cm]?ts)$/))
 }
