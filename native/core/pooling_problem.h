@@ -23,6 +23,14 @@ inline Extents unflatten(int64_t position, const Extents& extents) {
   return p;
 }
 
+/// Calls `visit` with each position, in row-major order.
+template <typename Visit>
+void eachPosition(const Extents& extents, Visit&& visit) {
+  for (Extents p{}; p[0] < extents[0]; p[0]++)
+    for (p[1] = 0; p[1] < extents[1]; p[1]++)
+      for (p[2] = 0; p[2] < extents[2]; p[2]++) visit(p);
+}
+
 /// A [N, C, spatial...] operand's strides; missing spatial axes have extent 1.
 class PlaneStrides {
  public:

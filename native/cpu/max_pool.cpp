@@ -65,16 +65,15 @@ class MaxPool : public Kernel {
     const size_t row = w_.out[2] > 1 ? 2 : w_.out[1] > 1 ? 1 : w_.out[0] > 1 ? 0 : 2;
     Extents rows = w_.out;
     rows[row] = 1;
-    for (int64_t task = 0; task < volume(rows); task++) {
-      const Extents p = unflatten(task, rows);
+    eachPosition(rows, [&](const Extents& p) {
       T* ys = y + y_.at(p);
       int32_t* indices = index + index_.at(p);
       for (int64_t j = 0; j < w_.out[row]; j++) {
         ys[j * y_.spatial(row)] = store<T>(kLowest<C>);
         indices[j * index_.spatial(row)] = -1;
       }
-      for (int64_t k = 0; k < volume(w_.kernel); k++) takeRow(x, unflatten(k, w_.kernel), p, row, ys, indices);
-    }
+      eachPosition(w_.kernel, [&](const Extents& k) { takeRow(x, k, p, row, ys, indices); });
+    });
   }
 
   /// The element at `k` of each window of a row, of those that have it inside the input.
