@@ -13,9 +13,22 @@ namespace heddle {
 namespace {
 
 // Below the event loop, whose thread must stay responsive while every core computes. On Linux a thread hands its
-// niceness and policy to the threads it makes, so OpenMP's team inherits them. A batch thread that wakes takes the core
-// from nobody: without that, the call that queues a run was now and then put aside for a slice of the team it woke.
+// niceness, policy and slice to the threads it makes, so OpenMP's team inherits them. A batch thread that wakes takes
+// the core from nobody: without that, the call that queues a run was now and then put aside for a slice of the team it
+// woke. And where the system knows slices of a thread's own (Linux 6.12), a thread that wakes may interrupt one of a
+// longer slice at once; otherwise the event loop may wait for the rest of one.
 constexpr int kNiceness = 10;
+constexpr uint64_t kSliceNanoseconds = 100'000'000;
+
+/// What sched_setattr takes; the C library has no declaration of it.
+struct SchedulingAttributes {
+  uint32_t size = sizeof(SchedulingAttributes);
+  uint32_t policy = SCHED_BATCH;
+  uint64_t flags = 0;
+  int32_t nice = kNiceness;
+  uint32_t priority = 0;
+  uint64_t runtime = kSliceNanoseconds, deadline = 0, period = 0;
+};
 
 /// What a job threw other than by its own rules: of the device as a whole, or a defect.
 FailurePointer failureOf(const std::exception& error, uint64_t ticket) {
@@ -40,11 +53,12 @@ void drop(std::deque<std::unique_ptr<Job>>& queue, const std::shared_ptr<Client>
   queue.swap(kept);
 }
 
-/// What the system refuses is left as it is: the thread computes all the same.
+/// Where a system does not know the first call (gVisor) the second one does most of it. What is refused is left as it
+/// is: the thread computes all the same.
 void stepBack() {
-  setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kNiceness);
-  const sched_param none{};
-  sched_setscheduler(0, SCHED_BATCH, &none);
+  SchedulingAttributes attributes;
+  if (syscall(SYS_sched_setattr, 0, &attributes, 0) != 0)
+    setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kNiceness);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "levels.h"
 #include "memory.h"
 #include "onednn.h"
+#include "team.h"
 #include "threads.h"
 #include "trial.h"
 
@@ -34,9 +35,13 @@ class CpuBackend : public HostBackend {
   void setThreads(int threads) override {
     threads_ = threads;
     omp_set_num_threads(threads);
+    team_.resize(threads);
   }
 
+  void beginStep(int64_t) override { team_.spread(); }
+
  private:
+  Team team_;
   KernelTable kernels_;
   std::atomic<int> threads_{defaultThreads()};
 };

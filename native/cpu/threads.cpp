@@ -14,11 +14,6 @@ namespace heddle::cpu {
 
 namespace {
 
-int affinityThreads() {
-  cpu_set_t set;
-  return sched_getaffinity(0, sizeof set, &set) == 0 ? std::max(1, CPU_COUNT(&set)) : 1;
-}
-
 /// The quota of one group in CPUs; infinite where it has none. cgroup v2 writes "max" for that, v1 writes -1.
 double quotaOf(const std::string& folder, bool second) {
   double quota = 0, period = 0;
@@ -57,6 +52,11 @@ int quotaThreads() {
 }
 
 }  // namespace
+
+int affinityThreads() {
+  cpu_set_t set;
+  return sched_getaffinity(0, sizeof set, &set) == 0 ? std::max(1, CPU_COUNT(&set)) : 1;
+}
 
 int defaultThreads() {
   const char* wanted = std::getenv("OMP_NUM_THREADS");

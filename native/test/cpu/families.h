@@ -29,5 +29,6 @@ void timePooling();
 void testBatchNorm();
 void timeBatchNorm();
 void testQuantized();
+void testTeam();
 
 }  // namespace heddle::test

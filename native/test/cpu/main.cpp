@@ -34,5 +34,6 @@ int main(int count, char** arguments) {
   testPooling();
   testBatchNorm();
   testQuantized();
+  testTeam();
   return finish();
 }
