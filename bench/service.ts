@@ -1,7 +1,8 @@
 // A service under load, heddle's and onnxruntime-node's with the same models, weights, queue and training in the background. At
 // a rate and at its most with the small model; overloaded with the large one, since ten times what can be served of it is
 // still what HTTP can bring to two cores.
-//   node dist/bench/service.js [--json F] [--seconds S] [--only heddle|onnxruntime]; S scales all phases, 4 by default.
+//   node dist/bench/service.js [--json F] [--seconds S] [--rounds R] [--only heddle|onnxruntime]
+// Both services in turn, R times (3), and of each figure the median; S (3) scales all phases.
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
@@ -15,21 +16,28 @@ import type { Command, Report } from './service/server.js'
 
 /** Of the small model, beside the training. */
 const RATE = 200
-const TURNS = 4
+const TURNS = 2
 const CLIENTS = 48
 const OVERLOAD = 10
 /** A tenth of a second counts as full speed from this share of the rate before. */
 const FULL = 0.9
 
 const { values } = parseArgs({
-  options: { json: { type: 'string' }, seconds: { type: 'string', default: '4' }, only: { type: 'string' } },
+  options: {
+    json: { type: 'string' },
+    seconds: { type: 'string', default: '3' },
+    rounds: { type: 'string', default: '3' },
+    only: { type: 'string' },
+  },
 })
 const SECONDS = Number(values.seconds)
+const ROUNDS = Number(values.rounds)
 
 /** With the small model. */
 interface RateFigures {
-  /** What it can serve beside the training: clients that ask again when they have their answer. */
+  /** What it can serve beside the training, to clients that ask again when they have their answer; the speed that is left. */
   readonly requestsPerSecond: number
+  readonly trainingShareAtMost: number
   /** At 200 requests a second: those that were turned away, and those with an answer that was neither 200 nor 503, or none. */
   readonly rejectedAtRate: number
   readonly errorsAtRate: number
@@ -139,7 +147,8 @@ async function atMost({ load }: Service): Promise<number> {
 
 async function atRate(service: Service): Promise<RateFigures> {
   const { tell, load, stepsPerSecond } = service
-  await load({ rate: RATE, seconds: 1 })
+  // Some thousand requests, after which what answers them has been compiled: a service runs for longer than that takes.
+  await load({ clients: CLIENTS, seconds: SECONDS })
   const [alone, beside, loads]: [number[], number[], LoadResult[]] = [[], [], []]
   for (let turn = 0; turn < TURNS; turn++) {
     await tell({ training: false })
@@ -153,8 +162,13 @@ async function atRate(service: Service): Promise<RateFigures> {
     await tell({ phase: 'none' })
   }
   const { idleDelayP99Ms, busyDelayP99Ms } = await tell({ report: true })
+  let requestsPerSecond = 0
+  const atMostSteps = await stepsPerSecond(async () => {
+    requestsPerSecond = await atMost(service)
+  })
   return {
-    requestsPerSecond: await atMost(service),
+    requestsPerSecond,
+    trainingShareAtMost: (atMostSteps * alone.length) / sum(alone),
     rejectedAtRate: sum(loads.map(({ rejected }) => rejected)),
     errorsAtRate: sum(loads.map(({ errors }) => errors)),
     eventLoopDelayP99Ms: busyDelayP99Ms,
@@ -194,7 +208,24 @@ async function measure(name: EngineName): Promise<ServiceFigures> {
   return { ...rate, ...overload, errors: rate.errors + overload.errors }
 }
 
-const figures: Partial<Record<EngineName, ServiceFigures>> = {}
-for (const name of ENGINES) if (!values.only || values.only === name) figures[name] = await measure(name)
+const rounds: Record<EngineName, ServiceFigures[]> = { heddle: [], onnxruntime: [] }
+for (let round = 0; round < ROUNDS; round++)
+  for (const name of ENGINES) if (!values.only || values.only === name) rounds[name].push(await measure(name))
+
+/** Of each figure the median, but of what must never be the sum. */
+function together(all: readonly ServiceFigures[]): ServiceFigures {
+  const names = Object.keys(all[0] as ServiceFigures) as (keyof ServiceFigures)[]
+  const summed = new Set<keyof ServiceFigures>(['errors', 'errorsAtRate', 'rejectedAtRate'])
+  return Object.fromEntries(
+    names.map((name) => {
+      const found = all.map((figures) => figures[name])
+      return [name, summed.has(name) ? sum(found) : middle(found)]
+    }),
+  ) as unknown as ServiceFigures
+}
+
+const figures = Object.fromEntries(
+  ENGINES.filter((name) => rounds[name].length > 0).map((name) => [name, together(rounds[name])]),
+)
 console.table(figures)
-if (values.json) writeFileSync(values.json, `${JSON.stringify(figures, null, 2)}\n`)
+if (values.json) writeFileSync(values.json, `${JSON.stringify({ ...figures, rounds }, null, 2)}\n`)

@@ -53,12 +53,19 @@ const pictures = randomNormal([BATCH, CHANNELS, EXTENT, EXTENT])
 const labels = tensor(Int32Array.from({ length: BATCH }, (_, i) => i % CLASSES))
 let steps = 0
 let training = false
+/** A step is queued while the one before is on its way, as `train` does. */
 async function train(): Promise<void> {
+  let before: Promise<void> | undefined
   while (training) {
-    using loss = await step(pictures, labels)
-    await loss.item()
-    steps++
+    const loss = await step(pictures, labels)
+    const done = loss.item().then(() => {
+      loss.dispose()
+      steps++
+    })
+    await before
+    before = done
   }
+  await before
 }
 await (await step(pictures, labels)).item()
 
