@@ -57,13 +57,13 @@ const dispose = (tensors: readonly Tensor[]): void => {
   for (const tensor of tensors) tensor.dispose()
 }
 
-/** A run that takes less than this many calls is measured with the call. */
-const CALLS = 20
+/** From this share of a run on, what is measured is the call. */
+const CALL_SHARE = 0.2
 
 /** Why a case stays behind, where that is measured. */
 function reasonOf(machine: Machine, bound: Bound, { gbPerS, p50 }: Measured, limit: number): string | undefined {
   const { callSeconds, ordinaryCopyBytesPerSecond } = machine
-  if (limit < CALLS * callSeconds && p50 > limit)
+  if (p50 > limit && callSeconds >= CALL_SHARE * p50)
     return `too small: the call alone is ${Math.round(100 * Math.min(1, callSeconds / p50))} % of the time`
   if (bound === 'memory' && gbPerS * 1e9 >= 0.8 * ordinaryCopyBytesPerSecond)
     return 'as fast as memcpy: ordinary stores fetch each line before they write it'

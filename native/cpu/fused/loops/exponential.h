@@ -1,4 +1,4 @@
-// exp, exp2, expm1 and log in f32 and f64, without branches so that loops over them vectorise.
+// exp, exp2, expm1, log and log2 in f32 and f64, without branches so that loops over them vectorise.
 // Polynomials: minimax fits (Lawson-weighted least squares on Chebyshev nodes) of the functions named beside them.
 #pragma once
 
@@ -40,15 +40,17 @@ HEDDLE_INLINE double expm1Moderate(double x) {
   return power * expm1Reduced(r) + (power - 1.0);
 }
 
-/// log of m * 2^e, m in [sqrt(1/2), sqrt(2)): log1p(m - 1) is a fit, f - f^2/2 + f^3 p(f).
-HEDDLE_INLINE float logOf(float x) {
+/// The f of x = (1 + f) 2^e with 1 + f in [sqrt(1/2), sqrt(2)), and e, for normal and subnormal x above 0.
+HEDDLE_INLINE float fractionOf(float x, float& e) {
   const bool tiny = x < 0x1p-126f;
   const float normal = tiny ? x * 0x1p23f : x;
   // Unsigned, for the difference of a negative number's bits, which is not used, would overflow.
   const int32_t bits = static_cast<int32_t>(static_cast<uint32_t>(bitsOf(normal)) - 0x3f3504f3u);
-  const int32_t exponent = bits >> 23;
-  const float f = floatOf((bits & 0x7fffff) + 0x3f3504f3) - 1.0f;
-  const float e = static_cast<float>(exponent) - (tiny ? 23.0f : 0.0f);
+  e = static_cast<float>(bits >> 23) - (tiny ? 23.0f : 0.0f);
+  return floatOf((bits & 0x7fffff) + 0x3f3504f3) - 1.0f;
+}
+/// The c of log(1 + f) = f - f^2/2 + c, a fit of c / f^3.
+HEDDLE_INLINE float logTail(float f) {
   float p = 6.915447263e-2f;
   p = p * f - 1.178993354e-1f;
   p = p * f + 1.187300834e-1f;
@@ -58,11 +60,24 @@ HEDDLE_INLINE float logOf(float x) {
   p = p * f + 2.000222693e-1f;
   p = p * f - 2.499998659e-1f;
   p = p * f + 3.333331044e-1f;
-  const float square = f * f;
-  const float low = p * f * square + e * kLn2Low;
-  const float value = (low - 0.5f * square + f) + e * kLn2High;
+  return p * f * (f * f);
+}
+/// `value`, or what a logarithm is at 0, at infinity and where there is none.
+HEDDLE_INLINE float logEdges(float x, float value) {
   const float edge = x == 0.0f ? -__builtin_inff() : x > 0.0f ? x : __builtin_nanf("");
   return (x > 0.0f) & (x < __builtin_inff()) ? value : edge;
+}
+HEDDLE_INLINE float logOf(float x) {
+  float e;
+  const float f = fractionOf(x, e);
+  const float low = logTail(f) + e * kLn2Low;
+  return logEdges(x, (low - 0.5f * (f * f) + f) + e * kLn2High);
+}
+/// Exact for powers of two, of which f is 0.
+HEDDLE_INLINE float log2Of(float x) {
+  float e;
+  const float f = fractionOf(x, e);
+  return logEdges(x, (logTail(f) - 0.5f * (f * f) + f) * 1.44269504f + e);
 }
 /// log m = 2 atanh(s), s = f / (2 + f): its series in s^2 <= 0.0295 to the term below 2^-58.
 HEDDLE_INLINE double logOf(double x) {

@@ -1,6 +1,7 @@
 // Elementary function loops in f32: the frequent ones in f32 polynomials, the rare ones in f64, rounded once.
 #include "apply.h"
 #include "exponential.h"
+#include "rare_functions.h"
 #include "special.h"
 
 namespace heddle::fused::HEDDLE_LEVEL {
@@ -19,15 +20,16 @@ struct Log {
   HEDDLE_INLINE float apply(float x) { return logOf(x); }
 };
 struct Log2 {
-  HEDDLE_INLINE float apply(float x) { return static_cast<float>(logOf(static_cast<double>(x)) * 1.4426950408889634); }
+  HEDDLE_INLINE float apply(float x) { return log2Of(x); }
 };
-/// 1 + x is exact enough in f64 down to 2^-12; below, three terms of the series are.
+/// 1 + x is rounded; what it lost, over it, is the logarithm's correction to first order.
 struct Log1p {
   HEDDLE_INLINE float apply(float x) {
-    const double y = static_cast<double>(x);
-    const double series = y - y * y * (0.5 - y * (1.0 / 3.0));
-    const double value = __builtin_fabs(y) < 0x1p-12 ? series : logOf(1.0 + y);
-    return x == 0.0f ? x : static_cast<float>(value);
+    const float y = 1.0f + x;
+    const float lost = x - (y - 1.0f);
+    const bool inside = (y > 0.0f) & (y < __builtin_inff());
+    const float value = logOf(y) + (inside ? lost / y : 0.0f);
+    return x == 0.0f ? x : value;
   }
 };
 
@@ -135,30 +137,30 @@ void trigonometric(void* out, const void* a, const void*, const void*, int64_t n
   }
 }
 
-// The rare ones: libm's f64 rounded to f32.
+// The rare ones in f64; erfc, erfinv, lgamma, digamma and pow by element, for they branch.
 struct Asin {
-  HEDDLE_INLINE float apply(float x) { return static_cast<float>(asin(static_cast<double>(x))); }
+  HEDDLE_INLINE float apply(float x) { return static_cast<float>(asinOf(static_cast<double>(x))); }
 };
 struct Acos {
-  HEDDLE_INLINE float apply(float x) { return static_cast<float>(acos(static_cast<double>(x))); }
+  HEDDLE_INLINE float apply(float x) { return static_cast<float>(acosOf(static_cast<double>(x))); }
 };
 struct Atan {
-  HEDDLE_INLINE float apply(float x) { return static_cast<float>(atan(static_cast<double>(x))); }
+  HEDDLE_INLINE float apply(float x) { return static_cast<float>(atanOf(static_cast<double>(x))); }
 };
 struct Sinh {
-  HEDDLE_INLINE float apply(float x) { return static_cast<float>(sinh(static_cast<double>(x))); }
+  HEDDLE_INLINE float apply(float x) { return static_cast<float>(sinhOf(static_cast<double>(x))); }
 };
 struct Cosh {
-  HEDDLE_INLINE float apply(float x) { return static_cast<float>(cosh(static_cast<double>(x))); }
+  HEDDLE_INLINE float apply(float x) { return static_cast<float>(coshOf(static_cast<double>(x))); }
 };
 struct Asinh {
-  HEDDLE_INLINE float apply(float x) { return static_cast<float>(asinh(static_cast<double>(x))); }
+  HEDDLE_INLINE float apply(float x) { return static_cast<float>(asinhOf(static_cast<double>(x))); }
 };
 struct Acosh {
-  HEDDLE_INLINE float apply(float x) { return static_cast<float>(acosh(static_cast<double>(x))); }
+  HEDDLE_INLINE float apply(float x) { return static_cast<float>(acoshOf(static_cast<double>(x))); }
 };
 struct Atanh {
-  HEDDLE_INLINE float apply(float x) { return static_cast<float>(atanh(static_cast<double>(x))); }
+  HEDDLE_INLINE float apply(float x) { return static_cast<float>(atanhOf(static_cast<double>(x))); }
 };
 struct Erfc {
   HEDDLE_INLINE float apply(float x) { return static_cast<float>(erfc(static_cast<double>(x))); }
@@ -177,7 +179,7 @@ struct Pow {
 };
 struct Atan2 {
   HEDDLE_INLINE float apply(float a, float b) {
-    return static_cast<float>(atan2(static_cast<double>(a), static_cast<double>(b)));
+    return static_cast<float>(atan2Of(static_cast<double>(a), static_cast<double>(b)));
   }
 };
 
