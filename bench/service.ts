@@ -71,10 +71,13 @@ export interface ServiceFigures extends RateFigures, OverloadFigures {
   readonly errors: number
 }
 
+/** As docs/serve.md advises for few cores; garbage is collected before memory is looked at. */
+const NODE_OPTIONS = ['--no-parallel-scavenge', '--expose-gc']
+
 const start = (file: string, ...options: string[]): ChildProcess =>
   fork(fileURLToPath(new URL(`./service/${file}.js`, import.meta.url)), options, {
     stdio: 'inherit',
-    execArgv: ['--expose-gc'],
+    execArgv: NODE_OPTIONS,
   })
 
 /** Gives a process's next message; rejects where it ends instead. */
