@@ -9,6 +9,7 @@ import { type BertModel, SentenceEncoder } from '../lib/models/index.js'
 import { full, report } from './example.js'
 import {
   documentationSentences,
+  embeddingTimes,
   mixedSentences,
   packageSentences,
   rankCorrelation,
@@ -60,21 +61,14 @@ await distill(student, teacher, loader, {
 })
 
 const after = rankCorrelation(await student.eval().embed(heldOut), expected)
-const times: [number[], number[]] = [[], []]
-for (let round = 0; round < (full ? 15 : 2); round++)
-  for (const [i, encoder] of [teacher, student].entries()) {
-    const begun = performance.now()
-    await encoder.embed(heldOut)
-    times[i]?.push(performance.now() - begun)
-  }
-const [teacherMs, studentMs] = times.map((list) => list.sort((a, b) => a - b)[list.length >> 1] as number)
+const [teacherMs, studentMs] = await embeddingTimes([teacher, student], heldOut, full ? 15 : 2)
 report({
   teacher: name,
   'sentences learnt from': learnt.length,
   'held-out pairs': (heldOut.length * (heldOut.length - 1)) / 2,
   'rank correlation before': before,
   'rank correlation kept': after,
-  'time, share of the teacher': (studentMs as number) / (teacherMs as number),
+  'time, share of the teacher': studentMs / teacherMs,
   teacherMs,
   studentMs,
 })

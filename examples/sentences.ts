@@ -123,3 +123,20 @@ export function rankCorrelation(a: readonly Float32Array[], b: readonly Float32A
     p.reduce((sum, value, i) => sum + (value - middle) * ((q[i] as number) - middle), 0)
   return product(x, y) / Math.sqrt(product(x, x) * product(y, y))
 }
+
+/** Milliseconds that two encoders take for the sentences: medians of rounds in turn. */
+export async function embeddingTimes(
+  encoders: readonly [SentenceEncoder, SentenceEncoder],
+  sentences: readonly string[],
+  rounds: number,
+): Promise<[number, number]> {
+  const times: [number[], number[]] = [[], []]
+  for (let round = 0; round < rounds; round++)
+    for (const [i, encoder] of encoders.entries()) {
+      const begun = performance.now()
+      await encoder.embed(sentences)
+      times[i]?.push(performance.now() - begun)
+    }
+  const middle = (list: number[]): number => list.sort((a, b) => a - b)[list.length >> 1] as number
+  return [middle(times[0]), middle(times[1])]
+}
