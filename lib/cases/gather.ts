@@ -81,10 +81,20 @@ const GATHERS: readonly Selection[] = [
 const timedSelection = (
   [, , axis, dtype, timed]: Selection,
   more: (index: h.Shape) => readonly OperandSpec[] = () => [],
+  single = false,
 ): Pick<OpCase, 'bench'> => {
   if (!timed) return {}
   const [x, index] = timed
-  return { bench: { operands: [values(x), indices(index, x.at(axis) as number, dtype), ...more(index)] } }
+  const together = x.slice(axisFrom(axis, x.length) + 1).reduce((size, extent) => size * extent, 1)
+  return {
+    bench: {
+      operands: [values(x), indices(index, x.at(axis) as number, dtype), ...more(index)],
+      // Of gather each element, of take each row behind the axis.
+      ...((together <= 16 || single) && {
+        reason: 'places at random: for each, memory moves a line of 64 bytes or more',
+      }),
+    },
+  }
 }
 
 export const axisFrom = (axis: number, rank: number): number => (axis < 0 ? axis + rank : axis)
@@ -174,7 +184,7 @@ export const CASES: readonly OpCase[] = [
         reference: (a, i) => gather(a, i as Dense, axisFrom(axis, x.length)),
         dtypes: EVERY,
         exact: true,
-        ...timedSelection(selection),
+        ...timedSelection(selection, () => [], true),
       },
       {
         name: `scatterAdd [${index}] into [${x}] along axis ${axis}, ${dtype}`,
@@ -183,7 +193,7 @@ export const CASES: readonly OpCase[] = [
         reference: (a, i, source) => scatterAdd(a, i as Dense, source as Dense, axisFrom(axis, x.length)),
         dtypes: EVERY,
         exact: true,
-        ...timedSelection(selection, (shape) => [values(shape)]),
+        ...timedSelection(selection, (shape) => [values(shape)], true),
       },
     ]
   }),

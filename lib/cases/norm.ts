@@ -183,7 +183,7 @@ const LAYERS: OpCase[] = [
   {
     name: "layerNorm's gradient by the weight of many short rows",
     operands: [{ shape: [3001, 9] }, { shape: [9] }, { shape: [3001, 9] }],
-    bench: { operands: [{ shape: [rowsOf(9), 9] }, { shape: [9] }, { shape: [rowsOf(9), 9] }] },
+    bench: { operands: [{ shape: [rowsOf(9), 9] }, { shape: [9] }, { shape: [rowsOf(9), 9] }], ...shortRows(9) },
     run: (x, weight, dy) => h.vjp([h.layerNorm(x, [9], { weight })], [dy], [weight]).get(weight),
     reference: (x, weight, dy) => normGrad(x, weight as Dense, dy as Dense, 'weight', true),
     // Sums of 3001 terms of either sign.
@@ -206,14 +206,14 @@ const LAYERS: OpCase[] = [
   {
     name: 'layerNorm without weights, with its own eps',
     operands: [{ shape: [3, 5] }],
-    bench: { operands: [{ shape: [rowsOf(5), 5] }] },
+    bench: { operands: [{ shape: [rowsOf(5), 5] }], ...shortRows(5) },
     run: (x) => h.layerNorm(x, [5], { eps: 0.1 }),
     reference: (x) => layerNorm(x, [1], { eps: 0.1 }),
   },
   {
     name: 'rmsNorm without weight, with its own eps',
     operands: [{ shape: [3, 5] }],
-    bench: { operands: [{ shape: [rowsOf(5), 5] }] },
+    bench: { operands: [{ shape: [rowsOf(5), 5] }], ...shortRows(5) },
     run: (x) => h.rmsNorm(x, [5], { eps: 0.1 }),
     reference: (x) => rmsNorm(x, [1], { eps: 0.1 }),
   },

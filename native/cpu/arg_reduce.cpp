@@ -1,52 +1,101 @@
 // Op argReduce: the position of the largest or smallest element along an axis; the first of equals, and NaN before all.
+#include <omp.h>
+
 #include <algorithm>
 
 #include "../core/arg_reduce_problem.h"
+#include "../core/element.h"
 #include "kernels.h"
+#include "levels.h"
+
+#define HEDDLE_LOOPS "arg_reduce_loops.h"
+#include "for_each_level.h"
 
 namespace heddle {
 namespace {
 
+// Side by side: their best values and positions stay in the first cache.
+constexpr int64_t kColumns = 256;
+// Fewer elements of a column are not worth a part of their own.
+constexpr int64_t kFewestOfPart = 8192;
+constexpr int64_t kFewestParallel = 16384;
+
 template <typename T, bool kMax>
 class ArgReduce : public Kernel {
   using C = Compute<T>;
+  using Row = void (*)(const T*, int64_t, int64_t, C*, int32_t*);
+  using Columns = void (*)(const T*, int64_t, int64_t, int64_t, int64_t, C*, int32_t*);
 
  public:
-  ArgReduce(int64_t outer, int64_t size, int64_t inner) : outer_(outer), size_(size), inner_(inner) {}
+  ArgReduce(const ArgReduceProblem& problem, Row row, Columns columns) : p_(problem), row_(row), columns_(columns) {}
 
   void run(const RunOperands& operands) override {
     const auto* x = static_cast<const T*>(operands.inputs[0]);
     auto* out = static_cast<int32_t*>(operands.outputs[0]);
-#pragma omp parallel for schedule(static) if (outer_ * size_ * inner_ > 16384)
-    for (int64_t task = 0; task < outer_ * inner_; task++)
-      out[task] = find(x + task / inner_ * size_ * inner_ + task % inner_);
+    const int64_t blocks = (p_.inner + kColumns - 1) / kColumns, tasks = p_.outer * blocks;
+    const int64_t threads = omp_get_max_threads();
+    const int64_t parts = tasks == 0 || tasks >= threads ? 1 : std::clamp<int64_t>(p_.size / kFewestOfPart, 1, threads);
+    if (parts > 1) return inParts(x, out, blocks, tasks, parts);
+#pragma omp parallel for schedule(static) if (p_.outer * p_.size * p_.inner > kFewestParallel)
+    for (int64_t task = 0; task < tasks; task++) {
+      C best[kColumns];
+      find(x, task, blocks, 0, p_.size, best, out + task / blocks * p_.inner + task % blocks * kColumns);
+    }
   }
 
  private:
-  int32_t find(const T* x) const {
-    C best = load(x[0]);
-    int64_t position = 0;
-    for (int64_t i = 1; i < size_ && best == best; i++) {
-      const C value = load(x[i * inner_]);
-      if (!(kMax ? value > best : value < best) && value == value) continue;
-      best = value;
-      position = i;
-    }
-    return static_cast<int32_t>(position);
+  int64_t columnsOf(int64_t task, int64_t blocks) const {
+    return std::min(kColumns, p_.inner - task % blocks * kColumns);
   }
 
-  int64_t outer_, size_, inner_;
+  /// Of one block of columns, or one row, the elements `from` to `to`.
+  void find(const T* x, int64_t task, int64_t blocks, int64_t from, int64_t to, C* best, int32_t* position) const {
+    const T* first = x + task / blocks * p_.size * p_.inner + task % blocks * kColumns;
+    if (p_.inner == 1)
+      row_(first, from, to, best, position);
+    else
+      columns_(first, from, to, p_.inner, columnsOf(task, blocks), best, position);
+  }
+
+  /// Few but long ones: the parts of each are searched side by side, and compared in their order.
+  void inParts(const T* x, int32_t* out, int64_t blocks, int64_t tasks, int64_t parts) const {
+    std::vector<C> best(static_cast<size_t>(tasks * parts * kColumns));
+    std::vector<int32_t> positions(best.size());
+#pragma omp parallel for schedule(static)
+    for (int64_t piece = 0; piece < tasks * parts; piece++) {
+      const int64_t task = piece / parts, part = piece % parts;
+      find(x, task, blocks, p_.size * part / parts, p_.size * (part + 1) / parts, best.data() + piece * kColumns,
+           positions.data() + piece * kColumns);
+    }
+    for (int64_t task = 0; task < tasks; task++)
+      for (int64_t j = 0; j < columnsOf(task, blocks); j++) {
+        size_t found = static_cast<size_t>(task * parts * kColumns + j);
+        for (int64_t part = 1; part < parts; part++) {
+          const auto next = static_cast<size_t>((task * parts + part) * kColumns + j);
+          if (base::precedes<kMax>(best[next], best[found])) found = next;
+        }
+        out[task / blocks * p_.inner + task % blocks * kColumns + j] = positions[found];
+      }
+  }
+
+  ArgReduceProblem p_;
+  Row row_;
+  Columns columns_;
 };
+
+template <typename T, bool kMax>
+std::unique_ptr<Kernel> argReduceOf(const ArgReduceProblem& problem) {
+  return std::make_unique<ArgReduce<T, kMax>>(problem, HEDDLE_DISPATCH(extremeOfRow<kMax, T>),
+                                              HEDDLE_DISPATCH(extremesOfColumns<kMax, T>));
+}
 
 std::unique_ptr<Kernel> makeArgReduce(WordReader& words, Specs in, Specs out) {
   constexpr const char* op = "argReduce";
   const ArgReduceParams params = ArgReduceParams::read(words);
-  const ArgReduceProblem p = readArgReduce(params, in, out);
+  const ArgReduceProblem problem = readArgReduce(params, in, out);
   return dispatchAny(op, in[0].dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
     using T = typename decltype(tag)::type;
-    if (params.kind == ArgReduceParams::Kind::max)
-      return std::make_unique<ArgReduce<T, true>>(p.outer, p.size, p.inner);
-    return std::make_unique<ArgReduce<T, false>>(p.outer, p.size, p.inner);
+    return params.kind == ArgReduceParams::Kind::max ? argReduceOf<T, true>(problem) : argReduceOf<T, false>(problem);
   });
 }
 
