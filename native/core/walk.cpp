@@ -13,15 +13,25 @@ const std::vector<int64_t>& stridesOf(const Program& program, const Access& acce
                                             : program.instructions[at(access.position)].strides;
 }
 
+/// Per access the share of the coordinates at which it has an element of its own: what little memory it walks on counts
+/// as little.
+std::vector<double> sharesOf(const std::vector<Axis>& axes, size_t accesses) {
+  std::vector<double> shares(accesses, 1);
+  for (const Axis& axis : axes)
+    for (size_t a = 0; a < accesses; a++)
+      if (axis.strides[a] == 0) shares[a] /= static_cast<double>(axis.extent);
+  return shares;
+}
+
 /// How well the inner loop runs along an axis: contiguous walks are best, repeated elements cost nothing.
-double innerScore(const Axis& axis, const std::vector<Access>& accesses) {
+double innerScore(const Axis& axis, const std::vector<Access>& accesses, const std::vector<double>& shares) {
   double score = 0;
   for (size_t a = 0; a < accesses.size(); a++) {
     const int64_t stride = std::abs(axis.strides[a]);
     const double weight = accesses[a].kind == Access::Kind::store  ? 1.01
                           : accesses[a].kind == Access::Kind::load ? 1
                                                                    : 0.1;
-    score += weight * (stride == 1 ? 4 : stride == 0 ? 1 : stride < 16 ? 0.5 : 0);
+    score += weight * shares[a] * (stride == 1 ? 4 : stride == 0 ? 1 : stride < 16 ? 0.5 : 0);
   }
   return score;
 }
@@ -71,10 +81,11 @@ std::vector<Axis> mergedAxes(const Program& program, const std::vector<Access>& 
 }
 
 size_t innermostAxis(const std::vector<Axis>& axes, const std::vector<Access>& accesses) {
+  const std::vector<double> shares = sharesOf(axes, accesses.size());
   size_t innermost = 0;
   for (size_t i = 1; i < axes.size(); i++) {
-    const double score = innerScore(axes[i], accesses);
-    const double best = innerScore(axes[innermost], accesses);
+    const double score = innerScore(axes[i], accesses, shares);
+    const double best = innerScore(axes[innermost], accesses, shares);
     if (score > best || (score == best && axes[i].extent > axes[innermost].extent)) innermost = i;
   }
   return innermost;

@@ -29,7 +29,7 @@ std::vector<Access> accessesOf(const Program& program);
 /// Axes of extent above 1 (an empty one has no walk), merged.
 std::vector<Axis> mergedAxes(const Program& program, const std::vector<Access>& accesses);
 
-/// The axis along which most walks are contiguous; there must be one.
+/// The axis along which most of the memory is walked contiguously; there must be one.
 size_t innermostAxis(const std::vector<Axis>& axes, const std::vector<Access>& accesses);
 
 /// Whether these strides, one per loop axis, leave an element of a reduced axis.

@@ -8,5 +8,6 @@ void expect(bool condition, const char* what);
 
 void testHeap();
 void testPlacement();
+void testWalks();
 
 }  // namespace heddle::test

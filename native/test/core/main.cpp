@@ -20,6 +20,7 @@ void expect(bool condition, const char* what) {
 int main() {
   heddle::test::testHeap();
   heddle::test::testPlacement();
+  heddle::test::testWalks();
   std::printf("%d passed, %d failed\n", heddle::test::passed, heddle::test::failed);
   return heddle::test::failed == 0 ? 0 : 1;
 }
