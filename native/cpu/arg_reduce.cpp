@@ -59,19 +59,20 @@ class ArgReduce : public Kernel {
 
   /// Few but long ones: the parts of each are searched side by side, and compared in their order.
   void inParts(const T* x, int32_t* out, int64_t blocks, int64_t tasks, int64_t parts) const {
-    std::vector<C> best(static_cast<size_t>(tasks * parts * kColumns));
+    const int64_t width = std::min(kColumns, p_.inner);
+    std::vector<C> best(static_cast<size_t>(tasks * parts * width));
     std::vector<int32_t> positions(best.size());
 #pragma omp parallel for schedule(static)
     for (int64_t piece = 0; piece < tasks * parts; piece++) {
       const int64_t task = piece / parts, part = piece % parts;
-      find(x, task, blocks, p_.size * part / parts, p_.size * (part + 1) / parts, best.data() + piece * kColumns,
-           positions.data() + piece * kColumns);
+      find(x, task, blocks, p_.size * part / parts, p_.size * (part + 1) / parts, best.data() + piece * width,
+           positions.data() + piece * width);
     }
     for (int64_t task = 0; task < tasks; task++)
       for (int64_t j = 0; j < columnsOf(task, blocks); j++) {
-        size_t found = static_cast<size_t>(task * parts * kColumns + j);
+        size_t found = static_cast<size_t>(task * parts * width + j);
         for (int64_t part = 1; part < parts; part++) {
-          const auto next = static_cast<size_t>((task * parts + part) * kColumns + j);
+          const auto next = static_cast<size_t>((task * parts + part) * width + j);
           if (base::precedes<kMax>(best[next], best[found])) found = next;
         }
         out[task / blocks * p_.inner + task % blocks * kColumns + j] = positions[found];

@@ -1,7 +1,7 @@
 // Elementary function loops in f32: the frequent ones in f32 polynomials, the rare ones in f64, rounded once.
 #include "apply.h"
 #include "exponential.h"
-#include "rare_functions.h"
+#include "inverse_and_hyperbolic.h"
 #include "special.h"
 
 namespace heddle::fused::HEDDLE_LEVEL {
@@ -137,7 +137,7 @@ void trigonometric(void* out, const void* a, const void*, const void*, int64_t n
   }
 }
 
-// The rare ones in f64; erfc, erfinv, lgamma, digamma and pow by element, for they branch.
+// The rare ones in f64; erfc, erfinv, lgamma and digamma by element, for they branch.
 struct Asin {
   HEDDLE_INLINE float apply(float x) { return static_cast<float>(asinOf(static_cast<double>(x))); }
 };

@@ -1,4 +1,5 @@
-// The rarer functions of f32, in f64 and rounded once; without branches, so that loops over them vectorise.
+// Inverse trigonometric, hyperbolic and inverse hyperbolic functions of f32, in f64 and rounded once; without branches,
+// so that loops over them vectorise.
 #pragma once
 
 #include "exponential.h"
