@@ -10,18 +10,19 @@ const isNumber = (value: unknown): boolean => typeof value === 'number' && value
 
 function isRow(row: unknown): row is Row {
   if (typeof row !== 'object' || row === null) return false
-  const { case: name, dtype, shapes, bound, warm, cold } = row as Record<string, unknown>
-  const isMeasured = (value: unknown): boolean =>
+  const { case: name, dtype, shapes, bound, available, warm, cold } = row as Record<string, unknown>
+  const holds = (value: unknown, keys: readonly string[]): boolean =>
     typeof value === 'object' &&
     value !== null &&
-    ['p50', 'low', 'high'].every((key) => isNumber((value as Record<string, unknown>)[key]))
+    keys.every((key) => isNumber((value as Record<string, unknown>)[key]))
   return (
     typeof name === 'string' &&
     typeof dtype === 'string' &&
     Array.isArray(shapes) &&
     (bound === 'arithmetic' || bound === 'memory') &&
-    isMeasured(warm) &&
-    isMeasured(cold)
+    holds(available, ['memory', 'arithmetic']) &&
+    holds(warm, ['p50', 'low', 'high']) &&
+    holds(cold, ['p50', 'low', 'high'])
   )
 }
 
@@ -49,7 +50,7 @@ export function readBaseline(path: string): BenchResult {
     throw wrong('it is no JSON', cause)
   }
   const { format, machine, rows } = (found ?? {}) as Partial<BenchResult>
-  if (format !== 'heddle bench 1') throw wrong('it does not say so')
+  if (format !== 'heddle bench 2') throw wrong('it does not say so')
   if (!isNumber(machine?.copyBytesPerSecond)) throw wrong('its machine is missing')
   if (!Array.isArray(rows) || !rows.every(isRow)) throw wrong('a row is not as it should be')
   return found as BenchResult
