@@ -14,7 +14,7 @@ import type { Shape } from '../schema/shape.js'
 import type { StateDict } from '../state.js'
 import { unscoped } from '../tensor.js'
 import { BatcherFigures } from './figures.js'
-import { InputFields, type Inputs, type SampleOf } from './inputs.js'
+import { InputFields, type Inputs, type Sample, type SampleOf } from './inputs.js'
 import type { BatcherOptions, CloseOptions, Health, ModelOf, PredictOptions } from './options.js'
 import { forwardOf, LONGEST_MS, settingsOf } from './options.js'
 import type { Outputs, RowsOf } from './outputs.js'
@@ -36,6 +36,8 @@ export class Batcher<I extends Inputs = Inputs, R extends Outputs = Outputs> {
   private readonly settings: Settings
   /** Batches that are running. */
   private running = 0
+  /** Whether the device is being given a batch. */
+  private giving = false
   /** Requests in them that still wait for an answer. */
   private readonly started = new Set<PendingRequest<RowsOf<R>>>()
   private timer: NodeJS.Timeout | undefined
@@ -53,7 +55,7 @@ export class Batcher<I extends Inputs = Inputs, R extends Outputs = Outputs> {
     const settings = settingsOf(model, options)
     this.settings = settings
     this.name = settings.name
-    this.fields = new InputFields(this.owner, options.input)
+    this.fields = new InputFields(this.owner, options.input, settings.inFlight * (settings.sizes.at(-1) as number))
     this.figures = new BatcherFigures(settings.sizes)
     this.runner = new BatchRunner(this.owner, forwardOf(model), this.fields, settings.sizes, settings.maxShapes)
     this.weights = settings.model && new WeightSwap(this.owner, settings.model)
@@ -152,6 +154,7 @@ export class Batcher<I extends Inputs = Inputs, R extends Outputs = Outputs> {
     this.figures.requests[outcome]++
     if (request.startedAt === undefined) this.queue.remove(request)
     else this.started.delete(request)
+    this.fields.release(request.sample)
     if (outcome === 'ok') this.figures.latency.record((performance.now() - request.cameAt) / 1000)
     this.noteIdle()
   }
@@ -174,18 +177,16 @@ export class Batcher<I extends Inputs = Inputs, R extends Outputs = Outputs> {
     }
   }
 
-  /** Begins the batches that may go. */
+  /**
+   * Begins the batch that may go, and the next when the device has been given its run and the reading of its results: given
+   * both runs first, the device would answer the first batch only with the second, and then have nothing to do.
+   */
   private pump(): void {
-    while (this.running < this.settings.inFlight) {
-      const delay = this.closing ? 0 : this.settings.maxDelayMs
-      const next = this.queue.next(this.runner.limit, delay, performance.now())
-      if (next === undefined) return
-      if (typeof next === 'number') {
-        this.schedule(next)
-        return
-      }
-      void this.begin(next)
-    }
+    if (this.giving || this.running >= this.settings.inFlight) return
+    const delay = this.closing ? 0 : this.settings.maxDelayMs
+    const next = this.queue.next(this.runner.limit, delay, performance.now())
+    if (typeof next === 'number') this.schedule(next)
+    else if (next) void this.begin(next)
   }
 
   private async begin(batch: PendingRequest<RowsOf<R>>[]): Promise<void> {
@@ -206,6 +207,22 @@ export class Batcher<I extends Inputs = Inputs, R extends Outputs = Outputs> {
     this.pump()
   }
 
+  private async give(samples: readonly Sample[]): Promise<RowsOf<R>[]> {
+    this.giving = true
+    let told = false
+    const given = (): void => {
+      if (told) return
+      told = true
+      this.giving = false
+      this.pump()
+    }
+    try {
+      return await this.runner.run(samples, given)
+    } finally {
+      given()
+    }
+  }
+
   /** Settles every request of a batch; where memory does not suffice, or one of them is bad, in parts. */
   private async run(batch: readonly PendingRequest<RowsOf<R>>[]): Promise<void> {
     const requests = batch.filter(({ pending }) => pending)
@@ -213,7 +230,7 @@ export class Batcher<I extends Inputs = Inputs, R extends Outputs = Outputs> {
     this.figures.batches++
     this.figures.batchSize.record(requests.length)
     try {
-      const rows = await this.runner.run(requests.map(({ sample }) => sample))
+      const rows = await this.give(requests.map(({ sample }) => sample))
       requests.forEach((request, i) => request.succeed(rows[i] as RowsOf<R>))
       this.warm = true
       this.failure = undefined

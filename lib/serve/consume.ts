@@ -17,7 +17,10 @@ export interface ConsumeOptions<E, R> {
   readonly inFlight?: number
   /** How often an event is tried that fails for a passing reason. Default 5. */
   readonly attempts?: number
-  /** Milliseconds before the second attempt; twice as many before each further one. Default 20. */
+  /**
+   * Milliseconds before the second attempt, twice as many before each further one; longer where an `OverloadedError` says
+   * that its queue takes longer. Default 20.
+   */
   readonly backoffMs?: number
   /** Whether trying again may help. Default: for `OverloadedError`, `OutOfMemoryError` and `DeadlineError`. */
   readonly passing?: (error: unknown) => boolean
@@ -82,7 +85,8 @@ export async function consume<E, R>(events: AsyncIterable<E>, options: ConsumeOp
         return await handle(event, { attempt, signal })
       } catch (error) {
         if (attempt === attempts || !passing(error)) throw error
-        await new Promise((resolve) => setTimeout(resolve, backoffMs * 2 ** (attempt - 1)))
+        const told = error instanceof OverloadedError ? error.retryAfterMs : 0
+        await new Promise((resolve) => setTimeout(resolve, Math.max(backoffMs * 2 ** (attempt - 1), told)))
       }
     }
   }

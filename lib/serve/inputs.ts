@@ -2,11 +2,12 @@
 import { oneOf } from '../ops/arguments.js'
 import { ArgumentError, DTypeError, ShapeError } from '../runtime/errors.js'
 import { describe } from '../schema/describe.js'
-import { type DType, isDType, isFloat, type StorageArrays } from '../schema/dtype.js'
+import { type DType, isDType, isFloat } from '../schema/dtype.js'
 import { encode, flattenNested, type Nested, nestedShape, storageName } from '../schema/elements.js'
 import { formatShape, type Shape, sizeOf } from '../schema/shape.js'
 import type { TensorState } from '../state.js'
 import type { Tensor } from '../tensor.js'
+import { FieldMemory, type Storage } from './fieldMemory.js'
 
 /** One field of a request. */
 export interface InputSpec {
@@ -30,8 +31,6 @@ export type SampleOf<I extends Inputs> = I extends InputSpec ? SampleData : { re
 /** What the model is given: the same with a batch axis in front. */
 export type TensorsOf<I extends Inputs> = I extends InputSpec ? Tensor : { readonly [K in keyof I]: Tensor }
 
-type Storage = StorageArrays[DType] | Uint16Array
-
 /** A field as it lies in a batch, elements in row-major order. */
 export interface Field {
   readonly elements: Storage
@@ -48,6 +47,7 @@ export interface Sample {
 /** A declared field with its name; that of a request that holds one thing is empty. */
 interface Declared extends Required<InputSpec> {
   readonly field: string
+  readonly memory: FieldMemory
 }
 
 const isSpec = (inputs: Inputs): inputs is InputSpec => Array.isArray((inputs as InputSpec).shape)
@@ -60,6 +60,8 @@ export class InputFields {
   constructor(
     private readonly owner: string,
     inputs: Inputs,
+    /** Samples whose memory is kept when their requests have ended. */
+    private readonly kept: number,
   ) {
     if (inputs === null || typeof inputs !== 'object')
       throw new ArgumentError(`${owner}: inputs must be { shape, dtype } or several by name, not ${describe(inputs)}`)
@@ -80,7 +82,9 @@ export class InputFields {
           `${this.owner}: ${name} has the extent ${describe(extent)}; it is an integer above 0 or null`,
         )
     if (!isDType(dtype)) throw new DTypeError(`${this.owner}: there is no dtype ${describe(dtype)}, as ${name} has it`)
-    return { field, shape, dtype, nonFinite: oneOf(this.owner, 'nonFinite', nonFinite, ['reject', 'allow']) }
+    oneOf(this.owner, 'nonFinite', nonFinite, ['reject', 'allow'])
+    const length = shape.includes(null) ? undefined : sizeOf(shape as Shape)
+    return { field, shape, dtype, nonFinite, memory: new FieldMemory(length, this.kept) }
   }
 
   private nameOf(field: string): string {
@@ -99,6 +103,11 @@ export class InputFields {
       ? [this.checkField(this.declared[0] as Declared, given)]
       : this.declared.map((declared) => this.checkField(declared, this.fieldOf(given, declared.field)))
     return { key: fields.map(({ shape }) => shape.join('x')).join(' '), fields }
+  }
+
+  /** Takes back the memory of a sample that nobody looks at any more. */
+  release({ fields }: Sample): void {
+    fields.forEach(({ elements }, position) => this.declared[position]?.memory.release(elements))
   }
 
   private fieldOf(given: unknown, field: string): unknown {
@@ -131,7 +140,7 @@ export class InputFields {
     )
     const { bytes } = encode(flat, dtype, (message) => new DTypeError(`${this.owner}: ${name}: ${message}`))
     // What is passed through is the caller's own memory, who may use it again at once.
-    const elements = (bytes === data ? (bytes as Storage).slice() : bytes) as Storage
+    const elements = bytes === data ? declared.memory.copy(bytes as Storage) : (bytes as Storage)
     if (declared.nonFinite === 'reject' && isFloat(dtype)) {
       const position = firstNonFinite(dtype, elements)
       if (position >= 0)
@@ -177,14 +186,18 @@ export class InputFields {
 
   /**
    * The samples as one array per field, in order, up to `size` rows: what is missing repeats the last sample, which is
-   * as good as any to a model, and no index of it is out of range.
+   * as good as any to a model, and no index of it is out of range. Arrays of up to `stagedBytes` are good until the next call.
    */
-  stack(samples: readonly Sample[], size: number): { dtype: DType; shape: Shape; elements: Storage }[] {
-    return this.declared.map(({ dtype }, position) => {
+  stack(
+    samples: readonly Sample[],
+    size: number,
+    stagedBytes: number,
+  ): { dtype: DType; shape: Shape; elements: Storage }[] {
+    return this.declared.map(({ dtype, memory }, position) => {
       const rows = samples.map(({ fields }) => fields[position] as Field)
       const { elements: first, shape } = rows[0] as Field
       const { length } = first
-      const elements = new (first.constructor as new (length: number) => Float32Array)(size * length)
+      const elements = memory.batch(first, size * length, stagedBytes) as Float32Array
       for (let row = 0; row < size; row++)
         elements.set((rows[Math.min(row, rows.length - 1)] as Field).elements as Float32Array, row * length)
       return { dtype, shape: [size, ...shape], elements }

@@ -6,7 +6,7 @@ import { type Tensor, tensor } from '../tensor.js'
 import type { InputFields, Inputs, Sample, TensorsOf } from './inputs.js'
 import { checkOutputs, type Outputs, type RowsOf, readRows } from './outputs.js'
 
-/** Batches above this are handed over without a copy on this thread. */
+/** Batches above this are handed over without a copy on this thread; up to it they are copied at once. */
 const TRANSFER_BYTES = 1 << 20
 
 /** Batches that have to succeed before a size that ran out of memory is tried again. */
@@ -37,23 +37,28 @@ export class BatchRunner<I extends Inputs, R extends Outputs> {
     return this.sizes.find((size) => size >= count) as number
   }
 
-  /** A result for each sample. Rejects as a whole; out of memory, later batches are smaller. */
-  async run(samples: readonly Sample[]): Promise<RowsOf<R>[]> {
+  /**
+   * A result for each sample; `given` is called when the device has all it needs for them. Rejects as a whole; out of
+   * memory, later batches are smaller.
+   */
+  async run(samples: readonly Sample[], given?: () => void): Promise<RowsOf<R>[]> {
     const size = this.sizeFor(samples.length)
     const run = this.functionFor((samples[0] as Sample).key, size)
     try {
       const tensors: Tensor[] = []
       let outputs: R
       try {
-        for (const { elements, shape, dtype } of this.fields.stack(samples, size))
+        for (const { elements, shape, dtype } of this.fields.stack(samples, size, TRANSFER_BYTES))
           tensors.push(tensor(elements, { shape, dtype, transfer: elements.byteLength > TRANSFER_BYTES }))
         outputs = await run(this.fields.assemble(tensors) as TensorsOf<I>)
       } finally {
         for (const input of tensors) input.dispose()
       }
-      const rows = await readRows(this.owner, outputs, samples.length)
+      const rows = readRows(this.owner, outputs, samples.length)
+      given?.()
+      const read = await rows
       this.grow()
-      return rows
+      return read
     } catch (error) {
       if (error instanceof OutOfMemoryError) this.shrink(size)
       throw error

@@ -11,6 +11,8 @@ import {
   OverloadedError,
   ShapeError,
   scope,
+  startProfile,
+  stopProfile,
   type Tensor,
   tensor,
 } from '../../lib/index.js'
@@ -31,6 +33,16 @@ describe('answers', () => {
     expect(scale.figures.requests.ok).toBe(21)
     expect(scale.figures.batches).toBe(3)
     expect(scale.figures.batchSize.sum).toBe(21)
+  })
+
+  it('lets the device answer a batch before it begins the next, however many wait', async () => {
+    const scale = batcher(new Scale(), { input: { shape: [64] }, maxBatch: 16, name: 'scale' })
+    await scale.warmUp()
+    startProfile()
+    const rows = await Promise.all(Array.from({ length: 64 }, (_, i) => scale.predict(new Float32Array(64).fill(i))))
+    const jobs = stopProfile().events.filter(({ category }) => category === 'job')
+    rows.forEach((row, i) => expect(numbers(row)).toEqual(new Array(64).fill(2 * i)))
+    expect(jobs.map(({ name }) => name)).toEqual(Array(4).fill(['batcher scale of 16', 'read']).flat())
   })
 
   it('fills batches up to few sizes', async () => {

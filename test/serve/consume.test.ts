@@ -37,7 +37,11 @@ describe('consume', () => {
     const { done, dead, ...ends } = collect()
     const handle = async (event: number): Promise<number> =>
       Number((await scale.predict(event === 70 ? Number.NaN : event)).data[0])
-    expect(await consume(counted(200), { handle, ...ends })).toEqual({ acknowledged: 199, deadLettered: 1 })
+    // A busy machine may need more than the usual attempts.
+    expect(await consume(counted(200), { handle, attempts: 10, ...ends })).toEqual({
+      acknowledged: 199,
+      deadLettered: 1,
+    })
     for (const [event, result] of done) expect(result).toBe(2 * event)
     expect(new Set(done.map(([event]) => event)).size).toBe(199)
     expect(dead).toEqual([[70, expect.stringMatching(/NaN/)]])
@@ -76,6 +80,20 @@ describe('consume', () => {
       [2, 'never'],
     ])
     expect(attempts).toHaveLength(3 + 4 + 1)
+  })
+
+  it('waits as long as an overloaded queue says', async () => {
+    const times: number[] = []
+    const { done, ...ends } = collect()
+    const handle = async (_: number, { attempt }: { attempt: number }): Promise<string> => {
+      times.push(performance.now())
+      if (attempt === 1) throw new OverloadedError('full', 60)
+      return 'fine'
+    }
+    await consume(counted(1), { handle, backoffMs: 1, ...ends })
+    expect(done).toHaveLength(1)
+    // Timers may go off a millisecond early.
+    expect((times[1] as number) - (times[0] as number)).toBeGreaterThan(58)
   })
 
   it('ends with its signal, though the stream is silent, and finishes what it took', async () => {
