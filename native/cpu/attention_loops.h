@@ -36,13 +36,27 @@ void transposeRows(const T* from, int64_t stride, int64_t rows, int64_t width, C
     }
 }
 
+// Bools come as bytes: GCC 12 makes no vectors of bools.
+template <typename C>
+HEDDLE_INLINE C masked(C score, uint8_t visible) {
+  return visible ? score : -std::numeric_limits<C>::infinity();
+}
+template <typename C, typename M>
+HEDDLE_INLINE C masked(C score, M bias) {
+  return score + static_cast<C>(load(bias));
+}
+
+/// A case for each way a row of a mask lies in memory, so that the first two are loops of vectors.
 template <typename C, typename M>
 HEDDLE_INLINE void maskRow(C* row, const M* mask, int64_t stride, int64_t count) {
-  for (int64_t j = 0; j < count; j++) {
-    if constexpr (std::is_same_v<M, bool>)
-      row[j] = mask[j * stride] ? row[j] : -std::numeric_limits<C>::infinity();
-    else
-      row[j] += static_cast<C>(load(mask[j * stride]));
+  if (stride == 1) {
+#pragma GCC ivdep
+    for (int64_t j = 0; j < count; j++) row[j] = masked(row[j], mask[j]);
+  } else if (stride == 0) {
+    const M value = mask[0];
+    for (int64_t j = 0; j < count; j++) row[j] = masked(row[j], value);
+  } else {
+    for (int64_t j = 0; j < count; j++) row[j] = masked(row[j], mask[j * stride]);
   }
 }
 
@@ -53,7 +67,7 @@ void hideScores(const AttentionProblem& p, C* row, const void* mask, int64_t off
   if (p.hasMask) {
     const int64_t seen = visible < count ? visible : count;
     switch (p.maskType) {
-      case DType::bool_: maskRow(row, static_cast<const bool*>(mask) + offset, stride, seen); break;
+      case DType::bool_: maskRow(row, static_cast<const uint8_t*>(mask) + offset, stride, seen); break;
       case DType::f32: maskRow(row, static_cast<const float*>(mask) + offset, stride, seen); break;
       case DType::f64: maskRow(row, static_cast<const double*>(mask) + offset, stride, seen); break;
       case DType::bf16: maskRow(row, static_cast<const BFloat16*>(mask) + offset, stride, seen); break;

@@ -14,7 +14,7 @@ namespace {
 struct Case {
   int64_t batch, heads, keyHeads, queries, keys, width, valueWidth;
   bool causal;
-  int mask;  // 0 none, 1 bool [B,1,T,S], 2 float [T,S], 3 bool [B,1,1,S] with rows of nothing
+  int mask;  // a case of maskOf, 0 for none
   double dropout = 0;
   int64_t before = 0;  // elements that values begin behind
 };
@@ -96,6 +96,21 @@ Reference reference(const Case& c, double scale, const std::vector<double>& q, c
   return r;
 }
 
+/// Masks of each dtype, that lie along their rows, across them, at every third element, or are one element a row.
+Tensor maskOf(const Case& c, DType statistic) {
+  const int64_t b = c.batch, h = c.heads, t = c.queries, s = c.keys;
+  switch (c.mask) {
+    case 2: return Tensor(statistic, {t, s}).random(9);
+    case 3: return Tensor(DType::bool_, {b, 1, 1, s}).fill(0);
+    case 4: return Tensor(DType::bool_, {t, s}, {1, t}).integers(9, 0, 1);
+    case 5: return Tensor(DType::bool_, {h, t, 1}).integers(9, 0, 1);
+    case 6: return Tensor(DType::bf16, {h, t, s}).random(9);
+    case 7: return Tensor(DType::f16, {t, s}, {3 * s, 3}).random(9);
+    case 8: return Tensor(DType::f64, {b, 1, t, 1}).random(9);
+    default: return Tensor(DType::bool_, {b, 1, t, s}).integers(9, 0, 1);
+  }
+}
+
 /// [B,H,T,D] as a view of [B,T,H,D] memory.
 Tensor headsInside(DType dtype, const Shape& shape) { return Tensor(dtype, shape, ordered(shape, {0, 2, 1, 3})); }
 
@@ -115,14 +130,7 @@ void check(const Case& c, DType dtype, int number, bool roundsWeights) {
   k.random(uint32_t(number * 7 + 2), -2, 2);
   v.random(uint32_t(number * 7 + 3));
   g.random(uint32_t(number * 7 + 4));
-  Tensor mask = c.mask == 2   ? Tensor(statistic, {c.queries, c.keys})
-                : c.mask == 1 ? Tensor(DType::bool_, {c.batch, 1, c.queries, c.keys})
-                              : Tensor(DType::bool_, {c.batch, 1, 1, c.keys});
-  if (c.mask == 2)
-    mask.random(9);
-  else
-    mask.integers(9, 0, 1);
-  if (c.mask == 3) mask.fill(0);
+  Tensor mask = maskOf(c, statistic);
   Tensor* masked = c.mask ? &mask : nullptr;
   const Reference expected = reference(c, scale, q.values(), k.values(), v.values(), g.values(), masked);
   const Words params = {scale, double(c.causal), double(c.mask != 0), c.dropout, kOffset};
@@ -191,6 +199,12 @@ void testAttention(bool roundsWeights) {
       {2, 4, 2, 77, 77, 64, 64, true, 0},
       {2, 3, 3, 40, 77, 48, 24, true, 0},
       {2, 2, 2, 9, 20, 16, 16, false, 0, 0, 1},
+      // Masks however they lie in memory.
+      {1, 2, 2, 20, 150, 16, 16, true, 4},
+      {2, 3, 3, 20, 150, 16, 16, false, 5},
+      {2, 2, 1, 20, 150, 16, 16, true, 6},
+      {1, 2, 2, 20, 150, 16, 16, false, 7},
+      {2, 2, 2, 20, 21, 16, 16, true, 8},
   };
   for (DType dtype : {DType::f32, DType::f64, DType::bf16, DType::f16})
     for (const Case& c : cases) check(c, dtype, int(&c - cases), roundsWeights);
