@@ -215,10 +215,48 @@ void halves() {
   }
 }
 
+/// Floor division and modulo of f32: quotients that are integers or next to one, quotients of any size and zeros.
+void divisions() {
+  constexpr int64_t kCount = 100003;
+  Tensor a(DType::f32, {kCount}), b(DType::f32, {kCount}), quotient(DType::f32, {kCount}), rest(DType::f32, {kCount});
+  float* dividend = static_cast<float*>(a.data());
+  float* divisor = static_cast<float*>(b.data());
+  std::mt19937 random(7);
+  const auto number = [&random](int exponents) {
+    const int whole = static_cast<int>(random() >> 7) - (1 << 24);
+    return std::ldexp(static_cast<float>(whole), static_cast<int>(random() % static_cast<uint32_t>(exponents)) - 40);
+  };
+  for (int64_t i = 0; i < kCount; i++) {
+    divisor[i] = number(30);
+    const int kind = static_cast<int>(random() % 4);
+    dividend[i] = kind == 0 ? number(60) : divisor[i] * static_cast<float>(static_cast<int>(random() % 5000) - 2500);
+    if (kind == 1) dividend[i] = std::nextafter(dividend[i], INFINITY);
+    if (kind == 2) dividend[i] = std::nextafter(dividend[i], -INFINITY);
+  }
+  FusedProgram program({kCount});
+  const int left = program.load(a), right = program.load(b);
+  program.store(program.apply(Opcode::floorDiv, DType::f32, {left, right}), quotient);
+  program.store(program.apply(Opcode::mod, DType::f32, {left, right}), rest);
+  program.run();
+  const auto expected = program.expected();
+  expectNear(label("sweep", Opcode::floorDiv, DType::f32), quotient, expected[0], close(DType::f32));
+  expectNear(label("sweep", Opcode::mod, DType::f32), rest, expected[1], close(DType::f32));
+  bool signs = true;
+  for (int64_t i = 0; i < kCount; i++) {
+    const float whole = static_cast<const float*>(quotient.data())[i];
+    const float left = static_cast<const float*>(rest.data())[i];
+    const bool negative = std::signbit(divisor[i]);
+    if (whole == 0) signs = signs && std::signbit(whole) == (std::signbit(dividend[i]) != negative);
+    if (left == 0) signs = signs && std::signbit(left) == negative;
+  }
+  expectTrue("fused floorDiv and mod: the signs of zeros", signs);
+}
+
 }  // namespace
 
 void testFusedOps() {
   opcodes();
+  divisions();
   halves();
   everyDouble();
   for (int i = static_cast<int>(Opcode::floor); i <= static_cast<int>(Opcode::sigmoid); i++) {

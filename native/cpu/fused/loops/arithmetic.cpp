@@ -1,4 +1,4 @@
-// Arithmetic loops: + - * / and their kin, rounding, square roots, floor division, maximum and minimum.
+// Arithmetic loops: + - * / and their kin, rounding, square roots, maximum and minimum.
 #include "apply.h"
 
 namespace heddle::fused::HEDDLE_LEVEL {
@@ -91,54 +91,6 @@ struct Div {
   }
 };
 
-// The quotient of the lowest integer by -1 does not fit and would trap; negation wraps instead.
-template <typename T>
-HEDDLE_INLINE T floorQuotient(T a, T b) {
-  if (b == 0) return 0;
-  if (b == -1) return Neg::apply(a);
-  const T quotient = a / b;
-  return quotient - ((a % b != 0) && ((a < 0) != (b < 0)) ? 1 : 0);
-}
-template <typename T>
-HEDDLE_INLINE T signedRemainder(T a, T b) {
-  if (b == 0 || b == -1) return 0;
-  const T rest = a % b;
-  return rest + (rest != 0 && ((rest < 0) != (b < 0)) ? b : 0);
-}
-HEDDLE_INLINE double remainder(double a, double b) { return fmod(a, b); }
-HEDDLE_INLINE float remainder(float a, float b) { return fmodf(a, b); }
-
-/// Python's: the sign of the divisor; a zero has it too.
-template <typename T>
-HEDDLE_INLINE T floatRemainder(T a, T b) {
-  const T rest = remainder(a, b);
-  if (rest == T(0)) return static_cast<T>(__builtin_copysign(0.0, static_cast<double>(b)));
-  return (rest < T(0)) != (b < T(0)) ? rest + b : rest;
-}
-/// Python's: exact where a / b would round up to the next integer.
-template <typename T>
-HEDDLE_INLINE T floatFloorQuotient(T a, T b) {
-  if (b == T(0)) return a / b;
-  T rest = remainder(a, b);
-  T quotient = (a - rest) / b;
-  if (rest != T(0) && (rest < T(0)) != (b < T(0))) quotient -= T(1);
-  if (quotient == T(0)) return static_cast<T>(__builtin_copysign(0.0, static_cast<double>(a / b)));
-  const T down = static_cast<T>(__builtin_floor(static_cast<double>(quotient)));
-  return quotient - down > T(0.5) ? down + T(1) : down;
-}
-struct FloorDiv {
-  HEDDLE_INLINE float apply(float a, float b) { return floatFloorQuotient(a, b); }
-  HEDDLE_INLINE double apply(double a, double b) { return floatFloorQuotient(a, b); }
-  HEDDLE_INLINE int32_t apply(int32_t a, int32_t b) { return floorQuotient(a, b); }
-  HEDDLE_INLINE int64_t apply(int64_t a, int64_t b) { return floorQuotient(a, b); }
-};
-struct Mod {
-  HEDDLE_INLINE float apply(float a, float b) { return floatRemainder(a, b); }
-  HEDDLE_INLINE double apply(double a, double b) { return floatRemainder(a, b); }
-  HEDDLE_INLINE int32_t apply(int32_t a, int32_t b) { return signedRemainder(a, b); }
-  HEDDLE_INLINE int64_t apply(int64_t a, int64_t b) { return signedRemainder(a, b); }
-};
-
 // NaN in either operand gives NaN: the second is returned when it is one, for every comparison with it is false.
 struct Max {
   template <typename T>
@@ -204,8 +156,6 @@ void addArithmetic(Loops& table) {
   binaryNumbers<Mul>(table, Opcode::mul);
   addBinary<Div, float, float>(table, Opcode::div, RegisterClass::f32);
   addBinary<Div, double, double>(table, Opcode::div, RegisterClass::f64);
-  binaryNumbers<FloorDiv>(table, Opcode::floorDiv);
-  binaryNumbers<Mod>(table, Opcode::mod);
   binaryNumbers<Max>(table, Opcode::max);
   binaryNumbers<Min>(table, Opcode::min);
   addBinary<Max, int32_t, int32_t>(table, Opcode::max, RegisterClass::bool_);

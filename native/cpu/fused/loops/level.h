@@ -23,6 +23,7 @@ HEDDLE_INLINE double doubleOf(int64_t bits) { return __builtin_bit_cast(double, 
 
 /// Each file of the level fills its part of the table.
 void addArithmetic(Loops& table);
+void addDivisions(Loops& table);
 void addComparisons(Loops& table);
 void addFunctions(Loops& table);
 void addDoubleFunctions(Loops& table);

@@ -7,6 +7,7 @@ namespace heddle::fused::HEDDLE_LEVEL {
 
 void fill(Loops& table) {
   addArithmetic(table);
+  addDivisions(table);
   addComparisons(table);
   addFunctions(table);
   addDoubleFunctions(table);
