@@ -172,6 +172,31 @@ void accuracy() {
   }
 }
 
+/// Integers of the whole range wrap in i32, where sums and products of bytes are taken, and are compared as they are.
+void integerReductions() {
+  const Shape extents{3, 5001};
+  const std::pair<DType, std::pair<int64_t, int64_t>> ranges[] = {
+      {DType::i8, {-128, 127}}, {DType::u8, {0, 255}}, {DType::i32, {INT32_MIN, INT32_MAX}}};
+  for (const auto& [dtype, range] : ranges)
+    for (const Reduction kind : {Reduction::sum, Reduction::prod, Reduction::max, Reduction::min}) {
+      const bool extreme = kind == Reduction::max || kind == Reduction::min;
+      const DType work = extreme ? dtype : DType::i32;
+      Tensor x(dtype, extents), y(work, {3, 1});
+      x.integers(11, range.first, range.second);
+      std::vector<double> odd = x.values();  // products do not vanish
+      for (double& value : odd) value = static_cast<double>(static_cast<int64_t>(value) | 1);
+      x.assign(odd);
+      FusedProgram program(extents, {false, true});
+      const int loaded = program.load(x);
+      program.store(program.reduce(work, kind, work == dtype ? loaded : program.apply(Opcode::cast, work, {loaded})),
+                    y);
+      program.run();
+      expectExact(
+          "fused reduction " + std::to_string(static_cast<int>(kind)) + " of " + kDTypeNames[static_cast<int>(dtype)],
+          y, program.expected()[0]);
+    }
+}
+
 void decodeErrors() {
   Tensor x(DType::f32, {4}), y(DType::f32, {4});
   const auto refuses = [&](const std::string& part, const Words& words) {
@@ -205,6 +230,7 @@ void testFusedWalks() {
   for (uint32_t seed = 1; seed <= (compilesPrograms() ? 300 : 1500); seed++) Walks(seed).one();
   inPlace();
   accuracy();
+  integerReductions();
   decodeErrors();
 }
 

@@ -7,19 +7,29 @@
 namespace heddle::fused::HEDDLE_LEVEL {
 namespace {
 
-// GCC selects between vectors wider than registers element by element, and adds them part by part: extremes, which
-// select and whose order does not matter, are taken in vectors of the level's width.
 #if defined(__AVX512F__)
-constexpr int kSelectedBytes = 64;
+constexpr int kVectorBytes = 64;
 #elif defined(__AVX2__)
-constexpr int kSelectedBytes = 32;
+constexpr int kVectorBytes = 32;
 #else
-constexpr int kSelectedBytes = 16;
+constexpr int kVectorBytes = 16;
 #endif
-constexpr int kAddedBytes = 64;
+
+// Sums are taken in groups of lanes that are the same at every level, for their order to be. GCC takes vectors wider
+// than registers apart element by element, so a group is as many vectors as it takes. The order of extremes does not
+// matter.
+constexpr int kGroupBytes = 64;
+
+/// A vector as wide as the level's registers. Loads need no alignment.
+template <typename T>
+struct Lanes {
+  static constexpr int64_t kCount = kVectorBytes / sizeof(T);
+  typedef T Vector __attribute__((vector_size(kVectorBytes)));
+  typedef T Unaligned __attribute__((vector_size(kVectorBytes), aligned(sizeof(T)), may_alias));
+};
 
 struct Sum {
-  static constexpr int kBytes = kAddedBytes;
+  static constexpr int kParts = kGroupBytes / kVectorBytes;
   template <typename T>
   HEDDLE_INLINE T combine(T a, T b) {
     return a + b;
@@ -27,7 +37,7 @@ struct Sum {
   static constexpr double kIdentity = 0.0;
 };
 struct Prod {
-  static constexpr int kBytes = kAddedBytes;
+  static constexpr int kParts = kGroupBytes / kVectorBytes;
   template <typename T>
   HEDDLE_INLINE T combine(T a, T b) {
     return a * b;
@@ -36,7 +46,7 @@ struct Prod {
 };
 // A NaN on either side stays: `b` is taken when it is one, and nothing compares above or below an `a` that is one.
 struct Max {
-  static constexpr int kBytes = kSelectedBytes;
+  static constexpr int kParts = 1;
   template <typename T>
   HEDDLE_INLINE T combine(T a, T b) {
     return (b > a) | (b != b) ? b : a;
@@ -44,7 +54,7 @@ struct Max {
   static constexpr double kIdentity = -__builtin_inf();
 };
 struct Min {
-  static constexpr int kBytes = kSelectedBytes;
+  static constexpr int kParts = 1;
   template <typename T>
   HEDDLE_INLINE T combine(T a, T b) {
     return (b < a) | (b != b) ? b : a;
@@ -52,41 +62,37 @@ struct Min {
   static constexpr double kIdentity = __builtin_inf();
 };
 
-/// A vector of so many bytes; narrower levels split it. Loads need no alignment.
-template <typename T, int kBytes>
-struct Lanes {
-  static constexpr int64_t kCount = kBytes / sizeof(T);
-  typedef T Vector __attribute__((vector_size(kBytes)));
-  typedef T Unaligned __attribute__((vector_size(kBytes), aligned(sizeof(T)), may_alias));
-};
-
-/// Four vectors side by side, then a tree.
+/// Four groups side by side, then a tree.
 template <typename F, typename T>
 HEDDLE_INLINE T combineAll(const T* x, int64_t n) {
-  using L = Lanes<T, F::kBytes>;
-  using V = typename L::Vector;
-  using U = typename L::Unaligned;
-  constexpr int64_t kLanes = L::kCount;
+  using V = typename Lanes<T>::Vector;
+  using U = typename Lanes<T>::Unaligned;
+  constexpr int64_t kLanes = Lanes<T>::kCount;
+  constexpr int kParts = F::kParts;
+  constexpr int64_t kGroup = kParts * kLanes;
   const T identity = static_cast<T>(F::kIdentity);
   int64_t i = 0;
   T result = identity;
-  if (n >= kLanes) {
-    V first = {};
-    first += identity;
-    V second = first;
-    V third = first;
-    V fourth = first;
-    for (; i + 4 * kLanes <= n; i += 4 * kLanes) {
-      first = F::combine(first, V(*reinterpret_cast<const U*>(x + i)));
-      second = F::combine(second, V(*reinterpret_cast<const U*>(x + i + kLanes)));
-      third = F::combine(third, V(*reinterpret_cast<const U*>(x + i + 2 * kLanes)));
-      fourth = F::combine(fourth, V(*reinterpret_cast<const U*>(x + i + 3 * kLanes)));
+  if (n >= kGroup) {
+    V total[4 * kParts] = {};
+#pragma GCC unroll 16
+    for (int part = 0; part < 4 * kParts; part++) total[part] += identity;
+    for (; i + 4 * kGroup <= n; i += 4 * kGroup)
+#pragma GCC unroll 16
+      for (int part = 0; part < 4 * kParts; part++)
+        total[part] = F::combine(total[part], V(*reinterpret_cast<const U*>(x + i + part * kLanes)));
+    for (; i + kGroup <= n; i += kGroup)
+#pragma GCC unroll 4
+      for (int part = 0; part < kParts; part++)
+        total[part] = F::combine(total[part], V(*reinterpret_cast<const U*>(x + i + part * kLanes)));
+    T lanes[kGroup];
+#pragma GCC unroll 4
+    for (int part = 0; part < kParts; part++) {
+      const V sum = F::combine(F::combine(total[part], total[part + kParts]),
+                               F::combine(total[part + 2 * kParts], total[part + 3 * kParts]));
+      __builtin_memcpy(lanes + part * kLanes, &sum, sizeof sum);
     }
-    for (; i + kLanes <= n; i += kLanes) first = F::combine(first, V(*reinterpret_cast<const U*>(x + i)));
-    const V both = F::combine(F::combine(first, second), F::combine(third, fourth));
-    T lanes[kLanes];
-    __builtin_memcpy(lanes, &both, sizeof both);
-    for (int64_t half = kLanes / 2; half > 0; half /= 2)
+    for (int64_t half = kGroup / 2; half > 0; half /= 2)
       for (int64_t lane = 0; lane < half; lane++) lanes[lane] = F::combine(lanes[lane], lanes[lane + half]);
     result = lanes[0];
   }
@@ -130,28 +136,56 @@ void floatColumns(void* accumulators, const void* values, int64_t rows, int64_t 
     for (int64_t c = 0; c < columns; c++) total[c] = F::combine(total[c], static_cast<double>(x[r * columns + c]));
 }
 
-// Integers: unsigned where they wrap, since i64 accumulators cut to the result's width wrap like the width itself.
+// Integers: unsigned where they wrap, since i64 accumulators cut to the result's width wrap like the width itself. For
+// the same reason values of 32 bits are combined as `Narrow`.
 struct IntegerSum {
+  using Narrow = uint32_t;
+  static constexpr Narrow kIdentity = 0;
+  HEDDLE_INLINE uint32_t combine(uint32_t a, uint32_t b) { return a + b; }
   HEDDLE_INLINE int64_t combine(int64_t a, int64_t b) {
     return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
   }
 };
 struct IntegerProd {
+  using Narrow = uint32_t;
+  static constexpr Narrow kIdentity = 1;
+  HEDDLE_INLINE uint32_t combine(uint32_t a, uint32_t b) { return a * b; }
   HEDDLE_INLINE int64_t combine(int64_t a, int64_t b) {
     return static_cast<int64_t>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
   }
 };
 struct IntegerMax {
-  HEDDLE_INLINE int64_t combine(int64_t a, int64_t b) { return a > b ? a : b; }
+  using Narrow = int32_t;
+  static constexpr Narrow kIdentity = INT32_MIN;
+  template <typename T>
+  HEDDLE_INLINE T combine(T a, T b) {
+    return a > b ? a : b;
+  }
 };
 struct IntegerMin {
-  HEDDLE_INLINE int64_t combine(int64_t a, int64_t b) { return a < b ? a : b; }
+  using Narrow = int32_t;
+  static constexpr Narrow kIdentity = INT32_MAX;
+  template <typename T>
+  HEDDLE_INLINE T combine(T a, T b) {
+    return a < b ? a : b;
+  }
 };
 
-template <typename F, typename T>
-void integerRows(void* accumulators, const void* values, int64_t rows, int64_t columns) {
+template <typename F>
+void narrowRows(void* accumulators, const void* values, int64_t rows, int64_t columns) {
+  using Narrow = typename F::Narrow;
   int64_t* total = static_cast<int64_t*>(accumulators);
-  const T* x = static_cast<const T*>(values);
+  const Narrow* x = static_cast<const Narrow*>(values);
+  for (int64_t r = 0; r < rows; r++) {
+    Narrow result = F::kIdentity;
+    for (int64_t c = 0; c < columns; c++) result = F::combine(result, x[r * columns + c]);
+    total[r] = F::combine(total[r], static_cast<int64_t>(result));
+  }
+}
+template <typename F>
+void wideRows(void* accumulators, const void* values, int64_t rows, int64_t columns) {
+  int64_t* total = static_cast<int64_t*>(accumulators);
+  const int64_t* x = static_cast<const int64_t*>(values);
   for (int64_t r = 0; r < rows; r++) {
     int64_t result = total[r];
     for (int64_t c = 0; c < columns; c++) result = F::combine(result, x[r * columns + c]);
@@ -163,7 +197,7 @@ void integerColumns(void* accumulators, const void* values, int64_t rows, int64_
   int64_t* total = static_cast<int64_t*>(accumulators);
   const T* x = static_cast<const T*>(values);
   for (int64_t r = 0; r < rows; r++)
-    for (int64_t c = 0; c < columns; c++) total[c] = F::combine(total[c], x[r * columns + c]);
+    for (int64_t c = 0; c < columns; c++) total[c] = F::combine(total[c], static_cast<int64_t>(x[r * columns + c]));
 }
 
 template <typename F, typename Integer>
@@ -172,9 +206,9 @@ void add(Loops& table, Reduction reduction) {
   Reduce* columns = table.reduceColumns[static_cast<int>(reduction)];
   rows[static_cast<int>(RegisterClass::f32)] = floatRows<F, float>;
   rows[static_cast<int>(RegisterClass::f64)] = floatRows<F, double>;
-  rows[static_cast<int>(RegisterClass::i32)] = integerRows<Integer, int32_t>;
-  rows[static_cast<int>(RegisterClass::i64)] = integerRows<Integer, int64_t>;
-  rows[static_cast<int>(RegisterClass::bool_)] = integerRows<Integer, int32_t>;
+  rows[static_cast<int>(RegisterClass::i32)] = narrowRows<Integer>;
+  rows[static_cast<int>(RegisterClass::i64)] = wideRows<Integer>;
+  rows[static_cast<int>(RegisterClass::bool_)] = narrowRows<Integer>;
   columns[static_cast<int>(RegisterClass::f32)] = floatColumns<F, float>;
   columns[static_cast<int>(RegisterClass::f64)] = floatColumns<F, double>;
   columns[static_cast<int>(RegisterClass::i32)] = integerColumns<Integer, int32_t>;
