@@ -25,6 +25,14 @@ DType resultDType(DType dtype) { return dtype == DType::f16 || dtype == DType::b
 int registerBytes(DType dtype) { return dtype == DType::f64 || dtype == DType::i64 ? 8 : 4; }
 int log2Bytes(DType dtype) { return __builtin_ctz(static_cast<unsigned>(kDTypeBytes[static_cast<int>(dtype)])); }
 
+/// What `from` holds looks the same in a register of `to`.
+bool sameInRegister(DType from, DType to) {
+  const RegisterClass kind = classOf(from);
+  if (to == DType::f32) return kind == RegisterClass::f32;
+  if (to == DType::i32) return kind == RegisterClass::i32 || kind == RegisterClass::bool_;
+  return from == to;
+}
+
 class Assembler {
  public:
   Assembler(const Program& program, int64_t block) : program_(program), loops_(loops()) {
@@ -257,7 +265,14 @@ class Assembler {
                                               " needs a generator state that is the same at every coordinate");
     const int store = one || random ? -1 : directStore(phase, state, i, false);
     const DType operand = program_.instructions[at(source.args[source.op == Opcode::where ? 1 : 0])].dtype;
-    if (source.op == Opcode::cast) args[0] = rounded(phase, source.args[0], args[0], operand);
+    if (source.op == Opcode::cast) {
+      args[0] = rounded(phase, source.args[0], args[0], operand);
+      // Memory stays what it is only until a store in place.
+      if (store < 0 && sameInRegister(operand, source.dtype) && !values_[at(args[0])].memory) {
+        state.valueOf[at(i)] = args[0];
+        return;
+      }
+    }
     const int out = state.valueOf[at(i)] = newValue(registerBytes(source.dtype), one);
     if (store >= 0) bindStore(phase, store, out);
     if (random) return draw(phase, source, i, out, args, one);
