@@ -1,77 +1,196 @@
 // Ops avgPool and avgPoolGrad: means of windows, and their gradient as one sum per input element in a fixed order.
+#include <omp.h>
+
 #include <algorithm>
 
 #include "../core/pooling_problem.h"
 #include "kernels.h"
+#include "levels.h"
+
+#define HEDDLE_LOOPS "avg_pool_loops.h"
+#include "for_each_level.h"
 
 namespace heddle {
 namespace {
 
+struct Range {
+  int64_t first, end;
+
+  bool operator==(const Range&) const = default;
+};
+
+/// The windows along one axis.
+struct WindowAxis {
+  int64_t in, out, kernel, stride, padding;
+
+  WindowAxis(const PoolWindows& windows, size_t axis)
+      : in(windows.in[axis]),
+        out(windows.out[axis]),
+        kernel(windows.kernel[axis]),
+        stride(windows.stride[axis]),
+        padding(windows.padding[axis]) {}
+
+  Range elementsOf(int64_t window) const {
+    const int64_t start = window * stride - padding;
+    return {std::max<int64_t>(start, 0), std::min(start + kernel, in)};
+  }
+  Range windowsOf(int64_t element) const {
+    const int64_t reach = element + padding - kernel + 1;
+    return {reach <= 0 ? 0 : (reach + stride - 1) / stride, std::min((element + padding) / stride + 1, out)};
+  }
+};
+
+/// In channels-last memory one pixel at a time, with vectors over its channels. Else row by row, in two steps: across
+/// the row, whose elements lie side by side, into a row of sums, then along it.
 template <typename T, bool kGrad>
 class AvgPool : public Kernel {
   using C = Compute<T>;
 
  public:
   AvgPool(const PoolWindows& windows, const TensorSpec& x, const TensorSpec& y, bool countPadding)
-      : w_(windows), x_(x), y_(y), batch_(x.shape[0]), channels_(x.shape[1]), countPadding_(countPadding) {}
+      : axes_{WindowAxis(windows, 0), WindowAxis(windows, 1), WindowAxis(windows, 2)},
+        target_(kGrad ? x : y),
+        source_(kGrad ? y : x),
+        extents_(kGrad ? windows.in : windows.out),
+        batch_(x.shape[0]),
+        channels_(x.shape[1]),
+        pixels_(channels_ > 1 && target_.channel == 1 && source_.channel == 1),
+        threads_(omp_get_max_threads()) {
+    for (size_t i = 0; i < 3; i++) {
+      if (axes_[i].in > 1) row_ = i;
+      for (int64_t p = 0; p < axes_[i].out; p++) {
+        const auto [first, end] = axes_[i].elementsOf(p);
+        sizes_[i].push_back(static_cast<C>(countPadding ? axes_[i].kernel : std::max<int64_t>(end - first, 1)));
+      }
+    }
+    measureScratch();
+  }
+
+  size_t workspaceBytes() const override { return static_cast<size_t>(scratch_ * threads_) * sizeof(C); }
 
   void run(const RunOperands& operands) override {
     const auto* from = static_cast<const T*>(operands.inputs[0]);
     auto* to = static_cast<T*>(operands.outputs[0]);
-    const Extents& extents = kGrad ? w_.in : w_.out;
-    const PlaneStrides& target = kGrad ? x_ : y_;
-    const PlaneStrides& source = kGrad ? y_ : x_;
-    const int64_t plane = volume(extents);
-    // Channels innermost where they lie together, outermost where planes do.
-    const bool together = target.channel == 1;
-#pragma omp parallel for schedule(static) if (batch_ * channels_ * plane > 4096)
-    for (int64_t task = 0; task < batch_ * (together ? plane : channels_); task++) {
-      const int64_t count = together ? plane : channels_, other = together ? channels_ : plane;
-      const int64_t n = task / count;
-      for (int64_t i = 0; i < other; i++) {
-        const int64_t c = together ? i : task % count;
-        const Extents p = unflatten(together ? task % count : i, extents);
-        const T* base = from + n * source.batch + c * source.channel;
-        to[n * target.batch + c * target.channel + target.at(p)] = store<T>(kGrad ? gradAt(base, p) : meanAt(base, p));
-      }
+    const int64_t planes = pixels_ ? 1 : channels_;
+    Extents parts = extents_;
+    if (!pixels_) parts[row_] = 1;
+#pragma omp parallel num_threads(threads_) if (batch_ * channels_ * volume(extents_) > 4096)
+    {
+      C* scratch = static_cast<C*>(operands.workspace) + scratch_ * omp_get_thread_num();
+      std::fill_n(scratch, length_, C{0});
+      Sources held;
+#pragma omp for collapse(5) schedule(static)
+      for (int64_t n = 0; n < batch_; n++)
+        for (int64_t c = 0; c < planes; c++)
+          for (int64_t i = 0; i < parts[0]; i++)
+            for (int64_t j = 0; j < parts[1]; j++)
+              for (int64_t k = 0; k < parts[2]; k++) {
+                const Extents p{i, j, k};
+                const Sources sources = sourcesOf(from + n * source_.batch + c * source_.channel, p);
+                T* target = to + n * target_.batch + c * target_.channel + target_.at(p);
+                if (pixels_)
+                  pixel(sources, p, scratch, target);
+                else if constexpr (kGrad)
+                  gradRow(sources, held, scratch, target);
+                else
+                  row(sources, p, scratch, target);
+              }
     }
   }
 
  private:
-  int64_t divisor(const Extents& p) const {
-    if (countPadding_) return volume(w_.kernel);
-    int64_t count = 1;
-    for (size_t i = 0; i < 3; i++) {
-      const int64_t start = p[i] * w_.stride[i] - w_.padding[i];
-      count *= std::min(start + w_.kernel[i], w_.in[i]) - std::max<int64_t>(start, 0);
+  /// What goes into a pixel of the target, or into a row, whose own axis has no part in it.
+  struct Sources {
+    const T* plane = nullptr;
+    std::array<Range, 3> ranges{};
+
+    bool operator==(const Sources&) const = default;
+  };
+
+  void measureScratch() {
+    constexpr int64_t line = 64 / sizeof(C);
+    const auto inLines = [](int64_t count) { return (count + line - 1) / line * line; };
+    const WindowAxis& row = axes_[row_];
+    if (pixels_) {
+      scratch_ = length_ = inLines(channels_);
+    } else if (kGrad) {
+      front_ = (row.kernel - 1) / row.stride;
+      strides_ = (row.in + row.padding + row.stride - 1) / row.stride;
+      length_ = inLines(front_ + std::max(row.out, strides_));
+      scratch_ = length_ + inLines(strides_ * row.stride);
+    } else {
+      front_ = row.padding;
+      // Behind it are zeros for the vectors that the last windows are read in.
+      length_ = inLines(std::max(front_ + row.in, (row.out - 1) * row.stride + row.kernel) + 2 * line);
+      scratch_ = length_;
     }
-    return std::max<int64_t>(count, 1);
   }
 
-  C meanAt(const T* x, const Extents& p) const {
-    C sum = 0;
-    w_.eachInput(p, [&](const Extents& q) { sum += load(x[x_.at(q)]); });
-    return sum / static_cast<C>(divisor(p));
+  bool across(size_t axis) const { return pixels_ || axis != row_; }
+
+  Sources sourcesOf(const T* plane, const Extents& p) const {
+    Sources sources{plane, {}};
+    for (size_t i = 0; i < 3; i++)
+      sources.ranges[i] = !across(i) ? Range{0, 1} : kGrad ? axes_[i].windowsOf(p[i]) : axes_[i].elementsOf(p[i]);
+    return sources;
   }
 
-  C gradAt(const T* dy, const Extents& q) const {
-    Extents first, last;
-    for (size_t i = 0; i < 3; i++) {
-      const int64_t reach = q[i] + w_.padding[i] - w_.kernel[i] + 1;
-      first[i] = reach <= 0 ? 0 : (reach + w_.stride[i] - 1) / w_.stride[i];
-      last[i] = std::min((q[i] + w_.padding[i]) / w_.stride[i], w_.out[i] - 1);
+  /// How many elements of a window count.
+  C sizeOf(const Extents& window) const {
+    C size = 1;
+    for (size_t i = 0; i < 3; i++)
+      if (across(i)) size *= sizes_[i][static_cast<size_t>(window[i])];
+    return size;
+  }
+
+  void add(const Sources& sources, int64_t step, int64_t count, C* sums) const {
+    std::fill_n(sums, count, C{0});
+    const auto& [a, b, c] = sources.ranges;
+    for (Extents q{a.first, 0, 0}; q[0] < a.end; q[0]++)
+      for (q[1] = b.first; q[1] < b.end; q[1]++)
+        for (q[2] = c.first; q[2] < c.end; q[2]++)
+          add_(sources.plane + source_.at(q), step, kGrad ? 1 / sizeOf(q) : C{1}, count, sums);
+  }
+
+  void pixel(const Sources& sources, const Extents& p, C* sums, T* to) const {
+    add(sources, 1, channels_, sums);
+    storeQuotients_(sums, kGrad ? C{1} : sizeOf(p), channels_, to, 1);
+  }
+
+  void row(const Sources& sources, const Extents& p, C* scratch, T* to) const {
+    const WindowAxis& axis = axes_[row_];
+    add(sources, source_.spatial(row_), axis.in, scratch + front_);
+    storeMeans_(scratch, axis.kernel, axis.stride, sizeOf(p), sizes_[row_].data(), axis.out, to, target_.spatial(row_));
+  }
+
+  /// The same windows may lie over several rows, so the sums they led to are held.
+  void gradRow(const Sources& sources, Sources& held, C* scratch, T* to) const {
+    const WindowAxis& axis = axes_[row_];
+    C *sums = scratch + front_, *spread = scratch + length_;
+    if (sources != held) {
+      add(sources, source_.spatial(row_), axis.out, sums);
+      for (int64_t j = 0; j < axis.out; j++) sums[j] /= sizes_[row_][static_cast<size_t>(j)];
+      spread_(sums, axis.kernel, axis.stride, strides_, spread);
+      held = sources;
     }
-    C sum = 0;
-    for (Extents p{first[0], 0, 0}; p[0] <= last[0]; p[0]++)
-      for (p[1] = first[1]; p[1] <= last[1]; p[1]++)
-        for (p[2] = first[2]; p[2] <= last[2]; p[2]++) sum += load(dy[y_.at(p)]) / static_cast<C>(divisor(p));
-    return sum;
+    storeQuotients_(spread + axis.padding, C{1}, axis.in, to, target_.spatial(row_));
   }
 
-  PoolWindows w_;
-  PlaneStrides x_, y_;
+  decltype(&base::addScaled<T>) add_ = HEDDLE_DISPATCH(addScaled<T>);
+  decltype(&base::storeQuotients<T>) storeQuotients_ = HEDDLE_DISPATCH(storeQuotients<T>);
+  decltype(&base::storeMeans<T>) storeMeans_ = HEDDLE_DISPATCH(storeMeans<T>);
+  decltype(&base::spreadRow<C>) spread_ = HEDDLE_DISPATCH(spreadRow<C>);
+  std::array<WindowAxis, 3> axes_;
+  std::array<std::vector<C>, 3> sizes_;
+  PlaneStrides target_, source_;
+  Extents extents_;
   int64_t batch_, channels_;
-  bool countPadding_;
+  bool pixels_;
+  int threads_;
+  size_t row_ = 2;                    // the innermost axis of more than one element
+  int64_t front_ = 0;                 // zeros before a row of sums
+  int64_t strides_ = 0;               // strides that cover a padded row of the gradient
+  int64_t length_ = 0, scratch_ = 0;  // of the row of sums, and with what it is spread to
 };
 
 template <bool kGrad, typename Params>

@@ -1,22 +1,5 @@
 // One element of each window of a row, taken where it is larger; included once per instruction-set level.
 
-/// Every `kStride`-th of 2 vectors' elements, or of one.
-template <int kStride, typename T>
-HEDDLE_INLINE FloatVector loadEvery(const T* from) {
-  if constexpr (kStride == 1) {
-    return loadVector(from);
-  } else {
-    const FloatVector low = loadVector(from), high = loadVector(from + kLanes<float>);
-#if HEDDLE_VECTOR_BYTES == 64
-    return __builtin_shufflevector(low, high, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-#elif HEDDLE_VECTOR_BYTES == 32
-    return __builtin_shufflevector(low, high, 0, 2, 4, 6, 8, 10, 12, 14);
-#else
-    return __builtin_shufflevector(low, high, 0, 2, 4, 6);
-#endif
-  }
-}
-
 /// A vector of windows.
 template <int kStride, typename T>
 HEDDLE_INLINE void takeVector(const T* x, IntVector positions, T* y, int32_t* index) {

@@ -131,6 +131,25 @@ struct NumberOf<DoubleVector> : FloatParts<double> {
   typedef LongVector Bits;
 };
 
+/// Every `kStride`-th of 2 vectors' elements, or of one.
+template <int kStride, typename T>
+HEDDLE_INLINE Vector<T> loadEvery(const T* from) {
+  const Vector<T> low = loadVector(from);
+  if constexpr (kStride == 1) {
+    return low;
+  } else {
+    const Vector<T> high = loadVector(from + kLanes<T>);
+    if constexpr (kLanes<T> == 16)
+      return __builtin_shufflevector(low, high, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    else if constexpr (kLanes<T> == 8)
+      return __builtin_shufflevector(low, high, 0, 2, 4, 6, 8, 10, 12, 14);
+    else if constexpr (kLanes<T> == 4)
+      return __builtin_shufflevector(low, high, 0, 2, 4, 6);
+    else
+      return __builtin_shufflevector(low, high, 0, 2);
+  }
+}
+
 /// Calls `visit(j, count)` for each vector of a row; `count` is less than a whole vector at the end only.
 template <typename T, typename Visit>
 HEDDLE_INLINE void eachVector(int64_t size, Visit&& visit) {
