@@ -10,16 +10,6 @@ void addScaled(const T* x, int64_t step, Compute<T> scale, int64_t count, Comput
   for (; j < count; j++) sums[j] += load(x[j * step]) * scale;
 }
 
-/// Calls `visit(j)` for the vectors of a row, the last of which lies over the one before where the row ends amid it,
-/// and returns the row's size; 0 where it is shorter than one.
-template <typename T, typename Visit>
-HEDDLE_INLINE int64_t eachWholeVector(int64_t size, Visit&& visit) {
-  if (size < kLanes<T>) return 0;
-  for (int64_t j = 0; j < size - kLanes<T>; j += kLanes<T>) visit(j);
-  visit(size - kLanes<T>);
-  return size;
-}
-
 /// to[j step] = values[j] / divisor.
 template <typename T>
 void storeQuotients(const Compute<T>* values, Compute<T> divisor, int64_t count, T* to, int64_t step) {

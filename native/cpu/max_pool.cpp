@@ -7,6 +7,15 @@
 #include "kernels.h"
 #include "levels.h"
 
+namespace heddle {
+
+/// The elements of a window that lie in the input: how many in each axis, and how far apart in memory and in the plane.
+struct WindowElements {
+  Extents count, step, positionStep;
+};
+
+}  // namespace heddle
+
 #define HEDDLE_LOOPS "max_pool_loops.h"
 #include "for_each_level.h"
 
@@ -17,87 +26,94 @@ template <typename C>
 constexpr C kLowest =
     std::numeric_limits<C>::has_infinity ? -std::numeric_limits<C>::infinity() : std::numeric_limits<C>::lowest();
 
+/// Neighbouring windows that have the same of their elements in the input.
+struct WindowRun {
+  int64_t first, count;
+  int64_t firstElement, elements;
+};
+
 template <typename T>
 class MaxPool : public Kernel {
   using C = Compute<T>;
 
  public:
   MaxPool(const PoolWindows& windows, const TensorSpec& x, const TensorSpec& y, const TensorSpec& index)
-      : w_(windows), x_(x), y_(y), index_(index), batch_(x.shape[0]), channels_(x.shape[1]) {}
+      : w_(windows), x_(x), y_(y), index_(index), batch_(x.shape[0]), channels_(x.shape[1]) {
+    for (size_t i = 0; i < 3; i++)
+      if (w_.out[i] > 1) row_ = i;
+    pixels_ = x_.channel == 1 && y_.channel == 1 && index_.channel == 1;
+    for (size_t i = 0; i < 3; i++)
+      for (int64_t p = 0; p < w_.out[i]; p++) addWindow(i, p);
+  }
 
   void run(const RunOperands& operands) override {
     const auto* x = static_cast<const T*>(operands.inputs[0]);
     auto* y = static_cast<T*>(operands.outputs[0]);
     auto* index = static_cast<int32_t*>(operands.outputs[1]);
-    const int64_t plane = volume(w_.out);
-    const bool parallel = batch_ * channels_ * plane > 4096;
-    if (x_.channel == 1 && y_.channel == 1 && index_.channel == 1) {
-#pragma omp parallel for schedule(static) if (parallel)
-      for (int64_t task = 0; task < batch_ * plane; task++) {
-        const int64_t n = task / plane;
-        const Extents p = unflatten(task % plane, w_.out);
-        pixel(x + n * x_.batch, y + n * y_.batch + y_.at(p), index + n * index_.batch + index_.at(p), p);
-      }
-      return;
-    }
-#pragma omp parallel for schedule(static) if (parallel)
-    for (int64_t task = 0; task < batch_ * channels_; task++) {
-      const int64_t n = task / channels_, c = task % channels_;
-      channel(x + n * x_.batch + c * x_.channel, y + n * y_.batch + c * y_.channel,
-              index + n * index_.batch + c * index_.channel);
-    }
+    const int64_t planes = pixels_ ? 1 : channels_;
+    const auto extent = [&](size_t axis) { return static_cast<int64_t>(runs_[axis].size()); };
+#pragma omp parallel for collapse(4) schedule(static) if (batch_ * channels_ * volume(w_.out) > 4096)
+    for (int64_t n = 0; n < batch_; n++)
+      for (int64_t c = 0; c < planes; c++)
+        for (int64_t i = 0; i < extent(0); i++)
+          for (int64_t j = 0; j < extent(1); j++)
+            for (int64_t k = 0; k < extent(2); k++)
+              take({&runs_[0][i], &runs_[1][j], &runs_[2][k]}, x + n * x_.batch + c * x_.channel,
+                   y + n * y_.batch + c * y_.channel, index + n * index_.batch + c * index_.channel);
   }
 
  private:
-  int64_t flat(const Extents& q) const { return (q[0] * w_.in[1] + q[1]) * w_.in[2] + q[2]; }
-
-  /// All channels of one output position, which lie together.
-  void pixel(const T* x, T* y, int32_t* index, const Extents& p) const {
-    std::fill_n(y, channels_, store<T>(kLowest<C>));
-    std::fill_n(index, channels_, -1);
-    w_.eachInput(p, [&](const Extents& q) {
-      take_(x + x_.at(q), 1, channels_, static_cast<int32_t>(flat(q)), 0, y, 1, index, 1);
-    });
+  void addWindow(size_t axis, int64_t p) {
+    const int64_t start = p * w_.stride[axis] - w_.padding[axis], gap = w_.dilation[axis];
+    const int64_t first = start < 0 ? (-start + gap - 1) / gap : 0;
+    const int64_t end = start < w_.in[axis] ? std::min((w_.in[axis] - 1 - start) / gap + 1, w_.kernel[axis]) : 0;
+    const int64_t elements = std::max<int64_t>(end - first, 0);
+    auto& runs = runs_[axis];
+    const bool joins = !pixels_ && axis == row_ && !runs.empty() && runs.back().firstElement == first &&
+                       runs.back().elements == elements;
+    if (joins)
+      runs.back().count++;
+    else
+      runs.push_back({p, 1, first, elements});
   }
 
-  /// One channel, row by row of windows along the innermost axis that has more than one.
-  void channel(const T* x, T* y, int32_t* index) const {
-    const size_t row = w_.out[2] > 1 ? 2 : w_.out[1] > 1 ? 1 : w_.out[0] > 1 ? 0 : 2;
-    Extents rows = w_.out;
-    rows[row] = 1;
-    eachPosition(rows, [&](const Extents& p) {
-      T* ys = y + y_.at(p);
-      int32_t* indices = index + index_.at(p);
-      for (int64_t j = 0; j < w_.out[row]; j++) {
-        ys[j * y_.spatial(row)] = store<T>(kLowest<C>);
-        indices[j * index_.spatial(row)] = -1;
-      }
-      eachPosition(w_.kernel, [&](const Extents& k) { takeRow(x, k, p, row, ys, indices); });
-    });
-  }
-
-  /// The element at `k` of each window of a row, of those that have it inside the input.
-  void takeRow(const T* x, const Extents& k, const Extents& p, size_t row, T* y, int32_t* index) const {
-    Extents q;
+  /// Windows along the row, or in channels-last memory all channels of one.
+  void take(const std::array<const WindowRun*, 3>& runs, const T* x, T* y, int32_t* index) const {
+    const Extents plane{w_.in[1] * w_.in[2], w_.in[2], 1};
+    Extents p, q;
+    WindowElements window;
+    int64_t position = 0;
     for (size_t i = 0; i < 3; i++) {
-      q[i] = p[i] * w_.stride[i] - w_.padding[i] + k[i] * w_.dilation[i];
-      if (i != row && (q[i] < 0 || q[i] >= w_.in[i])) return;
+      p[i] = runs[i]->first;
+      q[i] = p[i] * w_.stride[i] - w_.padding[i] + runs[i]->firstElement * w_.dilation[i];
+      position += q[i] * plane[i];
+      window.count[i] = runs[i]->elements;
+      window.step[i] = w_.dilation[i] * x_.spatial(i);
+      window.positionStep[i] = w_.dilation[i] * plane[i];
     }
-    const int64_t stride = w_.stride[row];
-    const int64_t first = q[row] < 0 ? (-q[row] + stride - 1) / stride : 0;
-    if (q[row] + first * stride >= w_.in[row]) return;
-    const int64_t last = std::min(w_.out[row] - 1, (w_.in[row] - 1 - q[row]) / stride);
-    q[row] += first * stride;
-    const int64_t step = stride * (row == 2 ? 1 : row == 1 ? w_.in[2] : w_.in[1] * w_.in[2]);
-    take_(x + x_.at(q), stride * x_.spatial(row), last - first + 1, static_cast<int32_t>(flat(q)),
-          static_cast<int32_t>(step), y + first * y_.spatial(row), y_.spatial(row), index + first * index_.spatial(row),
-          index_.spatial(row));
+    const int64_t count = pixels_ ? channels_ : runs[row_]->count;
+    const int64_t strideY = pixels_ ? 1 : y_.spatial(row_), strideIndex = pixels_ ? 1 : index_.spatial(row_);
+    y += y_.at(p);
+    index += index_.at(p);
+    if (volume(window.count) == 0) {
+      for (int64_t j = 0; j < count; j++) {
+        y[j * strideY] = store<T>(kLowest<C>);
+        index[j * strideIndex] = -1;
+      }
+      return;
+    }
+    const int64_t stride = pixels_ ? 1 : w_.stride[row_] * x_.spatial(row_);
+    const auto step = static_cast<int32_t>(pixels_ ? 0 : w_.stride[row_] * plane[row_]);
+    take_(x + x_.at(q), static_cast<int32_t>(position), window, stride, step, count, y, strideY, index, strideIndex);
   }
 
-  decltype(&base::takeLarger<T>) take_ = HEDDLE_DISPATCH(takeLarger<T>);
+  decltype(&base::takeLargest<T>) take_ = HEDDLE_DISPATCH(takeLargest<T>);
   PoolWindows w_;
   PlaneStrides x_, y_, index_;
   int64_t batch_, channels_;
+  size_t row_ = 2;  // the innermost axis of more than one window
+  bool pixels_ = false;
+  std::array<std::vector<WindowRun>, 3> runs_;
 };
 
 /// Both directions through saved positions: with kScatter adds dy to dx at its position (zero elsewhere), else reads

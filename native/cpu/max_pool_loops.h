@@ -1,52 +1,119 @@
-// One element of each window of a row, taken where it is larger; included once per instruction-set level.
+// The largest element of each of a row of windows and its position; included once per instruction-set level.
 
-/// A vector of windows.
-template <int kStride, typename T>
-HEDDLE_INLINE void takeVector(const T* x, IntVector positions, T* y, int32_t* index) {
-  const FloatVector value = loadEvery<kStride>(x), best = loadVector(y);
-  IntVector at;
-  __builtin_memcpy(&at, index, sizeof at);
-  const IntVector larger = (value > best) | (value != value) | (at < 0);
-  storeVector(y, larger ? value : best);
-  at = larger ? positions : at;
-  __builtin_memcpy(index, &at, sizeof at);
+/// Calls `visit` with where each element of a window lies from its first one on, in memory and in the plane.
+template <typename Visit>
+HEDDLE_INLINE void eachElement(WindowElements window, Visit&& visit) {
+  for (int64_t i = 0; i < window.count[0]; i++)
+    for (int64_t j = 0; j < window.count[1]; j++) {
+      int64_t offset = i * window.step[0] + j * window.step[1];
+      int64_t position = i * window.positionStep[0] + j * window.positionStep[1];
+      for (int64_t k = 0; k < window.count[2]; k++) {
+        visit(offset, static_cast<int32_t>(position));
+        offset += window.step[2];
+        position += window.positionStep[2];
+      }
+    }
+}
+
+/// The windows of some vectors, side by side, so that one is compared while another waits for its last comparison.
+/// `loadFrom` loads the elements at one place of a vector's windows, which lie `stride` behind each other.
+template <int kVectors, typename T, typename Load>
+HEDDLE_INLINE void largestOf(Load&& loadFrom, const T* x, const WindowElements& window, int64_t stride,
+                             FloatVector* best, IntVector* at) {
+  const int64_t apart = kLanes<T> * stride;
+  for (int64_t v = 0; v < kVectors; v++) {
+    best[v] = loadFrom(x + v * apart);
+    at[v] = IntVector{};
+  }
+  eachElement(
+      window, [&](int64_t offset, int32_t position) __attribute__((always_inline)) {
+        for (int64_t v = 0; v < kVectors; v++) {
+          const FloatVector value = loadFrom(x + v * apart + offset);
+          const IntVector larger = (value > best[v]) | (value != value);
+          // Compared with 0 as GCC otherwise turns the mask around before it selects.
+          best[v] = larger < 0 ? value : best[v];
+          at[v] = larger < 0 ? broadcast<IntVector>(position) : at[v];
+        }
+      });
 }
 
 /// As many of `count` windows as vectors can take; returns how many.
-template <int kStride, typename T>
-HEDDLE_INLINE int64_t takeVectors(const T* x, int64_t count, int32_t position, int32_t step, T* y, int32_t* index) {
-  constexpr int64_t lanes = kLanes<float>;
-  // The last element of a strided load is behind its last window's, and may be behind the row.
-  const int64_t whole = count - (kStride - 1);
-  if (whole < lanes) return 0;
+template <typename T, typename Load>
+HEDDLE_INLINE int64_t largestVectors(Load&& loadFrom, const T* x, int32_t position, const WindowElements& window,
+                                     int64_t stride, int32_t step, int64_t count, T* y, int32_t* index) {
+  constexpr int64_t lanes = kLanes<T>, together = 4;
+  if (count < lanes) return 0;
   IntVector positions;
-  for (int64_t i = 0; i < lanes; i++) positions[i] = position + static_cast<int32_t>(i) * step;
-  for (int64_t j = 0; j < whole; j += lanes) {
-    // To take an element again changes nothing, so the last vector may lie over the one before.
-    const int64_t from = j + lanes <= whole ? j : whole - lanes;
-    takeVector<kStride>(x + from * kStride, positions + static_cast<int32_t>(from) * step, y + from, index + from);
+  for (int64_t lane = 0; lane < lanes; lane++) positions[lane] = position + static_cast<int32_t>(lane) * step;
+  FloatVector best[together];
+  IntVector at[together];
+  for (int64_t first = 0; first < count;) {
+    const bool all = first + together * lanes <= count;
+    // The last vector may lie over the one before.
+    const int64_t from = all || first + lanes <= count ? first : count - lanes;
+    if (all)
+      largestOf<together>(loadFrom, x + from * stride, window, stride, best, at);
+    else
+      largestOf<1>(loadFrom, x + from * stride, window, stride, best, at);
+    first += (all ? together : 1) * lanes;
+    for (int64_t v = 0; v < (all ? together : 1); v++) {
+      const int64_t j = from + v * lanes;
+      at[v] += positions + static_cast<int32_t>(j) * step;
+      storeVector(y + j, best[v]);
+      __builtin_memcpy(index + j, &at[v], sizeof at[v]);
+    }
   }
-  return whole;
+  return count;
 }
 
-/// `count` windows, each with the element `stride` behind the one before, at positions `step` apart: y becomes the
-/// larger of both and index its position. NaN wins, and an index below 0 says that there was none before.
+/// `count` windows of elements, each `stride` behind the one before; the first starts at `position`, others `step` on.
+/// Of equal elements the first is taken; NaN wins, and the last of several.
 template <typename T>
-void takeLarger(const T* x, int64_t stride, int64_t count, int32_t position, int32_t step, T* y, int64_t strideY,
-                int32_t* index, int64_t strideIndex) {
+void takeLargest(const T* x, int32_t position, const WindowElements& window, int64_t stride, int32_t step,
+                 int64_t count, T* y, int64_t strideY, int32_t* index, int64_t strideIndex) {
   typedef Compute<T> C;
   int64_t j = 0;
   if constexpr (std::is_same_v<C, float>) {
+    const auto one = [](const T* from) __attribute__((always_inline)) { return loadEvery<1>(from); };
+    const auto two = [](const T* from) __attribute__((always_inline)) { return loadEvery<2>(from); };
+    const auto any = [stride](const T* from) __attribute__((always_inline)) {
+      FloatVector value;
+      for (int64_t lane = 0; lane < kLanes<T>; lane++) value[lane] = load(from[lane * stride]);
+      return value;
+    };
     if (strideY == 1 && strideIndex == 1) {
-      if (stride == 1) j = takeVectors<1>(x, count, position, step, y, index);
-      if (stride == 2) j = takeVectors<2>(x, count, position, step, y, index);
+      if (stride == 1)
+        j = largestVectors(one, x, position, window, stride, step, count, y, index);
+      else if (stride == 2)
+        // The last element of a vector's two is behind its last window's, and may be behind the row.
+        j = largestVectors(two, x, position, window, stride, step, count - 1, y, index);
+      else
+        j = largestVectors(any, x, position, window, stride, step, count, y, index);
     }
   }
   for (; j < count; j++) {
-    const C value = load(x[j * stride]), best = load(y[j * strideY]);
-    int32_t& at = index[j * strideIndex];
-    if (!(value > best || value != value || at < 0)) continue;
-    y[j * strideY] = x[j * stride];
-    at = position + static_cast<int32_t>(j) * step;
+    const T* first = x + j * stride;
+    C best = load(*first);
+    int32_t at = 0;
+    if constexpr (std::is_same_v<C, float>) {
+      // All lanes alike: a selection between vectors has no branch that could be mispredicted.
+      FloatVector values;
+      IntVector positions;
+      largestOf<1>(
+          [](const T* from) __attribute__((always_inline)) { return broadcast<FloatVector>(load(*from)); }, first,
+          window, stride, &values, &positions);
+      best = values[0];
+      at = positions[0];
+    } else {
+      eachElement(
+          window, [&](int64_t offset, int32_t from) __attribute__((always_inline)) {
+            const C value = load(first[offset]);
+            const bool larger = (value > best) | (value != value);
+            best = larger ? value : best;
+            at = larger ? from : at;
+          });
+    }
+    y[j * strideY] = store<T>(best);
+    index[j * strideIndex] = position + static_cast<int32_t>(j) * step + at;
   }
 }

@@ -157,6 +157,15 @@ HEDDLE_INLINE void eachVector(int64_t size, Visit&& visit) {
   for (; j + kLanes<T> <= size; j += kLanes<T>) visit(j, kLanes<T>);
   if (j < size) visit(j, size - j);
 }
+/// Calls `visit(j)` for the vectors of a row, the last of which lies over the one before where the row ends amid it,
+/// and returns the row's size; 0 where it is shorter than one.
+template <typename T, typename Visit>
+HEDDLE_INLINE int64_t eachWholeVector(int64_t size, Visit&& visit) {
+  if (size < kLanes<T>) return 0;
+  for (int64_t j = 0; j < size - kLanes<T>; j += kLanes<T>) visit(j);
+  visit(size - kLanes<T>);
+  return size;
+}
 template <typename T>
 HEDDLE_INLINE Vector<T> loadSome(const T* from, int64_t count) {
   return count == kLanes<T> ? loadVector(from) : loadPart(from, count);
