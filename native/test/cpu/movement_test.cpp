@@ -51,6 +51,28 @@ void checkConcatTurned(DType dtype) {
   expectExact(std::string("concat of channels-last ") + kDTypeNames[int(dtype)], out, expected);
 }
 
+/// Rows of the output that have few elements of each piece, in more rows than are written at a time.
+void checkConcatNarrow(DType dtype, const Shape& widths) {
+  constexpr int64_t rows = 20000;
+  std::vector<Tensor> parts;
+  std::vector<Tensor*> inputs;
+  int64_t total = 0;
+  for (const int64_t width : widths) total += width;
+  std::vector<double> expected(size_t(rows * total));
+  parts.reserve(widths.size());
+  for (int64_t first = 0; const int64_t width : widths) {
+    parts.emplace_back(dtype, Shape{rows, width});
+    const std::vector<double> values = parts.back().integers(uint32_t(first + 1), 0, 1).values();
+    inputs.push_back(&parts.back());
+    for (int64_t i = 0; i < rows * width; i++)
+      expected[size_t(i / width * total + first + i % width)] = values[size_t(i)];
+    first += width;
+  }
+  Tensor out(dtype, {rows, total});
+  runOp(OpId::concat, {1}, inputs, {&out});
+  expectExact("concat of narrow pieces", out, expected);
+}
+
 /// `before`: how far from aligned the memory begins.
 void checkConcatMany(DType dtype, int64_t count, int64_t width, int64_t before) {
   std::vector<Tensor> parts;
@@ -102,6 +124,8 @@ void checkPadOf(DType dtype, const Shape& shape, const Shape& strides, const Sha
 void testMovement() {
   for (DType dtype : kAll) {
     checkConcat(dtype);
+    checkConcatNarrow(dtype, {1, 1, 1});
+    checkConcatNarrow(dtype, {2, 0, 5, 1});
     checkPad(dtype);
     checkConcatTurned(dtype);
     for (int64_t before : {0, 1}) {
