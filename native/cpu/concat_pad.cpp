@@ -39,7 +39,7 @@ class Interleave : public Kernel {
   /// Whether it is for these.
   static bool suits(Specs inputs, const TensorSpec& output, size_t axis) {
     const int64_t rows = rowsOf(output, axis);
-    return rows > 1 && output.size() / rows * bytesOf(output.dtype) <= kNarrow &&
+    return rows > 1 && output.contiguous() && output.size() / rows * bytesOf(output.dtype) <= kNarrow &&
            std::all_of(inputs.begin(), inputs.end(), [](const TensorSpec& input) { return input.contiguous(); });
   }
 
