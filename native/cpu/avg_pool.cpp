@@ -27,8 +27,12 @@ struct WindowAxis {
       : in(windows.in[axis]),
         out(windows.out[axis]),
         kernel(windows.kernel[axis]),
-        stride(windows.stride[axis]),
+        // How far a second window would be has no meaning where there is one.
+        stride(out > 1 ? windows.stride[axis] : std::max<int64_t>(in + windows.padding[axis], 1)),
         padding(windows.padding[axis]) {}
+
+  /// From the first element or padding to the last.
+  int64_t span() const { return std::max(padding + in, (out - 1) * stride + kernel); }
 
   Range elementsOf(int64_t window) const {
     const int64_t start = window * stride - padding;
@@ -41,10 +45,12 @@ struct WindowAxis {
 };
 
 /// In channels-last memory one pixel at a time, with vectors over its channels. Else row by row, in two steps: across
-/// the row, whose elements lie side by side, into a row of sums, then along it.
+/// the row, whose elements lie side by side, into a row of sums, then along it; but where rows would be padded to many
+/// times their length, one element at a time.
 template <typename T, bool kGrad>
 class AvgPool : public Kernel {
   using C = Compute<T>;
+  static constexpr int64_t kMostPadded = 16;
 
  public:
   AvgPool(const PoolWindows& windows, const TensorSpec& x, const TensorSpec& y, bool countPadding)
@@ -54,7 +60,6 @@ class AvgPool : public Kernel {
         extents_(kGrad ? windows.in : windows.out),
         batch_(x.shape[0]),
         channels_(x.shape[1]),
-        pixels_(channels_ > 1 && target_.channel == 1 && source_.channel == 1),
         threads_(omp_get_max_threads()) {
     for (size_t i = 0; i < 3; i++) {
       if (axes_[i].in > 1) row_ = i;
@@ -63,6 +68,9 @@ class AvgPool : public Kernel {
         sizes_[i].push_back(static_cast<C>(countPadding ? axes_[i].kernel : std::max<int64_t>(end - first, 1)));
       }
     }
+    const bool last = channels_ > 1 && target_.channel == 1 && source_.channel == 1;
+    if (last) width_ = channels_;
+    pixels_ = last || axes_[row_].span() > kMostPadded * axes_[row_].in;
     measureScratch();
   }
 
@@ -71,7 +79,7 @@ class AvgPool : public Kernel {
   void run(const RunOperands& operands) override {
     const auto* from = static_cast<const T*>(operands.inputs[0]);
     auto* to = static_cast<T*>(operands.outputs[0]);
-    const int64_t planes = pixels_ ? 1 : channels_;
+    const int64_t planes = channels_ / width_;
     Extents parts = extents_;
     if (!pixels_) parts[row_] = 1;
 #pragma omp parallel num_threads(threads_) if (batch_ * channels_ * volume(extents_) > 4096)
@@ -112,7 +120,7 @@ class AvgPool : public Kernel {
     const auto inLines = [](int64_t count) { return (count + line - 1) / line * line; };
     const WindowAxis& row = axes_[row_];
     if (pixels_) {
-      scratch_ = length_ = inLines(channels_);
+      scratch_ = length_ = inLines(width_);
     } else if (kGrad) {
       front_ = (row.kernel - 1) / row.stride;
       strides_ = (row.in + row.padding + row.stride - 1) / row.stride;
@@ -121,7 +129,7 @@ class AvgPool : public Kernel {
     } else {
       front_ = row.padding;
       // Behind it are zeros for the vectors that the last windows are read in.
-      length_ = inLines(std::max(front_ + row.in, (row.out - 1) * row.stride + row.kernel) + 2 * line);
+      length_ = inLines(row.span() + 2 * line);
       scratch_ = length_;
     }
   }
@@ -153,8 +161,8 @@ class AvgPool : public Kernel {
   }
 
   void pixel(const Sources& sources, const Extents& p, C* sums, T* to) const {
-    add(sources, 1, channels_, sums);
-    storeQuotients_(sums, kGrad ? C{1} : sizeOf(p), channels_, to, 1);
+    add(sources, 1, width_, sums);
+    storeQuotients_(sums, kGrad ? C{1} : sizeOf(p), width_, to, 1);
   }
 
   void row(const Sources& sources, const Extents& p, C* scratch, T* to) const {
@@ -185,7 +193,8 @@ class AvgPool : public Kernel {
   PlaneStrides target_, source_;
   Extents extents_;
   int64_t batch_, channels_;
-  bool pixels_;
+  bool pixels_ = false;
+  int64_t width_ = 1;  // channels of a pixel that lie together
   int threads_;
   size_t row_ = 2;                    // the innermost axis of more than one element
   int64_t front_ = 0;                 // zeros before a row of sums
