@@ -110,6 +110,17 @@ export const ELEMENTS = 2 ** 23
 export const shortRows = (length: number): Pick<Benchmark, 'reason'> =>
   length <= 72 ? { reason: `rows of ${length}: what each costs beside its elements counts` } : {}
 
+/** What is said of an exponential or a logarithm for each element. */
+export const EXPONENTIALS: Pick<Benchmark, 'reason'> = {
+  reason: 'exponentials and logarithms, of some twenty operations an element each',
+}
+
+/** What is said of bytes. */
+export const IN_I32 = 'in i32: registers hold a quarter of the elements that memory moves'
+
+/** What is said of convolutions and of products of bytes. */
+export const ONEDNN: Pick<Benchmark, 'reason'> = { reason: "oneDNN's kernel, in the layout in which it is fastest" }
+
 /** Rows of `length` that make up about as many elements. */
 export const rowsOf = (length: number): number => Math.ceil(ELEMENTS / length)
 

@@ -1,6 +1,6 @@
 // Cases of convolution over one and two axes.
 import * as h from '../index.js'
-import { Dense, type ErrorCase, forEachIndex, type OpCase, type OperandSpec } from './case.js'
+import { Dense, type ErrorCase, forEachIndex, ONEDNN, type OpCase, type OperandSpec } from './case.js'
 import { convolve, ROWS, timedShapes } from './convolution.js'
 
 const run =
@@ -18,7 +18,7 @@ export const CASES: readonly OpCase[] = [
       operands: [{ shape: x }, { shape: w }],
       run: run(x.length - 2, options) as OpCase['run'],
       reference: (a, b) => convolve(a, b as Dense, geometry),
-      bench: { operands: timedShapes(row).map((shape) => ({ shape })) },
+      bench: { operands: timedShapes(row).map((shape) => ({ shape })), ...ONEDNN },
     }
   }),
   ...[1, 2].map(
@@ -36,6 +36,7 @@ export const CASES: readonly OpCase[] = [
           { shape: [64, 64, 3, 3].slice(0, rank + 2) },
           { shape: [64] },
         ],
+        ...ONEDNN,
       },
       reference: (x, w, bias) =>
         convolve(
@@ -102,6 +103,7 @@ export const CASES: readonly OpCase[] = [
         { shape: [64, 64, 3, 3], ...integers },
         { shape: [16, 64, 28, 28], ...integers },
       ],
+      ...ONEDNN,
     },
     run: (x, w, dy) => {
       const y = h.conv2d(x, w as h.Tensor, { stride: 2, padding: 1 })
@@ -130,7 +132,7 @@ export const CASES: readonly OpCase[] = [
   {
     name: 'conv2d in channels-last memory, twice',
     operands: [{ shape: [1, 5, 5, 2] }, { shape: [3, 2, 3, 3] }, { shape: [2, 3, 2, 2] }],
-    bench: { operands: [{ shape: [16, 56, 56, 64] }, { shape: [64, 64, 3, 3] }, { shape: [64, 64, 2, 2] }] },
+    bench: { operands: [{ shape: [16, 56, 56, 64] }, { shape: [64, 64, 3, 3] }, { shape: [64, 64, 2, 2] }], ...ONEDNN },
     run: (x, v, w) =>
       h.conv2d(h.tanh(h.conv2d(h.permute(x, [0, 3, 1, 2]), v as h.Tensor, { padding: 1 })), w as h.Tensor, {
         stride: 2,

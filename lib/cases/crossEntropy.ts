@@ -1,6 +1,15 @@
 // Cases of cross entropy: of logits, of a linear map's logits a part at a time, of logarithms.
 import * as h from '../index.js'
-import { Dense, type ErrorCase, forEachIndex, type OpCase, type OperandSpec, rowsOf, shortRows } from './case.js'
+import {
+  Dense,
+  type ErrorCase,
+  EXPONENTIALS,
+  forEachIndex,
+  type OpCase,
+  type OperandSpec,
+  rowsOf,
+  shortRows,
+} from './case.js'
 import { REDUCTIONS, type Reduction, reduce } from './loss.js'
 import { alongAxis, behindFirst, fromOdd, LENGTHS, logSoftmaxOf, softmaxOf } from './softmax.js'
 
@@ -58,7 +67,7 @@ const CROSS_ENTROPY: readonly OpCase[] = [
     (reduction): OpCase => ({
       name: `crossEntropy, ${reduction}`,
       operands: [{ shape: [5, 7] }, indices([5], 7)],
-      bench: { operands: [{ shape: [8192, 1024] }, indices([8192], 1024)] },
+      bench: { operands: [{ shape: [8192, 1024] }, indices([8192], 1024)], ...EXPONENTIALS },
       run: (x, t) => h.crossEntropy(x, t, { reduction }),
       reference: (x, t) => crossEntropy(x, t as Dense, { reduction }),
     }),
@@ -67,7 +76,7 @@ const CROSS_ENTROPY: readonly OpCase[] = [
     (dtype): OpCase => ({
       name: `crossEntropy with ignored ${dtype} targets and label smoothing`,
       operands: [{ shape: [4, 3, 6] }, indices([4, 3], 6, dtype, -1)],
-      bench: { operands: [{ shape: [64, 128, 1024] }, indices([64, 128], 1024, dtype, -1)] },
+      bench: { operands: [{ shape: [64, 128, 1024] }, indices([64, 128], 1024, dtype, -1)], ...EXPONENTIALS },
       run: (x, t) => h.crossEntropy(x, t, { ignoreIndex: -1, labelSmoothing: 0.1 }),
       reference: (x, t) => crossEntropy(x, t as Dense, { ignoreIndex: -1, labelSmoothing: 0.1 }),
     }),
@@ -75,7 +84,7 @@ const CROSS_ENTROPY: readonly OpCase[] = [
   {
     name: 'crossEntropy along axis 1, per pixel',
     operands: [{ shape: [2, 5, 3, 2] }, indices([2, 3, 2], 5)],
-    bench: { operands: [{ shape: [32, 64, 64, 64] }, indices([32, 64, 64], 64)] },
+    bench: { operands: [{ shape: [32, 64, 64, 64] }, indices([32, 64, 64], 64)], ...EXPONENTIALS },
     run: (x, t) => h.crossEntropy(x, t, { axis: 1, reduction: 'none' }),
     reference: (x, t) => crossEntropy(x, t as Dense, { axis: 1, reduction: 'none' }),
   },
@@ -95,7 +104,7 @@ const CROSS_ENTROPY: readonly OpCase[] = [
       {
         name: `crossEntropy of ${length} classes`,
         operands,
-        bench: { operands: timed, ...shortRows(length) },
+        bench: { operands: timed, ...EXPONENTIALS, ...shortRows(length) },
         run: (x, t) => h.crossEntropy(x, t, options),
         reference: (x, t) => crossEntropy(x, t as Dense, options),
         order: 0,
@@ -103,7 +112,7 @@ const CROSS_ENTROPY: readonly OpCase[] = [
       {
         name: `crossEntropy's gradient of ${length} classes`,
         operands: [...operands, { shape: [5] }],
-        bench: { operands: [...timed, { shape: [rows] }], ...shortRows(length) },
+        bench: { operands: [...timed, { shape: [rows] }], ...EXPONENTIALS, ...shortRows(length) },
         run: (x, t, slopes) => h.vjp([h.crossEntropy(x, t, options)], [slopesOf(slopes)], [x]).get(x),
         reference: (x, t, slopes) => crossEntropyGrad(x, t as Dense, slopes as Dense, options),
         order: 0,
@@ -120,7 +129,10 @@ const CROSS_ENTROPY: readonly OpCase[] = [
   {
     name: 'crossEntropy with many classes and large logits',
     operands: [{ shape: [6, 1037], low: -300, high: 300 }, indices([6], 1037)],
-    bench: { operands: [{ shape: [rowsOf(1037), 1037], low: -300, high: 300 }, indices([rowsOf(1037)], 1037)] },
+    bench: {
+      operands: [{ shape: [rowsOf(1037), 1037], low: -300, high: 300 }, indices([rowsOf(1037)], 1037)],
+      ...EXPONENTIALS,
+    },
     run: (x, t) => h.crossEntropy(x, t, { reduction: 'none', labelSmoothing: 0.2 }),
     reference: (x, t) => crossEntropy(x, t as Dense, { reduction: 'none', labelSmoothing: 0.2 }),
     order: 0,
@@ -136,7 +148,7 @@ const CROSS_ENTROPY: readonly OpCase[] = [
     (reduction): OpCase => ({
       name: `crossEntropy of probabilities, ${reduction}`,
       operands: [{ shape: [3, 4, 2] }, { shape: [3, 4, 2], low: 0, high: 1 }],
-      bench: { operands: [{ shape: [64, 256, 512] }, { shape: [64, 256, 512], low: 0, high: 1 }] },
+      bench: { operands: [{ shape: [64, 256, 512] }, { shape: [64, 256, 512], low: 0, high: 1 }], ...EXPONENTIALS },
       run: (x, t) => h.crossEntropy(x, t, { axis: 1, labelSmoothing: 0.1, reduction }),
       reference: (x, t) => {
         const logs = alongAxis(x, 1, logSoftmaxOf)

@@ -7,6 +7,7 @@ import {
   Dense,
   ELEMENTS,
   type ErrorCase,
+  IN_I32,
   INTEGERS,
   MATRIX,
   type OpCase,
@@ -76,9 +77,6 @@ const REASONS: ReadonlyMap<string, string> = new Map([
   ...named('divided in f64, half as many at a time', 'floorDiv', 'mod'),
   ...named("the C library's, element by element, for it branches", ...['erfc', 'erfinv', 'lgamma', 'digamma', 'pow']),
 ])
-
-/** Of bytes. */
-const IN_I32 = 'in i32: registers hold a quarter of the elements that memory moves'
 
 function reasonOf(name: string): Pick<Benchmark, 'reason'> {
   const reason = REASONS.get(name)

@@ -1,6 +1,6 @@
 // Cases of losses but cross entropy: differences, likelihoods of yes and no, divergences.
 import * as h from '../index.js'
-import { Dense, ELEMENTS, type ErrorCase, MATRIX, type OpCase, type OperandSpec } from './case.js'
+import { Dense, ELEMENTS, type ErrorCase, EXPONENTIALS, MATRIX, type OpCase, type OperandSpec } from './case.js'
 import { zip } from './element.js'
 
 export type Reduction = 'mean' | 'sum' | 'none'
@@ -73,6 +73,7 @@ const PAIRS: OpCase[] = ROWS.flatMap(([name, run, rule, x, t]) =>
           { ...x, shape: MATRIX },
           { ...t, shape: MATRIX },
         ],
+        ...(/^(binaryCrossEntropy|klDivergence)/.test(name) && EXPONENTIALS),
       },
       run: (a, b) => run(a, b, { reduction }),
       reference: (a, b) => reduce(zip(a, b as Dense, rule), reduction),
@@ -85,7 +86,7 @@ export const CASES: readonly OpCase[] = [
   {
     name: 'klDivergence, mean over the batch, where some targets are 0',
     operands: [{ shape: [4, 3] }, { shape: [4, 3], low: -1, high: 1 }],
-    bench: { operands: [{ shape: MATRIX }, { shape: MATRIX, low: -1, high: 1 }] },
+    bench: { operands: [{ shape: MATRIX }, { shape: MATRIX, low: -1, high: 1 }], ...EXPONENTIALS },
     run: (x, t) => h.klDivergence(x, h.relu(t)),
     reference: (x, t) => new Dense([], [total(zip(x, t as Dense, (a, b) => (b > 0 ? b * (Math.log(b) - a) : 0))) / 4]),
     // The second derivative by a target near 0 is 1/t: differences with eps 1e-6 say nothing about it.
@@ -102,6 +103,7 @@ export const CASES: readonly OpCase[] = [
         { shape: [ELEMENTS], low: -500, high: 500 },
         { shape: [ELEMENTS], ...share },
       ],
+      ...EXPONENTIALS,
     },
     run: (x, t) => h.binaryCrossEntropyWithLogits(x, t, { reduction: 'none' }),
     reference: (x, t) =>

@@ -1,6 +1,6 @@
 // Cases of int8 products and convolutions: scales are powers of two, so that all but the last rounding is exact.
 import * as h from '../index.js'
-import { Dense, type ErrorCase, IMAGES, MATRIX, type OpCase, type OperandSpec } from './case.js'
+import { Dense, type ErrorCase, IMAGES, MATRIX, ONEDNN, type OpCase, type OperandSpec } from './case.js'
 import { convolve, type Geometry, ROWS, timedShapes } from './convolution.js'
 
 type Quantization = Exclude<h.QuantizationOptions, { scale: h.Tensor }> & { readonly scale: number; zeroPoint?: number }
@@ -77,7 +77,7 @@ function linearCase(name: string, shapes: Shapes, setting: Setting, real = false
   return {
     name: `quantizedLinear ${name}`,
     operands: operandsOf(shapes, setting, real),
-    ...(timed && { bench: { operands: operandsOf(timed, setting, real) } }),
+    ...(timed && { bench: { operands: operandsOf(timed, setting, real), ...ONEDNN } }),
     run: (a, b, scale, bias) =>
       h.quantizedLinear(a as h.Tensor, b as h.Tensor, scale as h.Tensor, optionsOf(setting, bias)),
     reference: (a, b, scale, bias) => {
@@ -110,7 +110,7 @@ function convCase(
   return {
     name: `quantizedConv2d ${name}`,
     operands: operandsOf(shapes, setting, real),
-    ...(timed && { bench: { operands: operandsOf(timed, setting, real) } }),
+    ...(timed && { bench: { operands: operandsOf(timed, setting, real), ...ONEDNN } }),
     run: (a, b, scale, bias) =>
       h.quantizedConv2d(a as h.Tensor, b as h.Tensor, scale as h.Tensor, { ...options, ...optionsOf(setting, bias) }),
     reference: (a, b, scale, bias) => {

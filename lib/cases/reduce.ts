@@ -2,7 +2,18 @@
 
 import type { Tensor } from '../index.js'
 import * as h from '../index.js'
-import { CUBE, Dense, type ErrorCase, FLOATS, forEachIndex, INTEGERS, MATRIX, type OpCase } from './case.js'
+import {
+  CUBE,
+  Dense,
+  type ErrorCase,
+  EXPONENTIALS,
+  FLOATS,
+  forEachIndex,
+  IN_I32,
+  INTEGERS,
+  MATRIX,
+  type OpCase,
+} from './case.js'
 
 type Fold = (elements: readonly number[]) => number
 
@@ -53,7 +64,7 @@ export const CASES: readonly OpCase[] = [
         operands: [{ shape: SHAPE, ...(apart ? { apart } : {}) }],
         run: (x) => run(x as Tensor, { axes, keepDims: axes.length === 2 }),
         reference: (x) => fold(x as Dense, axes, combine, axes.length === 2),
-        bench: { operands: [{ shape: CUBE }] },
+        bench: { operands: [{ shape: CUBE }], ...(name === 'logsumexp' && EXPONENTIALS) },
         ...more,
       }),
     ),
@@ -74,7 +85,10 @@ export const CASES: readonly OpCase[] = [
                 : Math.min(...e),
         ),
       dtypes: INTEGERS,
-      bench: { operands: [{ shape: [8192, 4096], low: 1, high: 4, integers: true }] },
+      bench: {
+        operands: [{ shape: [8192, 4096], low: 1, high: 4, integers: true }],
+        reason: IN_I32,
+      },
       order: 0,
     }),
   ),

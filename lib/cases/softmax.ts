@@ -1,6 +1,17 @@
 // Cases of softmax and log-softmax.
 import * as h from '../index.js'
-import { CUBE, Dense, ELEMENTS, type ErrorCase, forEachIndex, MATRIX, type OpCase, rowsOf, shortRows } from './case.js'
+import {
+  CUBE,
+  Dense,
+  ELEMENTS,
+  type ErrorCase,
+  EXPONENTIALS,
+  forEachIndex,
+  MATRIX,
+  type OpCase,
+  rowsOf,
+  shortRows,
+} from './case.js'
 
 /** Replaces every row along `axis` by what `change` makes of it, of any length. */
 export function alongAxis(x: Dense, axis: number, change: (row: readonly number[]) => readonly number[]): Dense {
@@ -67,7 +78,7 @@ export const CASES: readonly OpCase[] = FAMILY.flatMap(([name, run, rule, gradie
     (axis): OpCase => ({
       name: `${name} along axis ${axis}`,
       operands: [{ shape: [3, 4, 5] }],
-      bench: { operands: [{ shape: CUBE }] },
+      bench: { operands: [{ shape: CUBE }], ...EXPONENTIALS },
       run: (x) => run(x, { axis }),
       reference: (x) => alongAxis(x, axis < 0 ? axis + 3 : axis, rule),
     }),
@@ -75,14 +86,14 @@ export const CASES: readonly OpCase[] = FAMILY.flatMap(([name, run, rule, gradie
   {
     name: `${name} of a vector`,
     operands: [{ shape: [7] }],
-    bench: { operands: [{ shape: [ELEMENTS] }] },
+    bench: { operands: [{ shape: [ELEMENTS] }], ...EXPONENTIALS },
     run: (x) => run(x),
     reference: (x) => alongAxis(x, 0, rule),
   },
   {
     name: `${name} of long rows`,
     operands: [{ shape: [3, 1031], low: -10, high: 10 }],
-    bench: { operands: [{ shape: [rowsOf(1031), 1031], low: -10, high: 10 }] },
+    bench: { operands: [{ shape: [rowsOf(1031), 1031], low: -10, high: 10 }], ...EXPONENTIALS },
     run: (x) => run(x),
     reference: (x) => alongAxis(x, 1, rule),
     order: 0,
@@ -91,7 +102,11 @@ export const CASES: readonly OpCase[] = FAMILY.flatMap(([name, run, rule, gradie
     (length): OpCase => ({
       name: `${name} of rows of ${length}`,
       operands: [{ shape: [3, length], low: -4, high: 4 }],
-      bench: { operands: [{ shape: [rowsOf(length), length], low: -4, high: 4 }], ...shortRows(length) },
+      bench: {
+        operands: [{ shape: [rowsOf(length), length], low: -4, high: 4 }],
+        ...EXPONENTIALS,
+        ...shortRows(length),
+      },
       run: (x) => run(x),
       reference: (x) => alongAxis(x, 1, rule),
       order: 0,
@@ -132,7 +147,7 @@ export const CASES: readonly OpCase[] = FAMILY.flatMap(([name, run, rule, gradie
   {
     name: `${name} where the exponentials alone would overflow`,
     operands: [{ shape: [4, 6], low: -2000, high: 2000 }],
-    bench: { operands: [{ shape: MATRIX, low: -2000, high: 2000 }] },
+    bench: { operands: [{ shape: MATRIX, low: -2000, high: 2000 }], ...EXPONENTIALS },
     run: (x) => run(x),
     reference: (x) => alongAxis(x, 1, rule),
     order: 0,
@@ -146,7 +161,7 @@ export const CASES: readonly OpCase[] = FAMILY.flatMap(([name, run, rule, gradie
   {
     name: `${name} of infinities`,
     operands: [{ shape: [5, 9], apart: 0.25 }],
-    bench: { operands: [{ shape: MATRIX }] },
+    bench: { operands: [{ shape: MATRIX }], ...EXPONENTIALS },
     run: (x) => run(h.where(h.gt(x, 0), x, Number.NEGATIVE_INFINITY)),
     reference: (x) =>
       alongAxis(
