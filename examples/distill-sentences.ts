@@ -34,9 +34,12 @@ const student = new SentenceEncoder(model, tokenizer, { pooling, normalize, maxL
 const expected = await teacher.embed(heldOut)
 const before = rankCorrelation(await student.eval().embed(heldOut), expected)
 
-const whole = learnt.map((text) => teacher.tokens(text).slice(0, 32))
-// And as many that nobody wrote: the teacher says what they mean.
-const samples = [...whole, ...mixedSentences(whole)].map((tokens) => ({ tokens }))
+const tokensOf = (text: string): Int32Array => teacher.tokens(text).slice(0, 32)
+const once = learnt.map(tokensOf)
+const whole = Array.from({ length: full ? 5 : 2 }, () => once).flat()
+// And as many that nobody wrote, of pieces of the kind that the student is for: the teacher says what they mean.
+const mixed = mixedSentences(texts.slice(heldOut.length).map(tokensOf), whole.length)
+const samples = [...whole, ...mixed].map((tokens) => ({ tokens }))
 const lengths = samples.map(({ tokens }) => tokens.length)
 const loader = new DataLoader(samples, {
   batchSampler: bucketSampler(lengths, { batchSize: full ? 32 : 16 }),
@@ -57,7 +60,7 @@ await distill(student, teacher, loader, {
       mul(hiddenLoss(mine.last, theirs.last, { mask }), 5),
     ),
   optimizer: (parameters) => new optim.AdamW(parameters, { lr: peak }),
-  epochs: full ? 3 : 2,
+  epochs: 1,
 })
 
 const after = rankCorrelation(await student.eval().embed(heldOut), expected)

@@ -57,8 +57,8 @@ export function packageSentences(): string[] {
   return sentencesOf(filesUnder(dirname(dirname(require.resolve('typescript/package.json'))), /\.(md|d\.[cm]?ts)$/))
 }
 
-/** As many again, each of a piece of one sentence and a piece of another, between the first and the last token of a sentence. */
-export function mixedSentences(sentences: readonly Int32Array[]): Int32Array[] {
+/** `count` new ones, each of a piece of one sentence and a piece of another, between the first and the last token of a sentence. */
+export function mixedSentences(sentences: readonly Int32Array[], count: number): Int32Array[] {
   const random = generator(2)
   const below = (count: number): number => Math.floor(random() * count)
   const piece = (): Int32Array => {
@@ -66,7 +66,8 @@ export function mixedSentences(sentences: readonly Int32Array[]): Int32Array[] {
     const from = below(words.length / 2)
     return words.slice(from, from + 1 + below(15))
   }
-  return sentences.map((tokens) => Int32Array.of(tokens[0] as number, ...piece(), ...piece(), tokens.at(-1) as number))
+  const [first, last] = [sentences[0]?.[0] as number, sentences[0]?.at(-1) as number]
+  return Array.from({ length: count }, () => Int32Array.of(first, ...piece(), ...piece(), last))
 }
 
 /** all-MiniLM-L6-v2 with its real weights; where they can not be had, a small BERT with random ones over the words of `texts`. */
