@@ -1,9 +1,9 @@
 // Runs benchmarks: the machine first, then each case; what fails is told and the others go on.
 import { type Device, Generator } from '../index.js'
-import { watchMachine } from './availability.js'
 import { compared } from './baseline.js'
 import { type Machine, measureMachine } from './machine.js'
 import { measure } from './measure.js'
+import { cacheSweep } from './operands.js'
 import type { BenchResult, FailedRow, Row } from './result.js'
 import type { Subject } from './subject.js'
 
@@ -27,12 +27,12 @@ export async function bench(subjects: readonly Subject[], options: BenchOptions)
   const machine = await measureMachine(device, dtypes)
   onMachine?.(machine)
   const generator = new Generator(1)
-  const watch = await watchMachine(device, machine, generator)
+  const sweep = await cacheSweep(device, generator)
   const rows: Row[] = []
   const failed: FailedRow[] = []
   for (const subject of subjects) {
     try {
-      const measured = await measure(subject, { device, machine, generator, watch, seconds })
+      const measured = await measure(subject, { device, machine, generator, sweep, seconds })
       const comparison = baseline && compared(measured, baseline)
       const row = comparison ? { ...measured, comparison } : measured
       rows.push(row)
@@ -44,7 +44,7 @@ export async function bench(subjects: readonly Subject[], options: BenchOptions)
     }
   }
   return {
-    format: 'heddle bench 2',
+    format: 'heddle bench 1',
     heddle: version,
     node: process.versions.node,
     written: new Date().toISOString(),

@@ -10,9 +10,9 @@ import {
   reshape,
   type Tensor,
 } from '../index.js'
+import { MULTIPLY_ADD_ELEMENTS, multiplyAdd, streamingCopy } from '../ops/machine.js'
 import { bytesOf } from '../schema/dtype.js'
 import { drawn } from './operands.js'
-import { arithmeticProbe, copyProbe } from './probes.js'
 import { sample } from './sampling.js'
 
 /** The most arithmetic per second, and what showed it. */
@@ -60,14 +60,15 @@ async function least(device: Device, run: Run): Promise<number> {
   return timing.least
 }
 
-/** A few milliseconds each, beside which the call is nothing. */
-const REPEATS = 200_000
-
 async function registersPeak(device: Device, dtype: DType, generator: Generator): Promise<Peak> {
-  const probe = await arithmeticProbe(device, dtype, REPEATS, generator)
-  const seconds = await least(device, probe.run)
-  probe.dispose()
-  return { flopsPerSecond: probe.work / seconds, by: 'multiply-adds in registers' }
+  const shape = [device.threads * MULTIPLY_ADD_ELEMENTS]
+  const x = await drawn({ shape }, dtype, generator)
+  // A few milliseconds, beside which the call is nothing.
+  const repeats = 200_000
+  const run = compile((operand: Tensor) => multiplyAdd(operand, repeats), { name: 'multiplyAdd' })
+  const seconds = await least(device, () => run(x))
+  x.dispose()
+  return { flopsPerSecond: (2 * repeats * (shape[0] as number)) / seconds, by: 'multiply-adds in registers' }
 }
 
 /** Squares of the dtype; of i8, a quantized layer. */
@@ -110,9 +111,8 @@ async function peaksOf(device: Device, dtypes: ReadonlySet<DType>, generator: Ge
   return peaks
 }
 
-/** Seconds in which both halves of so many bytes are joined again, row by row with memcpy. */
-async function ordinaryCopySeconds(device: Device, bytes: number, generator: Generator): Promise<number> {
-  const x = await drawn({ shape: [bytes / bytesOf('f32')] }, 'f32', generator)
+/** Seconds in which both halves of `x` are joined again, row by row with memcpy. */
+function ordinaryCopySeconds(device: Device, x: Tensor): Promise<number> {
   const copy = compile(
     (operand: Tensor) => {
       const rows = reshape(operand, [2, -1, 4096])
@@ -120,9 +120,7 @@ async function ordinaryCopySeconds(device: Device, bytes: number, generator: Gen
     },
     { name: 'an ordinary copy' },
   )
-  const seconds = await least(device, () => copy(x))
-  x.dispose()
-  return seconds
+  return least(device, () => copy(x))
 }
 
 /** Measures a device; `dtypes` are those a run asks for beyond f32, f64 and i32. */
@@ -130,10 +128,14 @@ export async function measureMachine(device: Device, dtypes: ReadonlySet<DType> 
   const generator = new Generator(1)
   const { name, kind, instructionSet, threads } = device
   const bytes = COPY_BYTES[kind]
-  const copy = await copyProbe(device, bytes, generator)
-  const copySeconds = await least(device, copy.run)
-  copy.dispose()
-  const ordinarySeconds = kind === 'cpu' ? await ordinaryCopySeconds(device, bytes, generator) : copySeconds
+  const x = await drawn({ shape: [bytes / bytesOf('f32')] }, 'f32', generator)
+  // A GPU's stores go to memory as they are; a processor's fetch each line first unless they stream.
+  const copy = compile((operand: Tensor) => (kind === 'cpu' ? streamingCopy(operand) : operand.mul(0.5)), {
+    name: 'a large copy',
+  })
+  const copySeconds = await least(device, () => copy(x))
+  const ordinarySeconds = kind === 'cpu' ? await ordinaryCopySeconds(device, x) : copySeconds
+  x.dispose()
   const nothing = await drawn({ shape: [1] }, 'f32', generator)
   const call = compile((operand: Tensor) => operand.add(1), { name: 'next to nothing' })
   const idle = await sample(
@@ -148,7 +150,7 @@ export async function measureMachine(device: Device, dtypes: ReadonlySet<DType> 
     kind,
     instructionSet,
     threads,
-    copyBytesPerSecond: copy.work / copySeconds,
+    copyBytesPerSecond: (2 * bytes) / copySeconds,
     ordinaryCopyBytesPerSecond: (2 * bytes) / ordinarySeconds,
     peaks: await peaksOf(device, dtypes, generator),
     callSeconds: idle.p50,

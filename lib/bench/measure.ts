@@ -2,7 +2,6 @@
 import { compile, type Device, type DType, type Generator, type Tensor, vjp } from '../index.js'
 import { bytesOf, isFloat } from '../schema/dtype.js'
 import { sizeOf } from '../schema/shape.js'
-import type { Watch } from './availability.js'
 import { type Machine, peakOf } from './machine.js'
 import { drawn } from './operands.js'
 import type { Bound, Measured, Row } from './result.js'
@@ -13,7 +12,8 @@ export interface MeasureOptions {
   readonly device: Device
   readonly machine: Machine
   readonly generator: Generator
-  readonly watch: Watch
+  /** Empties the caches. */
+  readonly sweep: () => Promise<void>
   /** Of timed runs, cold and warm each. */
   readonly seconds: number
 }
@@ -61,19 +61,18 @@ const dispose = (tensors: readonly Tensor[]): void => {
 const CALL_SHARE = 0.2
 
 /** Why a case stays behind, where that is measured. */
-function reasonOf(machine: Machine, row: Pick<Row, 'available' | 'bound'>, counted: Measured): string | undefined {
+function reasonOf(machine: Machine, bound: Bound, { gbPerS, p50 }: Measured, limit: number): string | undefined {
   const { callSeconds, ordinaryCopyBytesPerSecond } = machine
-  const { gbPerS, p50, roofline } = counted
-  if (roofline < 1 && callSeconds >= CALL_SHARE * p50)
+  if (p50 > limit && callSeconds >= CALL_SHARE * p50)
     return `too small: the call alone is ${Math.round(100 * Math.min(1, callSeconds / p50))} % of the time`
-  if (row.bound === 'memory' && gbPerS * 1e9 >= 0.8 * row.available.memory * ordinaryCopyBytesPerSecond)
+  if (bound === 'memory' && gbPerS * 1e9 >= 0.8 * ordinaryCopyBytesPerSecond)
     return 'as fast as memcpy: ordinary stores fetch each line before they write it'
   return undefined
 }
 
 /** Times a subject. Throws what its op throws where the shapes do not fit it. */
 export async function measure(subject: Subject, options: MeasureOptions): Promise<Row> {
-  const { device, machine, generator, watch, seconds } = options
+  const { device, machine, generator, sweep, seconds } = options
   const operands = await operandsOf(subject, generator)
   try {
     const compiled = compile(functionOf(subject), { name: subject.name })
@@ -85,17 +84,15 @@ export async function measure(subject: Subject, options: MeasureOptions): Promis
       for (let i = 0; i < cycles; i++) dispose(await compiled(operands))
       await device.synchronize()
     }
+    const warm = await sample(runs, { seconds })
+    const cold = await sample(runs, { seconds, cycles: 1, before: sweep })
     const plan = compiled.plan
     if (!plan) throw new Error(`${subject.name}: it has no plan after its runs`)
     const { arithmetic, bytes, steps } = plan.work
     const operations = Object.values(arithmetic).reduce((sum, count) => sum + count, 0)
     const limits = limitsOf(machine, arithmetic, bytes)
     const bound: Bound = limits.arithmetic > limits.memory ? 'arithmetic' : 'memory'
-    watch.available()
-    const warm = await sample(runs, { seconds, ...(bound === 'arithmetic' && { before: watch.compute }) })
-    const cold = await sample(runs, { seconds, cycles: 1, before: watch.copy })
-    const available = watch.available()
-    const limit = limits[bound] / available[bound]
+    const limit = Math.max(limits.arithmetic, limits.memory)
     const measured = (timing: Timing): Measured => ({
       ...timing,
       roofline: limit / timing.p50,
@@ -104,7 +101,7 @@ export async function measure(subject: Subject, options: MeasureOptions): Promis
     })
     const [warmest, coldest] = [measured(warm), measured(cold)]
     const counted = bound === 'arithmetic' ? warmest : coldest
-    const reason = subject.reason ?? reasonOf(machine, { available, bound }, counted)
+    const reason = subject.reason ?? reasonOf(machine, bound, counted, limit)
     return {
       case: subject.name,
       family: subject.family,
@@ -114,7 +111,6 @@ export async function measure(subject: Subject, options: MeasureOptions): Promis
       work: { operations, bytes, steps },
       memory: { arenaBytes: plan.memory.arena, allocatedBytes },
       bound,
-      available,
       warm: warmest,
       cold: coldest,
       roofline: counted.roofline,

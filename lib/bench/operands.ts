@@ -1,6 +1,7 @@
-// Random operands of any size, drawn on the device.
+// Random operands of any size, drawn on the device, and a sweep over memory that leaves no case's data in a cache.
+import { readFileSync } from 'node:fs'
 import type { OperandSpec } from '../cases/case.js'
-import { cast, compile, type DType, floor, type Generator, randomUniform, type Tensor } from '../index.js'
+import { cast, compile, type Device, type DType, floor, type Generator, randomUniform, type Tensor } from '../index.js'
 
 /** A tensor as the case wants it, in memory. Distances between values (`apart`) only matter where derivatives are compared. */
 export async function drawn(spec: OperandSpec, dtype: DType, generator: Generator): Promise<Tensor> {
@@ -15,4 +16,29 @@ export async function drawn(spec: OperandSpec, dtype: DType, generator: Generato
     { name: 'random operand' },
   )
   return make()
+}
+
+const MEBI = 2 ** 20
+
+/** Bytes of the largest cache, as Linux tells; 32 MiB where it does not. */
+function cacheBytes(): number {
+  try {
+    const text = readFileSync('/sys/devices/system/cpu/cpu0/cache/index3/size', 'utf8')
+    const [, count, unit] = /^(\d+)([KM])/.exec(text) ?? []
+    if (count) return Number(count) * (unit === 'M' ? MEBI : 1024)
+  } catch {
+    // Not told: below.
+  }
+  return 32 * MEBI
+}
+
+/** Reads twice as much as the largest cache holds, at most 256 MiB, with all threads, so that nothing else is left there. */
+export async function cacheSweep(device: Device, generator: Generator): Promise<() => Promise<void>> {
+  const bytes = Math.min(256 * MEBI, Math.max(64 * MEBI, 2 * cacheBytes()))
+  const memory = await drawn({ shape: [bytes / 4] }, 'f32', generator)
+  const read = compile((x: Tensor) => x.sum(), { name: 'cache sweep' })
+  return async () => {
+    ;(await read(memory)).dispose()
+    await device.synchronize()
+  }
 }

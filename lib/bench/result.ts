@@ -1,6 +1,5 @@
 // What a benchmark finds, as it is shown, saved as JSON and compared with.
 import type { DType, Shape } from '../index.js'
-import type { Available } from './availability.js'
 import type { Machine } from './machine.js'
 import type { Timing } from './sampling.js'
 
@@ -9,7 +8,7 @@ export type Bound = 'arithmetic' | 'memory'
 
 /** A timing, and how near it comes to the roofline. */
 export interface Measured extends Timing {
-  /** The share of the roofline its median reaches, 1 being all that the machine gave meanwhile. */
+  /** The share of the roofline its median reaches, 1 being all of it. */
   readonly roofline: number
   readonly gflops: number
   readonly gbPerS: number
@@ -27,8 +26,6 @@ export interface Row {
   /** The arena of its plan, and the bytes of operands and results beside it. */
   readonly memory: { readonly arenaBytes: number; readonly allocatedBytes: number }
   readonly bound: Bound
-  /** What the machine gave of its limits meanwhile; shares of the roofline are of that. */
-  readonly available: Available
   /** In runs one after the other: operands and results are in a cache, where they fit into one. */
   readonly warm: Measured
   /** With nothing of it in any cache. */
@@ -55,7 +52,7 @@ export interface FailedRow {
 
 /** What `--json` writes and `--baseline` reads. */
 export interface BenchResult {
-  readonly format: 'heddle bench 2'
+  readonly format: 'heddle bench 1'
   readonly heddle: string
   readonly node: string
   readonly written: string

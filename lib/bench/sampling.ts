@@ -33,7 +33,7 @@ const MOST_SAMPLES = 1000
 const clock = (): number => performance.now() / 1000
 
 /** The value below which a share of the sorted values lie. */
-export function quantile(sorted: readonly number[], share: number): number {
+function quantile(sorted: readonly number[], share: number): number {
   const position = share * (sorted.length - 1)
   const below = Math.floor(position)
   const [a, b] = [sorted[below] as number, sorted[Math.min(below + 1, sorted.length - 1)] as number]

@@ -53,10 +53,6 @@ export const COLUMNS = [
 const compared = ({ comparison }: Row): string =>
   comparison ? `${comparison.ratio.toFixed(2)} x${comparison.verdict === 'same' ? '' : `, ${comparison.verdict}`}` : ''
 
-/** Told where neighbours took more than a tenth of what the case is held against. */
-const left = ({ available, bound }: Row): string | undefined =>
-  available[bound] < 0.9 ? `neighbours left ${formatShare(available[bound])} of ${bound}` : undefined
-
 /** The cells of a row, in the order of `COLUMNS`. */
 export function cellsOf(row: Row): string[] {
   const { warm, cold, memory, bound, reason } = row
@@ -73,7 +69,7 @@ export function cellsOf(row: Row): string[] {
     digits(gbPerS),
     `${formatShare(row.roofline)} of ${bound}`,
     formatBytes(memory.arenaBytes + memory.allocatedBytes),
-    [compared(row), row.roofline < 0.8 ? reason : undefined, left(row)].filter(Boolean).join('; '),
+    [compared(row), row.roofline < 0.8 ? reason : undefined].filter(Boolean).join('; '),
   ]
 }
 

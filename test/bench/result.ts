@@ -25,7 +25,6 @@ export const rowOf = (changes: Partial<Row> & { readonly seconds?: number } = {}
     work: { operations: 5e6, bytes: 8e6, steps: 1 },
     memory: { arenaBytes: 0, allocatedBytes: 2 ** 26 },
     bound: 'memory',
-    available: { memory: 1, arithmetic: 1 },
     warm: measured(seconds / 2),
     cold: measured(seconds),
     roofline: 0.5,
@@ -34,7 +33,7 @@ export const rowOf = (changes: Partial<Row> & { readonly seconds?: number } = {}
 }
 
 export const resultOf = (rows: readonly Row[], machine: Partial<BenchResult['machine']> = {}): BenchResult => ({
-  format: 'heddle bench 2',
+  format: 'heddle bench 1',
   heddle: '0.1.0',
   node: '20.0.0',
   written: '2026-01-01T00:00:00.000Z',
