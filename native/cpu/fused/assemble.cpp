@@ -5,33 +5,14 @@
 #include "classification.h"
 #include "executable.h"
 #include "identity.h"
+#include "phase_tile.h"
 #include "registers.h"
+#include "representation.h"
 
 namespace heddle::fused {
 namespace {
 
 size_t at(int position) { return static_cast<size_t>(position); }
-
-bool isFloatClass(RegisterClass kind) { return kind == RegisterClass::f32 || kind == RegisterClass::f64; }
-
-/// Values of this dtype look the same in memory and in a register.
-bool plain(DType dtype) {
-  return dtype == DType::f32 || dtype == DType::f64 || dtype == DType::i32 || dtype == DType::i64;
-}
-
-/// f16 and bf16 results of a reduction stay f32 until they are stored.
-DType resultDType(DType dtype) { return dtype == DType::f16 || dtype == DType::bf16 ? DType::f32 : dtype; }
-
-int registerBytes(DType dtype) { return dtype == DType::f64 || dtype == DType::i64 ? 8 : 4; }
-int log2Bytes(DType dtype) { return __builtin_ctz(static_cast<unsigned>(kDTypeBytes[static_cast<int>(dtype)])); }
-
-/// What `from` holds looks the same in a register of `to`.
-bool sameInRegister(DType from, DType to) {
-  const RegisterClass kind = classOf(from);
-  if (to == DType::f32) return kind == RegisterClass::f32;
-  if (to == DType::i32) return kind == RegisterClass::i32 || kind == RegisterClass::bool_;
-  return from == to;
-}
 
 class Assembler {
  public:
@@ -63,25 +44,6 @@ class Assembler {
   }
 
  private:
-  // --- the tile as a phase sees it ---
-
-  /// With rows alone the tile is one row of them, so that loops run along it.
-  int64_t rowStride(const Phase& phase, int access) const {
-    return phase.rows && phase.columns ? exe_.geometry.row.strides[at(access)] : 0;
-  }
-  int64_t columnStride(const Phase& phase, int access) const {
-    if (phase.columns) return exe_.geometry.column.strides[at(access)];
-    return phase.rows ? exe_.geometry.row.strides[at(access)] : 0;
-  }
-  bool varies(const Phase& phase, int access) const {
-    return rowStride(phase, access) != 0 || columnStride(phase, access) != 0;
-  }
-  bool flat(const Phase& phase, int access) const {
-    if (columnStride(phase, access) != 1) return false;
-    if (!(phase.rows && phase.columns)) return true;
-    return exe_.geometry.columnLevel < 0 && rowStride(phase, access) == exe_.geometry.column.extent;
-  }
-
   int newValue(int bytes, bool single) {
     values_.push_back({bytes, single, false, false});
     return exe_.values++;
@@ -114,7 +76,8 @@ class Assembler {
       const Store& store = program_.stores[at(s)];
       if (store.value != i) continue;
       const int access = classes_.storeAccess[at(s)];
-      const bool fits = moves ? columnStride(phase, access) == 1 : plain(store.dtype) && flat(phase, access);
+      const bool fits =
+          moves ? tile_.columnStride(phase, access) == 1 : plain(store.dtype) && tile_.flat(phase, access);
       if (!fits) continue;
       bool free = true;
       for (size_t load = 0; load < program_.instructions.size() && free; load++) {
@@ -159,17 +122,17 @@ class Assembler {
   void load(Phase& phase, PhaseContents& state, int i) {
     const DType dtype = program_.instructions[at(i)].dtype;
     const int access = classes_.accessOf[at(i)];
-    const bool one = state.single || !varies(phase, access);
+    const bool one = state.single || !tile_.varies(phase, access);
     const bool moves = !one && classes_.onlyStored[at(i)];
     // A transposed tile is put together in a register, from where whole rows go to memory.
-    const bool turned = rowStride(phase, access) == 1 && columnStride(phase, access) > 1;
+    const bool turned = tile_.rowStride(phase, access) == 1 && tile_.columnStride(phase, access) > 1;
     const int store = one || turned ? -1 : directStore(phase, state, i, moves);
     const int value = newValue(moves ? kDTypeBytes[static_cast<int>(dtype)] : registerBytes(dtype), one);
     state.valueOf[at(i)] = value;
     // The reduction reads after the stores, which may be in place.
     const bool readLate =
         &state == &classes_.before && !state.stores.empty() && program_.instructions[at(program_.reduce)].args[0] == i;
-    if (store < 0 && plain(dtype) && (one || flat(phase, access)) && !readLate) {
+    if (store < 0 && plain(dtype) && (one || tile_.flat(phase, access)) && !readLate) {
       values_[at(value)].memory = true;
       phase.bindings.push_back({value, access});
       return;
@@ -179,12 +142,12 @@ class Assembler {
     step.out = value;
     step.access = access;
     step.load = moves ? loops_.move[log2Bytes(dtype)] : loops_.load[static_cast<int>(dtype)];
-    step.rowStride = rowStride(phase, access);
-    step.columnStride = columnStride(phase, access);
+    step.rowStride = tile_.rowStride(phase, access);
+    step.columnStride = tile_.columnStride(phase, access);
     if (store >= 0) {
       bindStore(phase, store, value);
       step.packed = !moves;
-      step.outRowStride = rowStride(phase, classes_.storeAccess[at(store)]);
+      step.outRowStride = tile_.rowStride(phase, classes_.storeAccess[at(store)]);
     } else if (!one && sameForEveryTile(access)) {
       step.resident = true;
       values_[at(value)].resident = true;
@@ -204,12 +167,12 @@ class Assembler {
     const Instruction& source = program_.instructions[at(i)];
     const int access = classes_.accessOf[at(i)];
     Step step{Step::Kind::count};
-    step.single = state.single || !varies(phase, access);
+    step.single = state.single || !tile_.varies(phase, access);
     step.out = state.valueOf[at(i)] = newValue(registerBytes(source.dtype), step.single);
     step.access = access;
     step.count = loops_.count[static_cast<int>(classOf(source.dtype))];
-    step.rowStride = rowStride(phase, access);
-    step.columnStride = columnStride(phase, access);
+    step.rowStride = tile_.rowStride(phase, access);
+    step.columnStride = tile_.columnStride(phase, access);
     phase.steps.push_back(step);
     wrap(phase, source.dtype, step.out, step.single);
   }
@@ -320,8 +283,8 @@ class Assembler {
     step.c = args[2];
     step.offset = source.offset;
     step.draw = source.op == Opcode::uniform ? loops_.uniform[kind] : loops_.normal[kind];
-    step.contiguous =
-        !one && program_.instructions[at(position)].op == Opcode::iota && flat(phase, classes_.accessOf[at(position)]);
+    step.contiguous = !one && program_.instructions[at(position)].op == Opcode::iota &&
+                      tile_.flat(phase, classes_.accessOf[at(position)]);
     phase.steps.push_back(step);
   }
 
@@ -335,7 +298,7 @@ class Assembler {
     if (store >= 0) {
       bindStore(phase, store, step.out);
       step.packed = false;
-      step.outRowStride = rowStride(phase, classes_.storeAccess[at(store)]);
+      step.outRowStride = tile_.rowStride(phase, classes_.storeAccess[at(store)]);
     }
     phase.steps.push_back(step);
     return step.out;
@@ -349,7 +312,7 @@ class Assembler {
     int value = reference(state, store.value);
     const bool tile = phase.rows || phase.columns;
     if (single(value) && tile) {
-      const bool straight = plain(store.dtype) && columnStride(phase, access) == 1;
+      const bool straight = plain(store.dtype) && tile_.columnStride(phase, access) == 1;
       value = repeated(phase, store.value, value, straight ? s : -1);
       if (straight) return;
     }
@@ -358,11 +321,11 @@ class Assembler {
     step.a = step.b = step.c = value;
     step.access = access;
     const bool moved = !classes_.uniform[at(store.value)] && classes_.onlyStored[at(store.value)] &&
-                       varies(phase, access) && program_.instructions[at(store.value)].op == Opcode::load &&
+                       tile_.varies(phase, access) && program_.instructions[at(store.value)].op == Opcode::load &&
                        !single(reference(state, store.value));
     step.store = moved ? loops_.moveOut[log2Bytes(store.dtype)] : loops_.store[static_cast<int>(store.dtype)];
-    step.rowStride = rowStride(phase, access);
-    step.columnStride = columnStride(phase, access);
+    step.rowStride = tile_.rowStride(phase, access);
+    step.columnStride = tile_.columnStride(phase, access);
     phase.steps.push_back(step);
   }
 
@@ -394,6 +357,7 @@ class Assembler {
   const Program& program_;
   const Loops& loops_;
   Executable exe_;
+  PhaseTile tile_{exe_.geometry};
   Classification classes_;
   std::vector<int> direct_;  // stores that need no step
   std::vector<ValuePlace> values_;
