@@ -18,11 +18,10 @@ export class FieldMemory {
 
   /** A copy that is the caller's until it is released. */
   copy(elements: Storage): Storage {
-    const copy = this.spare.pop()
-    if (!copy)
-      return elements.slice()
-      // Both are of the field's dtype.
-    ;(copy as Float32Array).set(elements as Float32Array)
+    const copy = this.spare.pop() as Float32Array | undefined
+    if (!copy) return elements.slice()
+    // Both are of the field's dtype, whichever that is.
+    copy.set(elements as Float32Array)
     return copy
   }
 
