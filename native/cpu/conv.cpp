@@ -21,7 +21,8 @@ std::unique_ptr<Kernel> makeFastestConv(const ConvProblem& p, ConvDirection dire
   const bool forward = direction == ConvDirection::forward, inputGrad = direction == ConvDirection::inputGrad;
   return makeFastest(p.key(direction),
                      {{"plain", [&] { return makeConvPrimitive(p, direction, true); }},
-                      {"reordered", [&] { return makeConvPrimitive(p, direction, false); }}},
+                      {"reordered", [&] { return makeConvPrimitive(p, direction, false); }},
+                      {"winograd", [&] { return makeConvWinograd(p, direction); }}},
                      {inputGrad ? y : x, direction == ConvDirection::weightGrad ? y : weight, bias},
                      {forward     ? y
                       : inputGrad ? x

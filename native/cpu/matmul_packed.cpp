@@ -7,14 +7,13 @@
 #include <omp.h>
 
 #include <algorithm>
-#include <atomic>
-#include <thread>
 #include <utility>
 
 #include "../core/element.h"
 #include "levels.h"
 #include "matmul.h"
 #include "onednn.h"
+#include "progress.h"
 
 namespace heddle {
 
@@ -77,24 +76,6 @@ int64_t evenPart(int64_t extent, int64_t most, int64_t unit) {
 Range partOf(int64_t extent, int64_t size, int64_t index) {
   return {index * size, std::min(size, extent - index * size)};
 }
-
-/// Steps that threads draw in turn, in stages: a step waits until all of the stages before its own are finished.
-class Progress {
- public:
-  int64_t draw() { return next_.fetch_add(1, std::memory_order_relaxed); }
-  void finish() { finished_.fetch_add(1, std::memory_order_release); }
-  /// All steps below `first` were drawn before, so they are finished or somebody is at them.
-  void await(int64_t first) const {
-    for (int spins = 0; finished_.load(std::memory_order_acquire) < first; spins++)
-      if (spins > kSpins) std::this_thread::yield();
-  }
-
- private:
-  // Some microseconds; whoever is waited for may need the core.
-  static constexpr int kSpins = 4096;
-  alignas(64) std::atomic<int64_t> next_{0};
-  alignas(64) std::atomic<int64_t> finished_{0};
-};
 
 /// One operand: its slivers lie across the rows of a, or the columns of b, each along k.
 template <typename T>
@@ -215,8 +196,7 @@ class MatmulPacked : public Kernel {
                                 (ownBytes_ + (shared_ ? 0 : commonBytes_)) * thread);
   }
 
-  /// For each matrix, block of the common side and group of k: steps that pack, then tasks. A thread without a core
-  /// delays the others by the step it has begun, if any; at a barrier they would wait for it to come.
+  /// For each matrix, block of the common side and group of k: steps that pack, then tasks.
   void runShared(const Run& run, Progress& progress) const {
     T* const packed = reinterpret_cast<T*>(run.workspace);
     T* const memory = ownMemory(run);

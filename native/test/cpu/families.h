@@ -14,6 +14,7 @@ void timeMatmul();
 void testAttention(bool roundsWeights = false);
 void timeAttention();
 void testConv();
+void testConvWinograd();
 void timeConv();
 void testSoftmax();
 void testLayerNorm();

@@ -25,6 +25,7 @@ int main(int count, char** arguments) {
   testMatmulPacked();
   testAttention();
   testConv();
+  testConvWinograd();
   testSoftmax();
   testLayerNorm();
   testOptimizers();
