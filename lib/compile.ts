@@ -6,7 +6,7 @@ import { realize } from './graph/realize.js'
 import { Recording } from './graph/recording.js'
 import { currentTrace, recording, Trace } from './graph/trace.js'
 import type { Buffer } from './runtime/buffer.js'
-import { type Device, defaultDevice, PRIORITIES, type Priority } from './runtime/device.js'
+import { type Device, defaultDevice, type Lane, PRIORITIES, type Priority } from './runtime/device.js'
 import { ArgumentError, TraceError } from './runtime/errors.js'
 import { describe } from './schema/describe.js'
 import type { FloatDType } from './schema/dtype.js'
@@ -25,6 +25,8 @@ export interface CompileOptions {
    * Calls in flight are limited for each priority by itself.
    */
   readonly priority?: Priority
+  /** @internal Of functions of high priority: where their runs may go on beside others. */
+  readonly lane?: Lane | undefined
 }
 
 /** A compiled function: same arguments, and a promise of the same result that resolves once the run is accepted. */
@@ -230,7 +232,7 @@ class CompiledFunction<A extends unknown[], R> {
     }
     const out = flatten(result, `the result of ${this.name}`)
     const outputs = recording(trace, () => out.tensors.map((tensor) => tensor.value))
-    const recorded = new Recording(trace, inputs, outputs, this.name, this.priority)
+    const recorded = new Recording(trace, inputs, outputs, this.name, this.priority, this.options.lane)
     return { recorded, outputs: outputs.map(({ dtype, shape }) => ({ dtype, shape })), rebuild: out.rebuild }
   }
 

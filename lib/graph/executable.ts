@@ -1,6 +1,6 @@
 // The executable: a plan on a device, prepared on the device's thread, run as often as one likes with one native call each.
 import { Buffer } from '../runtime/buffer.js'
-import { type Device, library, type Priority, settled } from '../runtime/device.js'
+import { type Device, type Lane, library, type Priority, settled } from '../runtime/device.js'
 import { native } from '../runtime/errors.js'
 import { encodePlan } from '../schema/plan.js'
 import type { Place } from './place.js'
@@ -25,9 +25,10 @@ export class Executable {
     private readonly label: string,
     site = new Error(),
     private readonly priority: Priority = 'normal',
+    lane?: Lane,
   ) {
     const { plan: id, ticket } = native(() =>
-      library().prepare(device.index, encodePlan(plan.layout), label, priority === 'high'),
+      library().prepare(device.index, encodePlan(plan.layout), label, priority === 'high', lane),
     )
     this.id = id
     abandoned.register(this, id)

@@ -1,6 +1,6 @@
 // A recorded function: its trace turned into an executable, the facts it relies on, and its runs.
 import type { Buffer } from '../runtime/buffer.js'
-import { type Device, defaultDevice, hasLostState, type Priority } from '../runtime/device.js'
+import { type Device, defaultDevice, hasLostState, type Lane, type Priority } from '../runtime/device.js'
 import { DeviceError, StateLostError } from '../runtime/errors.js'
 import { bytesOf } from '../schema/dtype.js'
 import { sizeOf } from '../schema/shape.js'
@@ -51,6 +51,7 @@ export class Recording {
     outputs: readonly Value[],
     private readonly label: string,
     private readonly priority: Priority,
+    private readonly lane?: Lane,
   ) {
     this.facts = trace.allFacts
     this.inputCount = inputs.length
@@ -102,7 +103,7 @@ export class Recording {
       )
     }
     for (const cell of this.written) cell.detachReaders(copyOf)
-    this.executable ??= new Executable(this.device, this.plan, this.label, site, this.priority)
+    this.executable ??= new Executable(this.device, this.plan, this.label, site, this.priority, this.lane)
     const { results, done, ticket } = this.executable.run((place) => {
       if (place.kind === 'cell') return place.cell.buffer
       const { position } = place as { position: number }

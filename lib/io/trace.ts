@@ -128,17 +128,17 @@ function spanEvents(spans: readonly Span[]): TraceEvent[] {
 }
 
 function deviceEvents(device: Device, events: readonly ProfileEvent[]): TraceEvent[] {
-  const rows = { normal: 1, high: 2 }
+  const lanes = new Set<ProfileEvent['lane']>(['normal', 'high', ...events.map(({ lane }) => lane)])
+  const rows = new Map([...lanes].map((lane, i) => [lane, i + 1]))
   return [
     named('process_name', DEVICE, 0, `${device}`),
-    named('thread_name', DEVICE, rows.normal, 'normal priority'),
-    named('thread_name', DEVICE, rows.high, 'high priority'),
+    ...[...rows].map(([lane, tid]) => named('thread_name', DEVICE, tid, lane.replace(/^\w+/, '$& priority'))),
     ...events.map(({ name, category, lane, start, end }) => ({
       ph: 'X',
       name,
       cat: category,
       pid: DEVICE,
-      tid: rows[lane],
+      tid: rows.get(lane) as number,
       ts: start,
       dur: end - start,
     })),

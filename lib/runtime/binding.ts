@@ -51,7 +51,7 @@ export interface DeviceStatistics {
 /** Events by position: jobs, and the steps of runs. */
 export interface RecordedProfile {
   readonly names: readonly string[]
-  /** Bit 0: a step of a run, not a job; bit 1: of high priority. */
+  /** Bit 0: a step of a run, not a job; bit 1: of high priority; from bit 2 on its lane. */
   readonly kinds: readonly number[]
   /** Start and end of each, in microseconds of `process.hrtime`'s clock. */
   readonly times: Float64Array
@@ -103,9 +103,15 @@ export interface Binding {
    * A plan, whose kernels are made on the device's thread, after the job in progress and before queued ones; the ticket
    * settles when they are, or with why they can not be. `words` are those of `encodePlan`; throws where they are no plan.
    * Runs of a plan of `high` priority go before queued ones of others, and on a synchronous device between two steps of
-   * one, wherever they share no storage that either writes.
+   * one, wherever they share no storage that either writes; of plans in different lanes also beside one another.
    */
-  prepare(device: number, words: Float64Array, label: string, high?: boolean): { plan: number; ticket: number }
+  prepare(
+    device: number,
+    words: Float64Array,
+    label: string,
+    high?: boolean,
+    lane?: { readonly lane: number; readonly lanes: number },
+  ): { plan: number; ticket: number }
   /** Waits, on this thread, until the plan is ready. Throws why it can not be. */
   waitFor(plan: number): void
   /** What lies in the arena of a plan that is ready: offset, bytes, first and last step of each block. */

@@ -22,6 +22,15 @@ interface Pending {
 export const PRIORITIES = ['normal', 'high'] as const
 export type Priority = (typeof PRIORITIES)[number]
 
+/**
+ * Runs of high priority in different lanes may go on beside one another on the CPU, where they share nothing that either
+ * writes; each with an equal share of the threads. Lanes count from 1.
+ */
+export interface Lane {
+  readonly lane: number
+  readonly lanes: number
+}
+
 /** Runs of one priority that may be queued on a device before a compiled step waits. */
 export const RUNS_IN_FLIGHT = 4
 

@@ -8,8 +8,8 @@ export interface ProfileEvent {
   readonly name: string
   /** A job from its start to its end, or one kernel of a run. */
   readonly category: 'job' | 'kernel'
-  /** Whether it was of high priority, and so may lie within a normal job. */
-  readonly lane: 'normal' | 'high'
+  /** Whether it was of high priority, and so may lie within a normal job; with a number, where it ran beside others. */
+  readonly lane: 'normal' | 'high' | `high ${number}`
   /** Start and end in microseconds since `performance.timeOrigin`: 1000 times what `performance.now()` said then. */
   readonly start: number
   readonly end: number
@@ -48,7 +48,7 @@ export function stopProfile(device: Device = defaultDevice()): {
     return {
       name,
       category: kind & 1 ? 'kernel' : 'job',
-      lane: kind & 2 ? 'high' : 'normal',
+      lane: kind >> 2 ? `high ${kind >> 2}` : kind & 2 ? 'high' : 'normal',
       start: (times[2 * i] as number) - origin,
       end: (times[2 * i + 1] as number) - origin,
     }

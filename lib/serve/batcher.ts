@@ -57,7 +57,14 @@ export class Batcher<I extends Inputs = Inputs, R extends Outputs = Outputs> {
     this.name = settings.name
     this.fields = new InputFields(this.owner, options.input, settings.inFlight * (settings.sizes.at(-1) as number))
     this.figures = new BatcherFigures(settings.sizes)
-    this.runner = new BatchRunner(this.owner, forwardOf(model), this.fields, settings.sizes, settings.maxShapes)
+    this.runner = new BatchRunner(
+      this.owner,
+      forwardOf(model),
+      this.fields,
+      settings.sizes,
+      settings.maxShapes,
+      settings.lanes,
+    )
     this.weights = settings.model && new WeightSwap(this.owner, settings.model)
   }
 
@@ -358,7 +365,8 @@ export class Batcher<I extends Inputs = Inputs, R extends Outputs = Outputs> {
  * important requests wait, the youngest of the least important has to go instead. Batches are filled up to one of `sizes`, so
  * that `compile` sees few signatures. Where memory does not suffice, a batch is run again in halves, and for a while batches
  * stay so small; where the run of a batch fails for an index out of range, halves find the request it is in, and that
- * one alone fails.
+ * one alone fails. Full batches, which mean that more are waiting, are computed beside one another in `lanes` on the CPU,
+ * smaller ones one by one by all threads.
  *
  * Runs go before those of normal priority that wait on the same device, as those of a training are.
  *

@@ -1,6 +1,7 @@
 // What a batcher is told, with what stands where it is not told, and the checks of it.
 import { Module } from '../nn/module.js'
 import { integerFrom, numberIn, optionsOf } from '../ops/arguments.js'
+import { defaultDevice } from '../runtime/device.js'
 import { ArgumentError } from '../runtime/errors.js'
 import { describe } from '../schema/describe.js'
 import type { Tensor } from '../tensor.js'
@@ -19,6 +20,11 @@ export interface BatcherOptions<I extends Inputs> {
   readonly maxQueue?: number
   /** Batches that are given to the device at a time, so that it need not wait for the next. Default 2. */
   readonly inFlight?: number
+  /**
+   * Batches of the largest size that the CPU computes beside one another, each on its share of the threads and in memory of
+   * its own: more are answered in all, each somewhat later. Default: as many as are in flight, but not more than threads.
+   */
+  readonly lanes?: number
   /** Batches are filled up to one of these sizes, so that few are compiled. Default: the powers of two up to `maxBatch`, and that. */
   readonly sizes?: readonly number[]
   /** Milliseconds that a request has, where it does not say so itself. Default: no limit. */
@@ -86,6 +92,9 @@ export function settingsOf<I extends Inputs, R extends Outputs>(model: ModelOf<I
   numberIn('batcher', 'maxDelayMs', maxDelayMs, 0, LONGEST_MS)
   integerFrom('batcher', 'maxQueue', maxQueue, 1)
   integerFrom('batcher', 'inFlight', inFlight, 1)
+  const { kind, threads } = defaultDevice()
+  const { lanes = Math.min(inFlight, threads) } = given
+  integerFrom('batcher', 'lanes', lanes, 1)
   integerFrom('batcher', 'maxShapes', maxShapes, 1)
   if (deadlineMs !== undefined) numberIn('batcher', 'deadlineMs', deadlineMs, 0, LONGEST_MS)
   const module = given.model ?? (model instanceof Module ? model : undefined)
@@ -97,5 +106,15 @@ export function settingsOf<I extends Inputs, R extends Outputs>(model: ModelOf<I
     )
   const name = given.name ?? (model instanceof Module ? model.constructor.name : model.name || 'model')
   const sizes = sizesOf('batcher', given.sizes, maxBatch)
-  return { maxDelayMs, maxQueue, inFlight, deadlineMs, maxShapes, model: module, name, sizes }
+  return {
+    maxDelayMs,
+    maxQueue,
+    inFlight,
+    lanes: kind === 'cpu' ? lanes : 1,
+    deadlineMs,
+    maxShapes,
+    model: module,
+    name,
+    sizes,
+  }
 }

@@ -1,5 +1,6 @@
 // Runs batches: pads them to one of a few sizes, so that each is compiled once, and splits the results again.
 import { type Compiled, compile } from '../compile.js'
+import type { Lane } from '../runtime/device.js'
 import { OutOfMemoryError } from '../runtime/errors.js'
 import type { Shape } from '../schema/shape.js'
 import { type Tensor, tensor } from '../tensor.js'
@@ -15,8 +16,13 @@ const BATCHES_BEFORE_GROWTH = 64
 type Run<I extends Inputs, R extends Outputs> = Compiled<[TensorsOf<I>], R>
 
 export class BatchRunner<I extends Inputs, R extends Outputs> {
-  /** Compiled functions by the shape of the samples, the last used last, and by size. */
-  private readonly compiled = new Map<string, Map<number, Run<I, R>>>()
+  /** Compiled functions by the shape of the samples, the last used last, and by size and lane. */
+  private readonly compiled = new Map<string, Map<string, Run<I, R>>>()
+  /**
+   * Lanes that no batch is in; those that wait longest first. Threads that share no kernel do not wait for one another, which
+   * they do wherever the event loop takes a core from one of them.
+   */
+  private readonly lanes: Lane[]
   /** The most samples at once, as far as memory suffices. */
   limit: number
   private succeeded = 0
@@ -28,8 +34,10 @@ export class BatchRunner<I extends Inputs, R extends Outputs> {
     /** Rising; the last is the largest batch. */
     readonly sizes: readonly number[],
     private readonly maxShapes: number,
+    lanes: number,
   ) {
     this.limit = sizes.at(-1) as number
+    this.lanes = lanes > 1 ? Array.from({ length: lanes }, (_, i) => ({ lane: i + 1, lanes })) : []
   }
 
   /** The size that a batch of so many samples is filled up to. */
@@ -43,8 +51,10 @@ export class BatchRunner<I extends Inputs, R extends Outputs> {
    */
   async run(samples: readonly Sample[], given?: () => void): Promise<RowsOf<R>[]> {
     const size = this.sizeFor(samples.length)
-    const run = this.functionFor((samples[0] as Sample).key, size)
+    // A batch of the largest size means that more are waiting, most likely.
+    const lane = size === this.sizes.at(-1) ? this.lanes.shift() : undefined
     try {
+      const run = this.functionFor((samples[0] as Sample).key, size, lane)
       const tensors: Tensor[] = []
       let outputs: R
       try {
@@ -62,6 +72,8 @@ export class BatchRunner<I extends Inputs, R extends Outputs> {
     } catch (error) {
       if (error instanceof OutOfMemoryError) this.shrink(size)
       throw error
+    } finally {
+      if (lane) this.lanes.push(lane)
     }
   }
 
@@ -80,14 +92,17 @@ export class BatchRunner<I extends Inputs, R extends Outputs> {
   async warmUp(shapes: readonly Shape[]): Promise<void> {
     const sample = this.fields.zeros(shapes)
     for (const size of this.sizes) await this.run(new Array(size).fill(sample))
+    // Each run has taken the next lane.
+    for (const _ of this.lanes.slice(1)) await this.run(new Array(this.sizes.at(-1) as number).fill(sample))
   }
 
-  private functionFor(key: string, size: number): Run<I, R> {
-    const bySize = this.compiled.get(key) ?? new Map<number, Run<I, R>>()
+  private functionFor(key: string, size: number, lane: Lane | undefined): Run<I, R> {
+    const ofShape = this.compiled.get(key) ?? new Map<string, Run<I, R>>()
     this.compiled.delete(key)
-    this.compiled.set(key, bySize)
+    this.compiled.set(key, ofShape)
     if (this.compiled.size > this.maxShapes) this.compiled.delete(this.compiled.keys().next().value as string)
-    let run = bySize.get(size)
+    const which = `${size} ${lane?.lane ?? 0}`
+    let run = ofShape.get(which)
     if (!run) {
       run = compile(
         (inputs: TensorsOf<I>) => {
@@ -95,9 +110,9 @@ export class BatchRunner<I extends Inputs, R extends Outputs> {
           checkOutputs(this.owner, outputs, size)
           return outputs
         },
-        { name: `${this.owner} of ${size}`, priority: 'high' },
+        { name: `${this.owner} of ${size}`, priority: 'high', lane },
       )
-      bySize.set(size, run)
+      ofShape.set(which, run)
     }
     return run
   }

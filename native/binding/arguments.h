@@ -13,7 +13,7 @@ namespace heddle::binding {
 /// The arguments of one call; `function` is what errors call it. What is missing reads as undefined.
 class Arguments {
  public:
-  static constexpr size_t kMost = 4;
+  static constexpr size_t kMost = 5;
 
   Arguments(napi_env env, const char* function, const std::array<napi_value, kMost>& values)
       : env(env), function_(function), values_(values) {}
@@ -33,6 +33,7 @@ class Arguments {
   /// A boolean; false where it is not given.
   bool flag(size_t position, const char* name) const;
 
+  bool given(size_t position) const { return !is(at(position), napi_undefined); }
   napi_value at(size_t position) const { return values_[position]; }
   [[noreturn]] void reject(const std::string& what) const;
 

@@ -127,7 +127,7 @@ napi_value profile(const Arguments& arguments) {
   napi_value kinds = list(env, events.size());
   for (size_t i = 0; i < events.size(); i++) {
     set(env, names, i, text(env, events[i].name));
-    set(env, kinds, i, number(env, (events[i].kernel ? 1 : 0) + (events[i].highPriority ? 2 : 0)));
+    set(env, kinds, i, number(env, (events[i].kernel ? 1 : 0) + (events[i].highPriority ? 2 : 0) + 4 * events[i].lane));
     *words++ = events[i].start;
     *words++ = events[i].end;
   }

@@ -3,14 +3,30 @@
 
 namespace heddle::binding {
 
+namespace {
+
+constexpr size_t kMostLanes = 1024;
+
+Lane laneOf(const Arguments& arguments, Priority priority) {
+  if (!arguments.given(4)) return {};
+  const Lane lane{static_cast<int>(arguments.option(4, "lane", kMostLanes)),
+                  static_cast<int>(arguments.option(4, "lanes", kMostLanes))};
+  if (lane.index < 1 || lane.index > lane.count) arguments.reject("lane must be from 1 to lanes");
+  if (priority != Priority::high) arguments.reject("a plan in a lane must be of high priority");
+  return lane;
+}
+
+}  // namespace
+
 napi_value prepare(const Arguments& arguments) {
   const napi_env env = arguments.env;
   Environment& environment = Environment::of(env);
   Device& device = Devices::ofProcess().at(arguments.integer(0, "device"));
   const std::span<double> words = arguments.numbers(1, "words");
   const Priority priority = arguments.flag(3, "high") ? Priority::high : Priority::normal;
-  const auto plan =
-      std::make_shared<Plan>(std::vector<double>(words.begin(), words.end()), arguments.text(2, "label"), priority);
+  const Lane lane = laneOf(arguments, priority);
+  const auto plan = std::make_shared<Plan>(std::vector<double>(words.begin(), words.end()), arguments.text(2, "label"),
+                                           priority, lane);
   const uint32_t handle = environment.addPlan(device, plan);
   const auto& settlement = environment.settlement();
   const uint64_t ticket = settlement->issue();
@@ -85,8 +101,9 @@ napi_value run(const Arguments& arguments) {
     buffers[i] = given.buffer;
   }
   // A plan that is still being prepared sees to its arena itself.
-  BufferPointer arena =
-      plan.plan->ready() ? device.arena(plan.plan->priority(), plan.plan->placement().arenaBytes) : nullptr;
+  BufferPointer arena = plan.plan->ready()
+                            ? device.arena(plan.plan->priority(), plan.plan->lane(), plan.plan->placement().arenaBytes)
+                            : nullptr;
   for (size_t i = 0; i < handles.size(); i++)
     if (storages[i].kind == StorageKind::output) {
       buffers[i] = device.pool->allocate(storages[i].bytes, plan.outputLabel);

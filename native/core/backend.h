@@ -46,7 +46,7 @@ class Recording {
 
 /// A device's memory and kernels. One object per device and process, never destroyed. Calls come from the device's
 /// executor thread, but for `describe`, `kernels`, `choices` and the memory's, which come from any, and what fences and
-/// downloads do.
+/// downloads do. Runs in lanes, on synchronous devices, come from several threads at once.
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -90,6 +90,8 @@ class Backend {
 
   /// Called on the executor thread: as it starts, with the described count, and whenever the user changes it.
   virtual void setThreads(int threads) = 0;
+  /// From now on, kernels that the calling thread makes or runs use an equal share of those threads, one of `shares`.
+  virtual void shareThreads(int shares) { (void)shares; }
 };
 
 /// A backend whose memory is the host's and whose work is done when its call returns.

@@ -30,11 +30,14 @@ class Buffer {
   /// those jobs did is then visible to it.
   bool idle() const { return uses_.load(std::memory_order_acquire) == 0; }
 
-  /// Jobs in the device's normal queue, or begun from there, that read and that write it: what uses none that these
-  /// write, and writes none that these use, need not wait for them. Guarded by the executor.
-  struct {
+  /// Jobs that read and that write it: what uses none that these write, and writes none that these use, need not wait
+  /// for them.
+  struct Users {
     int reading = 0, writing = 0;
-  } normal;
+  };
+  /// In the device's normal queue, or begun from there; and those of high priority that have begun. Guarded by the
+  /// executor.
+  Users normal, high;
 
   /// Why the contents are missing. Touched by running jobs, and by the owning thread while the buffer is idle.
   FailurePointer failure;

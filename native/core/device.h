@@ -4,6 +4,7 @@
 #include <array>
 #include <memory>
 #include <mutex>
+#include <vector>
 
 #include "backend.h"
 #include "executor.h"
@@ -19,9 +20,9 @@ class Device {
   const std::shared_ptr<Pool> pool;
   Executor executor;
 
-  /// The arena of all plans of that priority, grown to at least `bytes`. Runs in flight keep the one they were given.
-  /// Throws Error outOfMemory.
-  BufferPointer arena(Priority priority, size_t bytes);
+  /// The arena of all plans of that priority and lane, grown to at least `bytes`. Runs in flight keep the one they were
+  /// given. Throws Error outOfMemory.
+  BufferPointer arena(Priority priority, const Lane& lane, size_t bytes);
   size_t arenaBytes() const;
 
   /// Ends the thread and gives back the memory nobody uses.
@@ -29,7 +30,8 @@ class Device {
 
  private:
   mutable std::mutex mutex_;
-  std::array<BufferPointer, 2> arenas_;  // by priority: a run of high priority interrupts others
+  // By lane and priority: a run of high priority interrupts others.
+  std::vector<std::array<BufferPointer, 2>> arenas_;
 };
 
 }  // namespace heddle

@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <future>
 
 namespace heddle {
@@ -37,12 +38,22 @@ FailurePointer failureOf(const std::exception& error, uint64_t ticket) {
       Failure{known ? known->code : ErrorCode::internal, error.what(), ticket, -1, false});
 }
 
-/// Adds to what the normal queue says of the buffers that the job uses.
-void countAccesses(const Job& job, int change) {
+/// Adds to what the buffers that the job uses know of jobs of that kind.
+void countAccesses(const Job& job, Buffer::Users Buffer::*kind, int change) {
   job.eachAccess([&](const Access& access) {
-    auto& normal = access.buffer.normal;
-    (access.writes ? normal.writing : normal.reading) += change;
+    Buffer::Users& users = access.buffer.*kind;
+    (access.writes ? users.writing : users.reading) += change;
   });
+}
+
+/// Whether none of those jobs makes a difference to it, nor it to them.
+bool isFreeOf(const Job& job, Buffer::Users Buffer::*kind) {
+  bool free = true;
+  job.eachAccess([&](const Access& access) {
+    const Buffer::Users& users = access.buffer.*kind;
+    if (users.writing > 0 || (access.writes && users.reading > 0)) free = false;
+  });
+  return free;
 }
 
 /// Moves the client's jobs from `queue` to `dropped`.
@@ -84,31 +95,71 @@ void Executor::start() {
 void Executor::enqueue(std::unique_ptr<Job> job) {
   const std::lock_guard lock(mutex_);
   start();
-  if (job->mayOvertake() && overtakes(*job)) {
+  if (job->lane()) startLanes(*job->lane());
+  if (job->mayOvertake() && isFreeOf(*job, &Buffer::normal)) {
     overtaking_.push_back(std::move(job));
     overtakingCount_++;
   } else {
-    countAccesses(*job, 1);
+    countAccesses(*job, &Buffer::normal, 1);
     jobs_.push_back(std::move(job));
   }
-  arrived_.notify_one();
+  arrived_.notify_all();
 }
 
-/// Whether no job in the normal queue, nor one begun from there, makes a difference to it, nor it to them.
-bool Executor::overtakes(const Job& job) const {
-  bool free = true;
-  job.eachAccess([&](const Access& access) {
-    const auto& normal = access.buffer.normal;
-    if (normal.writing > 0 || (access.writes && normal.reading > 0)) free = false;
-  });
-  return free;
+/// With the executor thread, as many as there are lanes.
+void Executor::startLanes(const Lane& lane) {
+  const auto count = static_cast<size_t>(lane.count);
+  if (backend_.asynchronous()) return;
+  if (busyLanes_.size() <= count) busyLanes_.resize(count + 1);
+  try {
+    while (beside_.size() + 1 < count) beside_.emplace_back([this] { laneLoop(); });
+  } catch (const std::system_error&) {
+    // One after the other they run all the same.
+  }
+}
+
+/// Whether it may begin now; `beside` the executor thread, which alone has the whole team of threads. Runs of the team
+/// and runs in lanes are not under way together: they would wait for one another's cores at each of their barriers.
+bool Executor::mayBegin(const Job& job, bool beside) const {
+  if (const Lane* lane = job.lane()) {
+    const bool ofTeam = lane->index == 0;
+    if (ofTeam && (beside || std::find(busyLanes_.begin(), busyLanes_.end(), true) != busyLanes_.end())) return false;
+    if (busyLanes_[0] || busyLanes_[static_cast<size_t>(lane->index)]) return false;
+  }
+  return isFreeOf(job, &Buffer::high);
+}
+
+/// Takes the first of the overtaking jobs that needs to wait neither for one that has begun nor for one before it;
+/// nullptr where there is none. An asynchronous device keeps their order itself.
+std::unique_ptr<Job> Executor::takeOvertaking(bool beside) {
+  std::unique_ptr<Job> found;
+  size_t passed = 0;
+  bool teamWaits = false;
+  for (; passed < overtaking_.size(); passed++) {
+    Job& job = *overtaking_[passed];
+    if (backend_.asynchronous() || (!(teamWaits && job.lane()) && mayBegin(job, beside))) {
+      found = std::move(overtaking_[passed]);
+      break;
+    }
+    teamWaits = teamWaits || (job.lane() && job.lane()->index == 0);
+    countAccesses(job, &Buffer::high, 1);
+  }
+  for (size_t i = 0; i < passed; i++) countAccesses(*overtaking_[i], &Buffer::high, -1);
+  if (found) overtaking_.erase(overtaking_.begin() + static_cast<std::ptrdiff_t>(passed));
+  return found;
 }
 
 void Executor::interrupt() {
   if (overtakingCount_.load(std::memory_order_relaxed) == 0) return;
   std::unique_lock lock(mutex_);
   // Kernels are prepared by tasks, which come before what is queued but not within a run: what waits for them waits on.
-  while (tasks_.empty() && !overtaking_.empty() && !stopping_) runFirst(lock, true);
+  while (tasks_.empty() && !stopping_ && overtakingCount_ > 0)
+    if (auto job = takeOvertaking(false))
+      run(lock, std::move(job), true);
+    else
+      arrived_.wait(lock);
+  // What goes on has no lane.
+  backend_.shareThreads(1);
 }
 
 void Executor::runNext(const std::function<void()>& task) {
@@ -118,7 +169,7 @@ void Executor::runNext(const std::function<void()>& task) {
     const std::lock_guard lock(mutex_);
     start();
     tasks_.push_back({nullptr, [&packaged] { packaged(); }});
-    arrived_.notify_one();
+    arrived_.notify_all();
   }
   done.get();
 }
@@ -127,7 +178,7 @@ void Executor::startNext(const std::shared_ptr<Client>& client, std::function<vo
   const std::lock_guard lock(mutex_);
   start();
   tasks_.push_back({client, std::move(task)});
-  arrived_.notify_one();
+  arrived_.notify_all();
 }
 
 void Executor::cancel(const std::shared_ptr<Client>& client) {
@@ -138,29 +189,34 @@ void Executor::cancel(const std::shared_ptr<Client>& client) {
   for (Task& task : tasks_) (task.client == client ? droppedTasks : keptTasks).push_back(std::move(task));
   tasks_.swap(keptTasks);
   drop(jobs_, client, dropped);
-  for (const auto& job : dropped) countAccesses(*job, -1);
+  for (const auto& job : dropped) countAccesses(*job, &Buffer::normal, -1);
+  const size_t before = overtaking_.size();
   drop(overtaking_, client, dropped);
-  overtakingCount_ = overtaking_.size();
-  finished_.wait(lock, [&] { return startTouches_ != client.get() && finishTouches_ != client.get(); });
+  overtakingCount_ -= before - overtaking_.size();
+  arrived_.notify_all();
+  finished_.wait(lock, [&] { return std::find(touched_.begin(), touched_.end(), client.get()) == touched_.end(); });
 }
 
 void Executor::stop() {
   std::thread thread, finisher;
+  std::vector<std::thread> beside;
   std::deque<std::unique_ptr<Job>> dropped, droppedOvertaking;
   {
     const std::lock_guard lock(mutex_);
     if (!thread_.joinable() || process_ != getpid()) return;
     stopping_ = true;
     dropped.swap(jobs_);
-    for (const auto& job : dropped) countAccesses(*job, -1);
+    for (const auto& job : dropped) countAccesses(*job, &Buffer::normal, -1);
     droppedOvertaking.swap(overtaking_);
-    overtakingCount_ = 0;
+    overtakingCount_ -= droppedOvertaking.size();
     thread.swap(thread_);
     finisher.swap(finisher_);
-    arrived_.notify_one();
+    beside.swap(beside_);
+    arrived_.notify_all();
   }
   thread.join();
   if (finisher.joinable()) finisher.join();
+  for (std::thread& lane : beside) lane.join();
 }
 
 size_t Executor::queued() const {
@@ -174,33 +230,57 @@ void Executor::loop() {
   backend_.setThreads(backend_.describe().threads);
   std::unique_lock lock(mutex_);
   for (;;) {
-    arrived_.wait(lock, [&] { return stopping_ || !tasks_.empty() || !overtaking_.empty() || !jobs_.empty(); });
     if (!tasks_.empty()) {
       Task task = std::move(tasks_.front());
       tasks_.pop_front();
+      taskRuns_ = true;
       lock.unlock();
       task.run();
       // It may hold the last reference to a plan.
       task = {};
       lock.lock();
-    } else if (!overtaking_.empty() || !jobs_.empty()) {
-      runFirst(lock, !overtaking_.empty());
-    } else {
+      taskRuns_ = false;
+      arrived_.notify_all();
+    } else if (auto job = takeOvertaking(false)) {
+      run(lock, std::move(job), true);
+    } else if (overtakingCount_ == 0 && !jobs_.empty()) {
+      auto first = std::move(jobs_.front());
+      jobs_.pop_front();
+      run(lock, std::move(first), false);
+    } else if (stopping_ && overtaking_.empty() && jobs_.empty()) {
       startedAll_ = true;
       started_.notify_one();
       return;
+    } else {
+      arrived_.wait(lock);
     }
   }
 }
 
-/// Starts the first job of a queue, and on a synchronous device finishes it. Others may overtake it meanwhile.
-void Executor::runFirst(std::unique_lock<std::mutex>& lock, bool overtaking) {
-  auto& queue = overtaking ? overtaking_ : jobs_;
-  Started started{std::move(queue.front()), nullptr, nullptr, overtaking, 0};
-  queue.pop_front();
-  if (overtaking) overtakingCount_--;
+/// Runs in lanes, reads and writes; never before the tasks, which prepare plans.
+void Executor::laneLoop() {
+  stepBack();
+  backend_.enterThread();
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    std::unique_ptr<Job> job = tasks_.empty() && !taskRuns_ ? takeOvertaking(true) : nullptr;
+    if (job)
+      run(lock, std::move(job), true);
+    else
+      arrived_.wait(lock);
+  }
+}
+
+/// Starts a job, and on a synchronous device finishes it. Others may overtake it meanwhile.
+void Executor::run(std::unique_lock<std::mutex>& lock, std::unique_ptr<Job> job, bool overtaking) {
+  Started started{std::move(job), nullptr, nullptr, overtaking, 0};
+  if (overtaking && backend_.asynchronous()) overtakingCount_--;
+  if (overtaking && !backend_.asynchronous()) countAccesses(*started.job, &Buffer::high, 1);
+  if (started.job->lane() && !backend_.asynchronous())
+    busyLanes_[static_cast<size_t>(started.job->lane()->index)] = true;
   running_++;
-  startTouches_ = started.job->touchesClient() ? started.job->client.get() : nullptr;
+  const Client* const client = started.job->touchesClient() ? started.job->client.get() : nullptr;
+  if (client) touched_.push_back(client);
   lock.unlock();
   if (backend_.profile.on()) started.since = monotonicMicroseconds();
   try {
@@ -211,8 +291,7 @@ void Executor::runFirst(std::unique_lock<std::mutex>& lock, bool overtaking) {
         std::make_shared<const Failure>(Failure{ErrorCode::internal, error.what(), started.job->ticket, -1, false});
   }
   lock.lock();
-  startTouches_ = nullptr;
-  finished_.notify_all();
+  if (client) letGo(client);
   if (backend_.asynchronous()) {
     finishing_.push_back(std::move(started));
     started_.notify_one();
@@ -221,6 +300,12 @@ void Executor::runFirst(std::unique_lock<std::mutex>& lock, bool overtaking) {
     finish(std::move(started));
     lock.lock();
   }
+}
+
+/// A job has used the client's memory.
+void Executor::letGo(const Client* client) {
+  touched_.erase(std::find(touched_.begin(), touched_.end(), client));
+  finished_.notify_all();
 }
 
 void Executor::finishLoop() {
@@ -248,12 +333,13 @@ void Executor::finish(Started started) {
   }
   const std::shared_ptr<Client> client = job.client;
   const uint64_t ticket = job.ticket;
-  bool gone = false;
+  bool touches = false, gone = false;
   if (job.touchesClient()) {
     // Either the client is found gone here, or who ends it waits until the job is done with its memory.
     const std::lock_guard lock(mutex_);
     gone = client->cancelled;
-    if (!gone) finishTouches_ = client.get();
+    touches = !gone;
+    if (touches) touched_.push_back(client.get());
   }
   try {
     if (!started.failure && !gone) started.failure = job.finish(found.get());
@@ -261,21 +347,32 @@ void Executor::finish(Started started) {
     started.failure = failureOf(error, ticket);
   }
   if (started.since > 0)
-    backend_.profile.add({job.name(), false, started.overtaking, started.since, monotonicMicroseconds()});
-  if (!started.overtaking) {
+    backend_.profile.add({job.name(), false, started.overtaking, job.lane() ? job.lane()->index : 0, started.since,
+                          monotonicMicroseconds()});
+  {
     const std::lock_guard lock(mutex_);
-    countAccesses(job, -1);
+    if (!started.overtaking) countAccesses(job, &Buffer::normal, -1);
+    if (!backend_.asynchronous()) makeWay(started);
   }
   // Buffers are released first: who hears of the job may find them idle.
   started.fence.reset();
   started.job.reset();
   {
     const std::lock_guard lock(mutex_);
-    finishTouches_ = nullptr;
+    if (touches) letGo(client.get());
     running_--;
   }
-  finished_.notify_all();
   if (!client->cancelled) client->settle(ticket, std::move(started.failure));
+}
+
+/// What waited for the job may begin.
+void Executor::makeWay(const Started& started) {
+  if (started.overtaking) {
+    countAccesses(*started.job, &Buffer::high, -1);
+    overtakingCount_--;
+  }
+  if (const Lane* lane = started.job->lane()) busyLanes_[static_cast<size_t>(lane->index)] = false;
+  if (!beside_.empty()) arrived_.notify_all();
 }
 
 }  // namespace heddle

@@ -1,5 +1,5 @@
-// One thread per device that runs queued jobs in order, for every environment of the process; and, where the device
-// only queues work, a second one that waits for it and finishes the jobs.
+// One thread per device that runs queued jobs in order, for every environment of the process. Where the device only
+// queues work, a second one waits for it and finishes the jobs; where runs have lanes, further ones run some beside it.
 #pragma once
 
 #include <sys/types.h>
@@ -11,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <vector>
 
 #include "job.h"
 
@@ -59,11 +60,16 @@ class Executor {
   };
 
   void start();
-  bool overtakes(const Job& job) const;
+  void startLanes(const Lane& lane);
+  std::unique_ptr<Job> takeOvertaking(bool beside);
+  bool mayBegin(const Job& job, bool beside) const;
   void loop();
-  void runFirst(std::unique_lock<std::mutex>& lock, bool overtaking);
+  void laneLoop();
+  void run(std::unique_lock<std::mutex>& lock, std::unique_ptr<Job> job, bool overtaking);
+  void letGo(const Client* client);
   void finishLoop();
   void finish(Started started);
+  void makeWay(const Started& started);
 
   Backend& backend_;
   mutable std::mutex mutex_;
@@ -71,19 +77,22 @@ class Executor {
   std::condition_variable started_;
   std::condition_variable finished_;
   std::deque<std::unique_ptr<Job>> jobs_;
-  std::deque<std::unique_ptr<Job>> overtaking_;  // jobs that go before all of those, in order
+  std::deque<std::unique_ptr<Job>> overtaking_;  // jobs that go before all of those; among themselves in order
+  // Of those, and of those begun from there on a synchronous device.
   std::atomic<size_t> overtakingCount_{0};
+  std::vector<bool> busyLanes_;
   std::deque<Task> tasks_;
+  bool taskRuns_ = false;
   std::deque<Started> finishing_;
-  // The clients whose memory a job that starts, and one that finishes, uses just now.
-  Client* startTouches_ = nullptr;
-  Client* finishTouches_ = nullptr;
+  // The clients whose memory jobs use that start or finish just now, as often as they do.
+  std::vector<const Client*> touched_;
   size_t running_ = 0;  // jobs taken from the queue and not settled yet
   bool stopping_ = false;
   bool startedAll_ = false;  // nothing more comes into `finishing_`
   std::thread thread_;
-  std::thread finisher_;  // of asynchronous devices
-  pid_t process_ = 0;     // the one the thread was started in
+  std::thread finisher_;             // of asynchronous devices
+  std::vector<std::thread> beside_;  // of lanes, on synchronous devices
+  pid_t process_ = 0;                // the one the thread was started in
 };
 
 }  // namespace heddle

@@ -17,8 +17,9 @@ void preparePlan(Device& device, Plan& plan, Client& client, uint64_t ticket) {
     failure = std::make_shared<const Failure>(Failure{code, message, ticket, -1, false});
   };
   try {
+    device.backend.shareThreads(plan.lane().count);
     plan.prepare(device.backend, client.cancelled);
-    device.arena(plan.priority(), plan.placement().arenaBytes);
+    device.arena(plan.priority(), plan.lane(), plan.placement().arenaBytes);
   } catch (const Error& error) {
     fail(error.code, error.what());
   } catch (const std::bad_alloc&) {
@@ -44,7 +45,7 @@ FailurePointer RunJob::start() {
   FailurePointer failure = plan_->failure() ? plan_->failure() : inherited();
   if (!failure && !arena_) {
     try {
-      arena_ = device_.arena(plan_->priority(), plan_->placement().arenaBytes);
+      arena_ = device_.arena(plan_->priority(), plan_->lane(), plan_->placement().arenaBytes);
     } catch (const Error& error) {
       failure = std::make_shared<const Failure>(Failure{error.code, error.what(), ticket, -1, false});
     }
@@ -57,6 +58,7 @@ FailurePointer RunJob::start() {
   caller.reserve(uses_.size());
   for (const BufferUse& use : uses_) caller.push_back(use->data);
   try {
+    backend_.shareThreads(plan_->lane().count);
     backend_.beginRun();
     plan_->replay().run(backend_, device_.pool, caller, arena_ ? static_cast<char*>(arena_->data) : nullptr,
                         plan_->placement(), [this] { return goOn(); });
@@ -70,7 +72,7 @@ FailurePointer RunJob::start() {
 
 bool RunJob::goOn() const {
   if (client->cancelled.load(std::memory_order_relaxed)) return false;
-  // Plans of high priority share an arena, so that their runs do not interrupt one another.
+  // Plans of high priority share their lane's arena, so that their runs do not interrupt one another.
   if (!backend_.asynchronous() && plan_->priority() == Priority::normal) device_.executor.interrupt();
   return true;
 }

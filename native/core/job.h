@@ -15,7 +15,7 @@ namespace heddle {
 
 class Device;
 
-/// Whoever queues jobs. `settle` is called on the executor thread, never after the client was cancelled.
+/// Whoever queues jobs. `settle` is called on a thread of the executor, never after the client was cancelled.
 class Client {
  public:
   virtual ~Client() = default;
@@ -41,6 +41,8 @@ class Job {
   virtual bool touchesClient() const { return false; }
   /// Whether it goes before jobs in the normal queue where it shares with them nothing that either writes.
   virtual bool mayOvertake() const { return false; }
+  /// Of a run of high priority, where it takes place.
+  virtual const Lane* lane() const { return nullptr; }
   /// Calls `visit` with each buffer it uses.
   virtual void eachAccess(const std::function<void(const Access&)>& visit) const { (void)visit; }
   /// What a profile calls it.
@@ -59,6 +61,7 @@ class RunJob : public Job {
   FailurePointer start() override;
   FailurePointer finish(const StepError* found) override;
   bool mayOvertake() const override { return plan_->priority() == Priority::high; }
+  const Lane* lane() const override { return mayOvertake() ? &plan_->lane() : nullptr; }
   void eachAccess(const std::function<void(const Access&)>& visit) const override;
   std::string name() const override { return plan_->label(); }
 

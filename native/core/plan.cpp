@@ -25,8 +25,8 @@ struct Plan::Step {
   std::vector<void*> outputAddresses;
 };
 
-Plan::Plan(std::vector<double> words, std::string label, Priority priority)
-    : words_(std::move(words)), label_(std::move(label)), priority_(priority) {
+Plan::Plan(std::vector<double> words, std::string label, Priority priority, Lane lane)
+    : words_(std::move(words)), label_(std::move(label)), priority_(priority), lane_(lane) {
   WordReader reader(words_);
   if (reader.integer() != kPlanVersion) reject("its version is not " + std::to_string(kPlanVersion));
   // Every entry takes at least one word, so no count that passes can be larger than the words are.
@@ -239,8 +239,8 @@ void Plan::run(Backend& backend, std::span<void* const> caller, char* arena, con
           static_cast<int64_t>(position)};
     }
     if (profiled)
-      backend.profile.add(
-          {kOpNames[static_cast<size_t>(step.op)], true, priority_ == Priority::high, start, monotonicMicroseconds()});
+      backend.profile.add({kOpNames[static_cast<size_t>(step.op)], true, priority_ == Priority::high, lane_.index,
+                           start, monotonicMicroseconds()});
   }
 }
 

@@ -43,12 +43,18 @@ struct Placement {
 /// the difference, and on a synchronous device between two steps of one.
 enum class Priority : uint8_t { normal, high };
 
+/// Runs of different lanes may go on side by side on a synchronous device, each in an arena of its own and with its
+/// share of the threads: `index` counts from 1 to `count`. Lane 0 has all threads.
+struct Lane {
+  int index = 0, count = 1;
+};
+
 class Replay;
 
 class Plan {
  public:
   /// Decodes and checks the words but for the kernels' parameters; `label` is what errors call the plan.
-  Plan(std::vector<double> words, std::string label, Priority priority);
+  Plan(std::vector<double> words, std::string label, Priority priority, Lane lane = {});
   ~Plan();
 
   /// Makes the kernels and places everything. Throws Error where a kernel can not be made, or early once `cancelled` is
@@ -63,7 +69,7 @@ class Plan {
   const Placement& placement() const { return placement_; }
 
   /// Runs every step on `caller`, the caller's storages in order, and `arena`. Asks `goOn` before each, and stops
-  /// early, without error, where it says no. Throws StepError. For the executor thread.
+  /// early, without error, where it says no. Throws StepError. One run at a time.
   void run(Backend& backend, std::span<void* const> caller, char* arena, const Placement& placement,
            const std::function<bool()>& goOn);
 
@@ -72,6 +78,7 @@ class Plan {
 
   const std::string& label() const { return label_; }
   Priority priority() const { return priority_; }
+  const Lane& lane() const { return lane_; }
   /// The storages the caller passes; arena storages follow them.
   std::span<const StorageSpec> callerStorages() const;
   int64_t stepCount() const;
@@ -92,6 +99,7 @@ class Plan {
   const std::vector<double> words_;  // kernels may keep spans of their parameters
   const std::string label_;
   const Priority priority_;
+  const Lane lane_;
   std::vector<StorageSpec> storages_;
   std::vector<OperandSpec> operands_;
   std::vector<Step> steps_;

@@ -19,6 +19,7 @@ struct ProfileEvent {
   std::string name;   // of the job: its plan's label, "read", "write"; of the kernel: its op
   bool kernel;        // one step of a run, which on an asynchronous device is its queueing
   bool highPriority;  // of a job that may overtake others
+  int lane;           // of runs that go on side by side; else 0
   double start, end;  // microseconds
 };
 

@@ -3,6 +3,7 @@
 
 #include <omp.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -36,11 +37,23 @@ class CpuBackend : public HostBackend {
     threads_ = threads;
     omp_set_num_threads(threads);
     team_.resize(threads);
+    hasTeam = true;
   }
 
-  void beginStep(int64_t) override { team_.spread(); }
+  void shareThreads(int shares) override {
+    const int threads = std::max(1, threads_.load() / shares);
+    if (omp_get_max_threads() != threads) omp_set_num_threads(threads);
+  }
+
+  // Whoever has a share of the threads has others beside it that go where they like.
+  void beginStep(int64_t) override {
+    if (hasTeam && omp_get_max_threads() == threads_) team_.spread();
+  }
 
  private:
+  /// Whether this is the executor thread, whose the team is.
+  static inline thread_local bool hasTeam = false;
+
   Team team_;
   KernelTable kernels_;
   std::atomic<int> threads_{defaultThreads()};

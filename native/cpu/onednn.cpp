@@ -13,7 +13,8 @@ dnnl::engine& engine() {
 }
 
 dnnl::stream& stream() {
-  static dnnl::stream instance(engine());
+  // Of each thread that runs plans: a stream is for one at a time.
+  static thread_local dnnl::stream instance(engine());
   return instance;
 }
 

@@ -22,9 +22,9 @@ function* numbers(): globalThis.Generator<number, void> {
 }
 
 /** What hundreds of calls that mix a few cells leave in them and give, where every second function has that priority. */
-async function mixed(priority: Priority): Promise<number[][]> {
+async function mixed(priority: Priority, lanes = 1): Promise<number[][]> {
   const generator = new Generator(1)
-  const cells = Array.from({ length: 5 }, () => new Cell(randomNormal([48, 48], { generator }).mul(0.1)))
+  const cells = Array.from({ length: 5 }, () => new Cell(randomNormal([24, 24], { generator }).mul(0.1)))
   const functions = Array.from({ length: 20 }, (_, i) => {
     const [target, source] = [cells[i % 5] as Cell, cells[(i * 3 + 1) % 5] as Cell]
     const body = (): Tensor => {
@@ -33,7 +33,8 @@ async function mixed(priority: Priority): Promise<number[][]> {
       target.assign(target.mul(0.5).add(product.mul(0.25)))
       return product.sum()
     }
-    return compile(body, { priority: i % 2 === 0 ? priority : 'normal', name: `function ${i}` })
+    const lane = lanes > 1 && i % 4 === 0 ? { lane: 1 + ((i / 4) % lanes), lanes } : undefined
+    return compile(body, { priority: i % 2 === 0 ? priority : 'normal', name: `function ${i}`, lane })
   })
   const results: Promise<number>[] = []
   const random = numbers()
@@ -48,7 +49,10 @@ async function mixed(priority: Priority): Promise<number[][]> {
 
 describe('priority', () => {
   it('changes no result', { timeout: 60_000 }, async () => {
-    expect(await mixed('high')).toEqual(await mixed('normal'))
+    const normal = await mixed('normal')
+    expect(await mixed('high')).toEqual(normal)
+    expect(await mixed('high', 2)).toEqual(normal)
+    expect(await mixed('high', 3)).toEqual(normal)
   })
 
   it('is normal or high', () => {

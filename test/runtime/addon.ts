@@ -137,8 +137,13 @@ export function trainPlan(size: number, cellFirst: boolean): PlanLayout {
 }
 
 /** The plan's number; runs may be queued at once. */
-export const prepare = (binding: Binding, plan: PlanLayout, label = 'plan', high = false): number =>
-  binding.prepare(0, encodePlan(plan), label, high).plan
+export const prepare = (
+  binding: Binding,
+  plan: PlanLayout,
+  label = 'plan',
+  high = false,
+  lane?: { lane: number; lanes: number },
+): number => binding.prepare(0, encodePlan(plan), label, high, lane).plan
 
 /** A buffer that holds the array. */
 export function bufferOf(binding: Binding, array: Float32Array | Int32Array, label = 'data'): number {

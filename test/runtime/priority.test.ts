@@ -1,6 +1,6 @@
 // Runs of high priority go before queued ones and between two steps of one, but never past what they share a buffer with.
 import { describe, expect, it } from 'vitest'
-import type { PlanLayout } from '../../lib/schema/plan.js'
+import { encodePlan, type PlanLayout } from '../../lib/schema/plan.js'
 import { bufferOf, concatPlan, loadTestAddon, prepare, readFloats, Tickets, trainPlan, wait } from './addon.js'
 
 const binding = loadTestAddon()
@@ -76,6 +76,98 @@ describe('a run of high priority', () => {
     expect(await order({ reader, writer })).toEqual(['reader', 'writer'])
     expect(await readFloats(binding, tickets, handles[2] as number, 2)).toEqual(new Float32Array([1, 1]))
     expect(await readFloats(binding, tickets, cell, 1)).toEqual(new Float32Array([6]))
+  })
+})
+
+describe('runs in lanes', () => {
+  const plan = slowConcat(4, 10)
+  const lane = (number: number, name = `lane ${number}`): number =>
+    prepare(binding, plan, name, true, { lane: number, lanes: 2 })
+  const value = (x: number): number => bufferOf(binding, new Float32Array([x]))
+
+  interface Time {
+    readonly start: number
+    readonly end: number
+  }
+  /** When each run took place, by its name. */
+  async function times(run: () => number[]): Promise<Record<string, Time>> {
+    binding.profile(0, true)
+    for (const ticket of run()) expect(await tickets.wait(ticket)).toBeUndefined()
+    const { names, kinds, times } = binding.profile(0, false)
+    const all = names.map(
+      (name, i) => [name, { start: times[2 * i] as number, end: times[2 * i + 1] as number }] as const,
+    )
+    return Object.fromEntries(all.filter((_, i) => !((kinds[i] as number) & 1)))
+  }
+  const together = (a: Time | undefined, b: Time | undefined): boolean =>
+    !!a && !!b && a.start < b.end && b.start < a.end
+
+  it('go beside one another, and one after the other in one lane', async () => {
+    const [first, second, third] = [lane(1), lane(2), lane(1, 'lane 1 again')] as const
+    await settledAll()
+    const a = value(1)
+    const runs = await times(() => [first, second, third].map((run) => binding.run(run, Uint32Array.of(a, a, 0))))
+    expect(together(runs['lane 1'], runs['lane 2'])).toBe(true)
+    expect(together(runs['lane 1'], runs['lane 1 again'])).toBe(false)
+  })
+
+  it('wait for a run before them that writes what they read', async () => {
+    const train = trainPlan(1, true)
+    const place = { lane: 1, lanes: 2 }
+    const writing = prepare(binding, { ...train, steps: [wait(30), ...train.steps] }, 'writing', true, place)
+    const reading = lane(2)
+    await settledAll()
+    const [cell, gradient] = [value(1), value(5)] as const
+    const index = bufferOf(binding, new Int32Array([0]))
+    const handles = Uint32Array.of(cell, cell, 0)
+    const runs = await times(() => [
+      binding.run(writing, Uint32Array.of(cell, gradient, gradient, index, 0)),
+      binding.run(reading, handles),
+    ])
+    expect(together(runs['writing'], runs['lane 2'])).toBe(false)
+    expect(await readFloats(binding, tickets, handles[2] as number, 2)).toEqual(new Float32Array([6, 6]))
+  })
+
+  it('are not under way with a run of all threads, nor with one of normal priority that has not begun', async () => {
+    const [first, second] = [lane(1), lane(2)] as const
+    const team = prepare(binding, plan, 'team', true)
+    const normal = prepare(binding, plan, 'normal')
+    await settledAll()
+    const a = value(1)
+    const runs = await times(() =>
+      [first, normal, team, second].map((run) => binding.run(run, Uint32Array.of(a, a, 0))),
+    )
+    for (const other of ['lane 1', 'lane 2', 'normal']) expect(together(runs['team'], runs[other])).toBe(false)
+    for (const other of ['lane 1', 'lane 2']) expect(together(runs['normal'], runs[other])).toBe(false)
+    expect(runs['normal']?.start).toBeGreaterThanOrEqual(runs['lane 2']?.end as number)
+  })
+
+  it('let a run of normal priority wait between two of its steps', async () => {
+    const beside = lane(2)
+    const normal = prepare(binding, slowConcat(8, 10), 'normal')
+    await settledAll()
+    const a = value(1)
+    binding.profile(0, true)
+    const slow = binding.run(normal, Uint32Array.of(a, a, 0))
+    const quick = binding.run(beside, Uint32Array.of(a, a, 0))
+    expect(await order({ slow, quick })).toEqual(['quick', 'slow'])
+    const { kinds, times } = binding.profile(0, false)
+    const all = kinds.map((kind, i) => ({ kind, start: times[2 * i] as number, end: times[2 * i + 1] as number }))
+    const run = all.find(({ kind }) => kind >> 2 === 2 && !(kind & 1)) as Time
+    const steps = all.filter(({ kind }) => kind === 1)
+    expect(steps.length).toBeGreaterThan(8)
+    // One that had begun goes on; of the others none begins.
+    expect(steps.filter(({ start }) => start > run.start && start < run.end).length).toBeLessThanOrEqual(1)
+  })
+
+  it('need a lane that there is, and high priority', () => {
+    for (const [given, message] of [
+      [{ lane: 3, lanes: 2 }, /lane must be from 1 to lanes/],
+      [{ lanes: 2 }, /lane must be from 1 to lanes/],
+      [7, /options must be an object/],
+    ] as const)
+      expect(() => binding.prepare(0, encodePlan(plan), 'wrong', true, given as never)).toThrow(message)
+    expect(() => binding.prepare(0, encodePlan(plan), 'wrong', false, { lane: 1, lanes: 2 })).toThrow(/high priority/)
   })
 })
 

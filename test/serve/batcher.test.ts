@@ -36,13 +36,39 @@ describe('answers', () => {
   })
 
   it('lets the device answer a batch before it begins the next, however many wait', async () => {
-    const scale = batcher(new Scale(), { input: { shape: [64] }, maxBatch: 16, name: 'scale' })
+    const scale = batcher(new Scale(), { input: { shape: [64] }, maxBatch: 16, lanes: 1, name: 'scale' })
     await scale.warmUp()
     startProfile()
     const rows = await Promise.all(Array.from({ length: 64 }, (_, i) => scale.predict(new Float32Array(64).fill(i))))
     const jobs = stopProfile().events.filter(({ category }) => category === 'job')
     rows.forEach((row, i) => expect(numbers(row)).toEqual(new Array(64).fill(2 * i)))
     expect(jobs.map(({ name }) => name)).toEqual(Array(4).fill(['batcher scale of 16', 'read']).flat())
+  })
+
+  it('computes full batches beside one another, with the answers of one by one', async () => {
+    const model = new nn.Sequential(
+      new nn.Linear(32, 512),
+      new nn.GELU(),
+      new nn.Linear(512, 512),
+      new nn.Linear(512, 4),
+    ).eval()
+    const one = batcher(model, { input: { shape: [32] }, maxBatch: 64, lanes: 1 })
+    const two = batcher(model, { input: { shape: [32] }, maxBatch: 64, lanes: 2 })
+    await two.warmUp()
+    startProfile()
+    const samples = Array.from({ length: 64 * 20 }, (_, i) =>
+      Float32Array.from({ length: 32 }, (__, j) => ((i * j) % 7) / 7),
+    )
+    const rows = await Promise.all(samples.map((sample) => two.predict(sample)))
+    const jobs = stopProfile().events.filter(({ category, name }) => category === 'job' && name.includes('of 64'))
+    expect(new Set(jobs.map(({ lane }) => lane))).toEqual(new Set(['high 1', 'high 2']))
+    const beside = jobs.slice(1).filter((job, i) => job.start < (jobs[i]?.end ?? 0))
+    expect(beside.length).toBeGreaterThan(0)
+    for (const job of beside) expect(job.lane).not.toBe(jobs[jobs.indexOf(job) - 1]?.lane)
+    const expected = await Promise.all(samples.map((sample) => one.predict(sample)))
+    rows.forEach((row, i) => {
+      numbers(row).forEach((value, j) => expect(value).toBeCloseTo(numbers(expected[i] as Row)[j] as number, 4))
+    })
   })
 
   it('fills batches up to few sizes', async () => {
