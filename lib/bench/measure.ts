@@ -4,7 +4,7 @@ import { bytesOf, isFloat } from '../schema/dtype.js'
 import { sizeOf } from '../schema/shape.js'
 import { type Machine, peakOf } from './machine.js'
 import { drawn } from './operands.js'
-import type { Bound, Measured, Row } from './result.js'
+import { type Bound, EXPECTED, type Measured, type Row } from './result.js'
 import { sample, type Timing } from './sampling.js'
 import type { Subject } from './subject.js'
 
@@ -65,7 +65,7 @@ function reasonOf(machine: Machine, bound: Bound, { gbPerS, p50 }: Measured, lim
   const { callSeconds, ordinaryCopyBytesPerSecond } = machine
   if (p50 > limit && callSeconds >= CALL_SHARE * p50)
     return `too small: the call alone is ${Math.round(100 * Math.min(1, callSeconds / p50))} % of the time`
-  if (bound === 'memory' && gbPerS * 1e9 >= 0.8 * ordinaryCopyBytesPerSecond)
+  if (bound === 'memory' && gbPerS * 1e9 >= EXPECTED * ordinaryCopyBytesPerSecond)
     return 'as fast as memcpy: ordinary stores fetch each line before they write it'
   return undefined
 }

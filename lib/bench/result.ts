@@ -61,5 +61,11 @@ export interface BenchResult {
   readonly failed: readonly FailedRow[]
 }
 
+/** The share of the roofline that a kernel is expected to reach. */
+export const EXPECTED = 0.8
+
+/** Whether it stays behind, at a size for timing, and nobody knows why. */
+export const isUnexplained = ({ small, roofline, reason }: Row): boolean => !small && roofline < EXPECTED && !reason
+
 /** What counts of a row. */
 export const headline = ({ bound, warm, cold }: Row): Measured => (bound === 'arithmetic' ? warm : cold)

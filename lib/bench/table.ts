@@ -2,7 +2,7 @@
 import { formatBytes } from '../schema/bytes.js'
 import { formatShape } from '../schema/shape.js'
 import type { Machine } from './machine.js'
-import { type BenchResult, headline, type Row } from './result.js'
+import { type BenchResult, EXPECTED, headline, isUnexplained, type Row } from './result.js'
 
 const digits = (value: number): string =>
   value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)
@@ -69,7 +69,7 @@ export function cellsOf(row: Row): string[] {
     digits(gbPerS),
     `${formatShare(row.roofline)} of ${bound}`,
     formatBytes(memory.arenaBytes + memory.allocatedBytes),
-    [compared(row), row.roofline < 0.8 ? reason : undefined].filter(Boolean).join('; '),
+    [compared(row), row.roofline < EXPECTED ? reason : undefined].filter(Boolean).join('; '),
   ]
 }
 
@@ -91,10 +91,10 @@ export function lineOf(cells: readonly string[]): string {
 /** What is said behind the table: how many cases, the worst of them, and what got slower. */
 export function summaryLines({ rows, failed }: BenchResult): string[] {
   const large = rows.filter(({ small }) => !small)
-  const behind = large.filter(({ roofline }) => roofline < 0.8)
+  const behind = large.filter(({ roofline }) => roofline < EXPECTED)
   const lines = [
     `${rows.length} cases${failed.length > 0 ? `, ${failed.length} failed` : ''}; of ${large.length} at a size for timing, ` +
-      `${large.length - behind.length} reach 80 % of the roofline, ${behind.filter(({ reason }) => !reason).length} stay behind without a reason`,
+      `${large.length - behind.length} reach 80 % of the roofline, ${rows.filter(isUnexplained).length} stay behind without a reason`,
   ]
   for (const verdict of ['slower', 'faster'] as const) {
     const changed = rows.filter(({ comparison }) => comparison?.verdict === verdict)

@@ -107,6 +107,7 @@ async function resultOf(pattern: string | undefined, values: Values): Promise<Be
     baseline,
     onMachine: (machine) => head({ machine }),
     onRow: (row) => console.log(lineOf(cellsOf(row))),
+    onAgain: (count) => console.log(`\nAgain, ${count} that stay behind without a reason:`),
     onFailure: ({ case: name, error }) => console.error(`${name}: ${error}`),
   }).then((result) => {
     const difference = baseline && machineDifference(result, baseline)
