@@ -6,6 +6,7 @@ namespace heddle::test {
 /// Counts, and says what failed.
 void expect(bool condition, const char* what);
 
+void testExecutor();
 void testHeap();
 void testPlacement();
 void testWalks();

@@ -18,6 +18,7 @@ void expect(bool condition, const char* what) {
 }  // namespace heddle::test
 
 int main() {
+  heddle::test::testExecutor();
   heddle::test::testHeap();
   heddle::test::testPlacement();
   heddle::test::testWalks();
