@@ -5,6 +5,7 @@ import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { defaultDevice, memory, nn, seed } from '../lib/index.js'
 import { batcher, OverloadedError } from '../lib/serve/index.js'
+import { median } from './median.js'
 
 const { values } = parseArgs({
   options: {
@@ -33,7 +34,10 @@ export interface SoakFigures {
   /** Times that memory was taken away and given back, and a request was answered rightly afterwards. */
   readonly recoveries: number
   readonly swaps: number
-  /** Growth after a tenth of the run, which fills what is kept: of resident memory, of the device's, and of buffers. */
+  /**
+   * Growth from the second tenth of the run, as the first fills what is kept, to the last: of resident memory, in medians, as
+   * it comes and goes by some megabytes; of the device's memory and of buffers.
+   */
   readonly rssGrowthBytes: number
   readonly deviceGrowthBytes: number
   readonly buffersGrowth: number
@@ -128,20 +132,23 @@ function state() {
 const begun = performance.now()
 const minutes = (): number => (performance.now() - begun) / 60_000
 const share = (): number => Math.min(minutes() / MINUTES, counts.requests / REQUESTS, counts.recoveries / RECOVERIES)
-let warm: ReturnType<typeof state> | undefined
+/** Hundredths of the run at which it is looked at: those of its second tenth, and of its last. */
+const LOOKS = Array.from({ length: 20 }, (_, i) => (i < 10 ? 10 + i : 80 + i))
+const states: ReturnType<typeof state>[] = []
 for (let turn = 1; share() < 1; turn++) {
   if (turn % EVERY === 0) await recovery()
   else if (turn % EVERY === EVERY / 2) await swap()
   else await wave()
-  if (!warm && share() >= 0.1) warm = state()
+  while (states.length < LOOKS.length && 100 * share() >= (LOOKS[states.length] as number)) states.push(state())
 }
 await served.close()
-const [before, after] = [warm as NonNullable<typeof warm>, state()]
+const rss = (some: readonly (typeof states)[0][]): number => median(some.map((one) => one.rss))
+const [before, after] = [states[0] as (typeof states)[0], state()]
 const difference = memory.diff(before.memory, after.memory)
 if (difference.count > 0) console.log(String(difference))
 const figures: SoakFigures = {
   ...counts,
-  rssGrowthBytes: after.rss - before.rss,
+  rssGrowthBytes: rss(states.slice(10)) - rss(states.slice(0, 10)),
   deviceGrowthBytes: after.held - before.held,
   buffersGrowth: difference.count,
   minutes: minutes(),
