@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "kernels.h"
 #include "levels.h"
@@ -22,6 +23,19 @@ DropoutStream streamOf(const AttentionProblem& p, const RunOperands& operands) {
   const auto* state = static_cast<const int64_t*>(operands.inputs[p.firstOperands() - 1]);
   return {static_cast<uint64_t>(state[0]),
           static_cast<uint64_t>(state[p.stateStride]) + static_cast<uint64_t>(p.offset)};
+}
+
+/// The operands of the op itself.
+template <typename T>
+AttentionPointers<T> pointersOf(const AttentionProblem& p, const RunOperands& operands) {
+  return {static_cast<const T*>(operands.inputs[0]),
+          static_cast<const T*>(operands.inputs[1]),
+          static_cast<const T*>(operands.inputs[2]),
+          p.hasMask ? operands.inputs[3] : nullptr,
+          nullptr,
+          nullptr,
+          nullptr,
+          streamOf(p, operands)};
 }
 
 /// So many elements in whole cache lines, for threads do not share one.
@@ -49,14 +63,7 @@ class Attention : public Kernel {
   size_t workspaceBytes() const override { return static_cast<size_t>(scratch_ * threads_) * sizeof(C); }
 
   void run(const RunOperands& operands) override {
-    const AttentionPointers<T> in{static_cast<const T*>(operands.inputs[0]),
-                                  static_cast<const T*>(operands.inputs[1]),
-                                  static_cast<const T*>(operands.inputs[2]),
-                                  p_.hasMask ? operands.inputs[3] : nullptr,
-                                  nullptr,
-                                  nullptr,
-                                  nullptr,
-                                  streamOf(p_, operands)};
+    const AttentionPointers<T> in = pointersOf<T>(p_, operands);
     auto* out = static_cast<T*>(operands.outputs[0]);
     auto* logSumExp = static_cast<C*>(operands.outputs[1]);
     const auto attend = HEDDLE_DISPATCH(attendHead<T, C>);
@@ -74,6 +81,59 @@ class Attention : public Kernel {
   int threads_;
   int64_t scratch_;
   int64_t chunks_;
+};
+
+template <typename T>
+class AttentionOfFewQueries : public Kernel {
+  using C = Compute<T>;
+
+ public:
+  explicit AttentionOfFewQueries(const AttentionProblem& problem)
+      : p_(problem),
+        threads_(omp_get_max_threads()),
+        spans_(blocksOf(p_.keys, kKeySpan)),
+        rows_(p_.batch * p_.heads * p_.queries),
+        part_(HEDDLE_DISPATCH(spanPart<C>(problem))),
+        scratch_(wholeLines<C>(HEDDLE_DISPATCH(fewQueriesScratch<C>(problem)))) {}
+
+  size_t workspaceBytes() const override {
+    return static_cast<size_t>(scratch_ * threads_ + rows_ * spans_ * part_) * sizeof(C);
+  }
+
+  void run(const RunOperands& operands) override {
+    const AttentionPointers<T> in = pointersOf<T>(p_, operands);
+    auto* out = static_cast<T*>(operands.outputs[0]);
+    auto* logSumExp = static_cast<C*>(operands.outputs[1]);
+    C* scratch = static_cast<C*>(operands.workspace);
+    C* parts = scratch + scratch_ * threads_;
+    const auto attend = HEDDLE_DISPATCH(attendSpan<T, C>);
+    const auto join = HEDDLE_DISPATCH(joinSpans<T, C>);
+    const int64_t groupRows = p_.groupSize() * p_.queries;
+#pragma omp parallel num_threads(threads_) if (rows_ * p_.keys * (p_.width + p_.valueWidth) > 32768)
+    {
+#pragma omp for schedule(dynamic)
+      for (int64_t task = 0; task < p_.batch * p_.keyHeads * spans_; task++) {
+        const int64_t group = task / spans_, span = task % spans_;
+        attend(p_, in, group / p_.keyHeads, group % p_.keyHeads, span * kKeySpan,
+               std::min((span + 1) * kKeySpan, p_.keys), parts + (group * groupRows * spans_ + span) * part_,
+               spans_ * part_, scratch + scratch_ * omp_get_thread_num());
+      }
+#pragma omp for schedule(static)
+      for (int64_t row = 0; row < rows_; row++) {
+        const int64_t query = row % p_.queries, head = row / p_.queries % p_.heads;
+        const int64_t batch = row / p_.queries / p_.heads;
+        join(p_, parts + row * spans_ * part_, spans_,
+             out + batch * p_.out.batch + head * p_.out.head + query * p_.out.row,
+             logSumExp + batch * p_.statisticStrides[0] + head * p_.statisticStrides[1] +
+                 query * p_.statisticStrides[2]);
+      }
+    }
+  }
+
+ private:
+  AttentionProblem p_;
+  int threads_;
+  int64_t spans_, rows_, part_, scratch_;
 };
 
 template <typename T>
@@ -111,19 +171,20 @@ class AttentionGrad : public Kernel {
   int64_t scratch_;
 };
 
-template <template <typename> typename KernelOf, typename Params>
-std::unique_ptr<Kernel> makeKernel(const char* op, WordReader& words, Specs inputs, Specs outputs) {
-  const AttentionProblem problem = readAttention(Params::read(words), inputs, outputs);
+template <template <typename> typename KernelOf>
+std::unique_ptr<Kernel> makeKernel(const char* op, const AttentionProblem& problem) {
   return dispatchFloat(op, problem.dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
     return std::make_unique<KernelOf<typename decltype(tag)::type>>(problem);
   });
 }
 
 std::unique_ptr<Kernel> makeAttention(WordReader& words, Specs inputs, Specs outputs) {
-  return makeKernel<Attention, AttentionParams>("attention", words, inputs, outputs);
+  const AttentionProblem problem = readAttention(AttentionParams::read(words), inputs, outputs);
+  return problem.queries <= kFewQueries ? makeKernel<AttentionOfFewQueries>("attention", problem)
+                                        : makeKernel<Attention>("attention", problem);
 }
 std::unique_ptr<Kernel> makeAttentionGrad(WordReader& words, Specs inputs, Specs outputs) {
-  return makeKernel<AttentionGrad, AttentionGradParams>("attentionGrad", words, inputs, outputs);
+  return makeKernel<AttentionGrad>("attentionGrad", readAttention(AttentionGradParams::read(words), inputs, outputs));
 }
 
 }  // namespace

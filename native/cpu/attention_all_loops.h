@@ -7,4 +7,6 @@
 
 #include "attention_loops.h"
 
+#include "attention_few_queries_loops.h"
+
 #include "attention_grad_loops.h"

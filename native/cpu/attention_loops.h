@@ -78,6 +78,35 @@ void hideScores(const AttentionProblem& p, C* row, const void* mask, int64_t off
     row[j] = -std::numeric_limits<C>::infinity();
 }
 
+/// Turns a block's scores of one row into their weights beside the highest score so far, and adds these to `total`.
+/// Gives what the sums of blocks before are to be multiplied with.
+template <typename C>
+HEDDLE_INLINE C weighScores(C* row, C& highest, C& total) {
+  Vector<C> most = broadcast<Vector<C>>(highest);
+  // NaN scores are passed over here and come back through their exponentials.
+  for (int64_t j = 0; j < kKeyBlock; j += kLanes<C>) {
+    const Vector<C> score = loadVector(row + j);
+    most = most < score ? score : most;
+  }
+  const C now = maxLanes<C>(most);
+  const C reference = now == -std::numeric_limits<C>::infinity() ? C{0} : now;
+  Vector<C> sum = {};
+  for (int64_t j = 0; j < kKeyBlock; j += kLanes<C>) {
+    const Vector<C> weight = expNegative(loadVector(row + j) - reference);
+    storeVector(row + j, weight);
+    sum += weight;
+  }
+  C factor = 1;
+  // Where no score was seen before, the sums are 0, or NaN and stay it.
+  if (now != highest && highest != -std::numeric_limits<C>::infinity()) {
+    factor = expNegative(broadcast<Vector<C>>(highest - reference))[0];
+    total *= factor;
+  }
+  total += sumLanes(sum);
+  highest = now;
+  return factor;
+}
+
 /// Bytes of one thread's scratch memory, in elements of C.
 template <typename C>
 int64_t forwardScratch(const AttentionProblem& p) {
@@ -144,28 +173,10 @@ void attendHead(const AttentionProblem& p, const AttentionPointers<T>& in, T* ou
         const int64_t visible = p.causal ? i + shift + 1 : kKeyBlock;
         hideScores(p, row, in.mask, maskHead + (firstQuery + i) * p.maskStrides[2] + firstKey * p.maskStrides[3], count,
                    visible);
-        Vector<C> most = broadcast<Vector<C>>(highest[i]);
-        // NaN scores are passed over here and come back through their exponentials.
-        for (int64_t j = 0; j < kKeyBlock; j += kLanes<C>) {
-          const Vector<C> score = loadVector(row + j);
-          most = most < score ? score : most;
-        }
-        const C now = maxLanes<C>(most);
-        const C reference = now == -std::numeric_limits<C>::infinity() ? C{0} : now;
-        Vector<C> sum = {};
-        for (int64_t j = 0; j < kKeyBlock; j += kLanes<C>) {
-          const Vector<C> weight = expNegative(loadVector(row + j) - reference);
-          storeVector(row + j, weight);
-          sum += weight;
-        }
-        if (block > 0 && now != highest[i]) {
-          const C factor = expNegative(broadcast<Vector<C>>(highest[i] - reference))[0];
-          total[i] *= factor;
+        const C factor = weighScores(row, highest[i], total[i]);
+        if (factor != 1)
           for (int64_t j = 0; j < valueWidth; j += kLanes<C>)
             storeVector(sums + i * valueWidth + j, loadVector(sums + i * valueWidth + j) * factor);
-        }
-        total[i] += sumLanes(sum);
-        highest[i] = now;
         // The sum is of all weights: dropout comes after the softmax.
         const int64_t seen = visible < count ? visible : count;
         if (p.dropout > 0 && seen > 0)

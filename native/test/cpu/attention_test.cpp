@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <limits>
 
+#include "../../core/element.h"
 #include "../../cpu/fused/loops/philox.h"
 #include "families.h"
 #include "kernel_test.h"
@@ -205,6 +206,34 @@ void testAttention(bool roundsWeights) {
       {2, 2, 1, 20, 150, 16, 16, true, 6},
       {1, 2, 2, 20, 150, 16, 16, false, 7},
       {2, 2, 2, 20, 21, 16, 16, true, 8},
+      // One query to a few: keys within a vector, at the ends of blocks and of spans and behind them.
+      {2, 2, 2, 1, 3, 16, 16, true, 0},
+      {2, 3, 3, 1, 128, 64, 64, true, 0},
+      {1, 2, 2, 1, 129, 64, 96, false, 0},
+      {1, 4, 1, 1, 256, 32, 32, true, 0},
+      {2, 2, 2, 1, 257, 8, 40, false, 0, 0, 1},
+      {2, 6, 2, 1, 517, 64, 64, true, 0},
+      {1, 2, 1, 1, 640, 20, 33, false, 0},
+      {1, 1, 1, 1, 300, 128, 1, false, 0},
+      {1, 2, 2, 1, 270, 1, 200, true, 0},
+      {2, 4, 2, 2, 300, 64, 64, true, 0},
+      {1, 3, 1, 5, 384, 48, 80, true, 0},
+      {1, 4, 2, 8, 519, 24, 131, false, 0},
+      {2, 2, 1, 9, 519, 32, 32, true, 0},
+      {2, 2, 2, 8, 5, 16, 16, true, 0},
+      {1, 4, 2, 1, 0, 8, 8, true, 0},
+      // The same with masks and dropout; case 3 hides all keys.
+      {2, 4, 2, 1, 300, 64, 64, true, 1},
+      {2, 2, 2, 4, 270, 16, 20, true, 2},
+      {2, 2, 1, 2, 300, 16, 16, false, 3},
+      {1, 4, 2, 7, 261, 10, 16, true, 4},
+      {2, 3, 3, 3, 300, 16, 16, false, 5},
+      {2, 4, 1, 2, 390, 64, 64, true, 6},
+      {1, 2, 2, 1, 300, 64, 64, false, 7},
+      {2, 2, 2, 6, 129, 16, 16, true, 8},
+      {1, 6, 3, 1, 523, 64, 64, true, 0, 0.3},
+      {2, 4, 2, 5, 301, 20, 33, true, 1, 0.25},
+      {2, 2, 2, 3, 258, 16, 16, false, 2, 0.5},
   };
   for (DType dtype : {DType::f32, DType::f64, DType::bf16, DType::f16})
     for (const Case& c : cases) check(c, dtype, int(&c - cases), roundsWeights);
@@ -219,7 +248,33 @@ void testAttention(bool roundsWeights) {
               [&] { runOp(OpId::attention, {1, 0, 0, 1, 0}, {&q, &q, &q, &state}, {&out, &logSumExp}); });
 }
 
+/// Decoding with a cache of keys and values, which lie as [B,H,S,D] or as [B,S,H,D].
+void timeDecoding() {
+  const int64_t b = 16, keys = 1024, d = 64;
+  for (DType dtype : {DType::f32, DType::f64, DType::bf16, DType::f16})
+    for (int64_t group : {1, 4})
+      for (int64_t queries : {1, 2, 4, 8, 16})
+        for (bool inside : {false, true}) {
+          const int64_t own = 8, heads = own * group;
+          const auto tensorOf = [&](int64_t h, int64_t t) {
+            const Shape shape = {b, h, t, d};
+            return inside ? headsInside(dtype, shape) : Tensor(dtype, shape);
+          };
+          Tensor q = tensorOf(heads, queries), k = tensorOf(own, keys), v = tensorOf(own, keys);
+          Tensor out = tensorOf(heads, queries);
+          Tensor lse(dtype == DType::f64 ? DType::f64 : DType::f32, {b, heads, queries});
+          q.random(1);
+          k.random(2);
+          v.random(3);
+          const double time = timeOp(OpId::attention, {0.125, 1, 0, 0, 0}, {&q, &k, &v}, {&out, &lse});
+          const double bytes = 2.0 * double(b * own * keys * d * bytesOf(dtype));
+          std::printf("attention %s of %d queries, %d heads of keys for %d%s: %.3f ms (%.1f GB/s)\n", nameOf(dtype),
+                      int(queries), int(own), int(heads), inside ? " inside rows" : "", time, bytes * 1e-6 / time);
+        }
+}
+
 void timeAttention() {
+  timeDecoding();
   Tensor state(DType::i64, {2});
   state.assign({double(kSeed), double(kCounter)});
   for (int64_t length : {128, 1024})
