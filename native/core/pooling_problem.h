@@ -47,6 +47,8 @@ class PlaneStrides {
       expected *= extents_[i];
     }
   }
+  /// Whether each plane lies in row-major order without gaps.
+  bool dense() const { return even_ && step_ <= 1; }
   int64_t spatial(size_t axis) const { return strides_[axis]; }
   int64_t at(const Extents& p) const { return p[0] * strides_[0] + p[1] * strides_[1] + p[2] * strides_[2]; }
   /// For a row-major position in the plane; planes in row-major order need no division.

@@ -133,56 +133,96 @@ class MaxPoolByIndex : public Kernel {
         index_(index),
         batch_(large.shape[0]),
         channels_(large.shape[1]),
-        size_(large.size()) {}
+        size_(large.size()),
+        // In channels-last memory of one channel planes are both.
+        dense_(large_.dense() && small_.dense() && index_.dense() && (large_.channel != 1 || channels_ == 1)) {}
 
   void run(const RunOperands& operands) override {
     const auto* index = static_cast<const int32_t*>(operands.inputs[1]);
     const auto* from = static_cast<const T*>(operands.inputs[0]);
     auto* to = static_cast<T*>(operands.outputs[0]);
     checkPositions(index);
-    if (kScatter) std::fill_n(to, size_, store<T>(C{0}));
     // Neighbouring channels share cache lines in channels-last memory, so a thread takes a block of them.
     const int64_t block = large_.channel == 1 ? std::min<int64_t>(channels_, 64) : 1;
     const int64_t blocks = (channels_ + block - 1) / block;
 #pragma omp parallel for schedule(static) if (size_ > 8192)
     for (int64_t task = 0; task < batch_ * blocks; task++) {
       const int64_t n = task / blocks, first = task % blocks * block, last = std::min(first + block, channels_);
-      for (int64_t position = 0; position < volume(out_); position++) {
-        const int64_t small = n * small_.batch + small_.at(position);
-        const int64_t indexAt = n * index_.batch + index_.at(position);
-        for (int64_t c = first; c < last; c++) {
-          const int64_t q = index[indexAt + c * index_.channel];
-          const int64_t large = n * large_.batch + c * large_.channel + (q < 0 ? 0 : large_.at(q));
-          const int64_t here = small + c * small_.channel;
-          if constexpr (kScatter) {
-            if (q >= 0) to[large] = store<T>(static_cast<C>(load(to[large]) + load(from[here])));
-          } else {
-            to[here] = q < 0 ? store<T>(C{0}) : from[large];
-          }
-        }
-      }
+      const PlaneStrides &source = kScatter ? small_ : large_, &target = kScatter ? large_ : small_;
+      const T* here = from + n * source.batch + first * source.channel;
+      T* there = to + n * target.batch + first * target.channel;
+      const int32_t* positions = index + n * index_.batch + first * index_.channel;
+      if constexpr (kScatter) clear(there, last - first);
+      if (dense_)
+        movePlane(here, positions, there);
+      else
+        moveChannels(here, positions, there, last - first);
     }
   }
 
  private:
+  /// Each thread clears what it adds to, so that it is in its cache.
+  void clear(T* to, int64_t channels) const {
+    const int64_t plane = volume(in_);
+    if (dense_) {
+      std::fill_n(to, plane, store<T>(C{0}));
+      return;
+    }
+    for (int64_t position = 0; position < plane; position++) {
+      T* pixel = to + large_.at(position);
+      if (large_.channel == 1)
+        std::fill_n(pixel, channels, store<T>(C{0}));
+      else
+        for (int64_t c = 0; c < channels; c++) pixel[c * large_.channel] = store<T>(C{0});
+    }
+  }
+
+  static void moveOne(const T* from, T* to, int64_t large, int64_t small, bool empty) {
+    if constexpr (kScatter) {
+      if (!empty) to[large] = store<T>(static_cast<C>(load(to[large]) + load(from[small])));
+    } else {
+      to[small] = empty ? store<T>(C{0}) : from[large];
+    }
+  }
+
+  /// One plane, row-major in each operand, where positions are offsets: finding these would cost more than the rest.
+  void movePlane(const T* from, const int32_t* index, T* to) const {
+    const int64_t windows = volume(out_);
+    for (int64_t position = 0; position < windows; position++)
+      moveOne(from, to, index[position], position, index[position] < 0);
+  }
+
+  void moveChannels(const T* from, const int32_t* index, T* to, int64_t channels) const {
+    const int64_t windows = volume(out_);
+    for (int64_t position = 0; position < windows; position++) {
+      const int64_t small = small_.at(position), indexAt = index_.at(position);
+      for (int64_t c = 0; c < channels; c++) {
+        const int64_t q = index[indexAt + c * index_.channel];
+        moveOne(from, to, c * large_.channel + (q < 0 ? 0 : large_.at(q)), small + c * small_.channel, q < 0);
+      }
+    }
+  }
+
   // The index is dense, so its memory can be walked in order.
   void checkPositions(const int32_t* index) const {
     const int64_t count = batch_ * channels_ * volume(out_), plane = volume(in_);
-    int64_t bad = count;
-#pragma omp parallel for schedule(static) reduction(min : bad) if (count > 16384)
-    for (int64_t i = 0; i < count; i++)
-      if (index[i] < -1 || index[i] >= plane) bad = std::min(bad, i);
-    if (bad < count)
-      throw Error(ErrorCode::invalidArgument, std::string(op_) + ": index " + std::to_string(index[bad]) +
-                                                  " at position " + std::to_string(bad) +
-                                                  " is out of range; it must be in [0, " + std::to_string(plane) +
-                                                  "), a position in the input's plane");
+    // Which one it is matters only where there is one.
+    bool anyBad = false;
+#pragma omp parallel for simd schedule(static) reduction(|| : anyBad) if (parallel : count > 16384)
+    for (int64_t i = 0; i < count; i++) anyBad = anyBad || index[i] < -1 || index[i] >= plane;
+    if (!anyBad) return;
+    const int64_t bad = std::find_if(index, index + count, [&](int32_t q) { return q < -1 || q >= plane; }) - index;
+    throw Error(ErrorCode::invalidArgument, std::string(op_) + ": index " + std::to_string(index[bad]) +
+                                                " at position " + std::to_string(bad) +
+                                                " is out of range; it must be in [0, " + std::to_string(plane) +
+                                                "), a position in the input's plane");
   }
 
   const char* op_;
   Extents in_, out_;
   PlaneStrides large_, small_, index_;
   int64_t batch_, channels_, size_;
+  bool dense_;
 };
 
 std::unique_ptr<Kernel> makeMaxPool(WordReader& words, Specs in, Specs out) {

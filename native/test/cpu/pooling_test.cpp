@@ -43,8 +43,24 @@ void forEachPair(const Case& c, const Shape& y, const std::function<void(int64_t
   });
 }
 
-void check(const Case& c, DType dtype, bool last) {
-  const std::string label = std::string(" ") + kDTypeNames[int(dtype)] + (last ? " channels-last" : "");
+struct Layout {
+  const char* name;
+  Shape (*strides)(const Shape& shape);
+};
+
+/// Planes whose rows lie between those of the others.
+Shape rowsOfAllChannels(const Shape& shape) {
+  std::vector<size_t> order(shape.size());
+  for (size_t i = 0; i < order.size(); i++) order[i] = i;
+  std::swap(order[1], order[2]);
+  return ordered(shape, order);
+}
+
+constexpr Layout kLayouts[] = {
+    {"", rowMajor}, {" channels-last", channelsLast}, {" rows of all channels", rowsOfAllChannels}};
+
+void check(const Case& c, DType dtype, const Layout& layoutOf) {
+  const std::string label = std::string(" ") + kDTypeNames[int(dtype)] + layoutOf.name;
   Shape shape{c.x[0], c.x[1]}, padding = c.low;
   padding.insert(padding.end(), c.high.begin(), c.high.end());
   bool dilated = false;
@@ -52,7 +68,7 @@ void check(const Case& c, DType dtype, bool last) {
     shape.push_back((c.x[i + 2] + c.low[i] + c.high[i] - c.dilation[i] * (c.kernel[i] - 1) - 1) / c.stride[i] + 1);
     dilated = dilated || c.dilation[i] != 1;
   }
-  const auto layout = [&](const Shape& s) { return last ? channelsLast(s) : rowMajor(s); };
+  const auto layout = layoutOf.strides;
   Tensor x(dtype, c.x, layout(c.x)), y(dtype, shape, layout(shape)), index(DType::i32, shape, layout(shape));
   Tensor dy(dtype, shape, layout(shape)), dx(dtype, c.x, layout(c.x)), gathered(dtype, shape, layout(shape));
   const std::vector<double> vx = x.random(1).values(), vg = dy.integers(2, -3, 3).values();
@@ -159,7 +175,7 @@ void testPooling() {
                         {{0, 3, 8, 6}, {2, 2}, {2, 2}, {0, 0}, {0, 0}, {1, 1}}};
   for (DType dtype : {DType::f32, DType::f64, DType::bf16, DType::f16})
     for (const Case& c : cases)
-      for (bool last : {false, true}) check(c, dtype, last);
+      for (const Layout& layout : kLayouts) check(c, dtype, layout);
   for (DType dtype : {DType::f32, DType::f64, DType::bf16, DType::f16, DType::i8, DType::i64})
     for (bool last : {false, true})
       for (int64_t channels : {1, 3, 8, 37}) {
