@@ -92,28 +92,54 @@ class Interleave : public Kernel {
   std::vector<int64_t> widths_;
 };
 
+/// Row by row of the output, so that each element is written once.
 template <typename T>
 class Pad : public Kernel {
  public:
   Pad(const TensorSpec& input, const TensorSpec& output, const std::vector<int64_t>& low, double value)
-      : copy_(input.shape, input.strides, output.strides, static_cast<int64_t>(sizeof(T))),
-        size_(output.size()),
-        value_(store<T>(static_cast<Compute<T>>(value))) {
-    for (size_t axis = 0; axis < low.size(); axis++) offset_ += low[axis] * output.strides[axis];
+      : input_(input), low_(low), value_(store<T>(static_cast<Compute<T>>(value))) {
+    for (size_t axis = 0; axis < low.size(); axis++) outer_.push_back(output.shape[axis]);
+    if (outer_.empty()) return;
+    columns_ = outer_.back();
+    before_ = low.back();
+    taken_ = input.shape.back();
+    step_ = input.strides.back();
+    outer_.pop_back();
+    for (const int64_t extent : outer_) rows_ *= extent;
   }
 
   void run(const RunOperands& operands) override {
+    const auto* in = static_cast<const T*>(operands.inputs[0]);
     auto* out = static_cast<T*>(operands.outputs[0]);
-#pragma omp parallel for simd schedule(static) if (parallel : size_ > 32768)
-    for (int64_t i = 0; i < size_; i++) out[i] = value_;
-    copy_.run(operands.inputs[0], out + offset_);
+#pragma omp parallel for schedule(static) if (rows_ * columns_ > 32768)
+    for (int64_t row = 0; row < rows_; row++) padRow(in, row, out + row * columns_);
   }
 
  private:
-  StridedCopy copy_;
-  int64_t size_;
-  int64_t offset_ = 0;
+  void padRow(const T* from, int64_t row, T* to) const {
+    int64_t rest = row;
+    for (size_t axis = outer_.size(); axis-- > 0;) {
+      const int64_t position = rest % outer_[axis] - low_[axis];
+      rest /= outer_[axis];
+      if (position < 0 || position >= input_.shape[axis]) {
+        std::fill_n(to, columns_, value_);
+        return;
+      }
+      from += position * input_.strides[axis];
+    }
+    std::fill_n(to, before_, value_);
+    if (step_ == 1)
+      std::copy_n(from, taken_, to + before_);
+    else
+      for (int64_t i = 0; i < taken_; i++) to[before_ + i] = from[i * step_];
+    std::fill_n(to + before_ + taken_, columns_ - before_ - taken_, value_);
+  }
+
+  TensorSpec input_;
+  std::vector<int64_t> low_, outer_;
   T value_;
+  // Of each row of the output: its elements, those before the input's, and those of the input, which lie `step_` apart.
+  int64_t rows_ = 1, columns_ = 1, before_ = 0, taken_ = 1, step_ = 1;
 };
 
 std::unique_ptr<Kernel> makeConcat(WordReader& words, Specs in, Specs out) {

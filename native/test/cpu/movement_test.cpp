@@ -138,6 +138,9 @@ void testMovement() {
     checkPadOf(dtype, {3, 5, 8}, {0, -8, 1}, {1, 0, 0}, {0, 4, 0});
     checkPadOf(dtype, {3, 0, 8}, {0, 8, 1}, {1, 2, 0}, {0, 4, 0});
     checkPadOf(dtype, {64, 40, 16}, {640, 16, 1}, {0, 1, 0}, {0, 1, 0});
+    checkPadOf(dtype, {7}, {3}, {2}, {3});
+    checkPadOf(dtype, {5, 1}, {1, 1}, {1, 0}, {0, 2});
+    checkPadOf(dtype, {4, 300, 300}, {90000, 1, 300}, {1, 2, 3}, {0, 1, 2});
     checkPadOf(dtype, {}, {}, {}, {});
   }
   Tensor a(DType::f32, {2, 3}), b(DType::f32, {2, 4}), joined(DType::f32, {4, 3});
