@@ -9,9 +9,10 @@ import { defineOp, operand } from './define.js'
 import { maximum } from './element.js'
 import { padded, sliced } from './linear.js'
 import { mean } from './reduce.js'
-import { channelsLast, type Padding, type PerAxis, perAxis, type Sliding, slidExtents, slidingOver } from './window.js'
+import { type Padding, type PerAxis, perAxis, type Sliding, slidExtents, slidingOver } from './window.js'
 
-const lastOf = ([x]: readonly (readonly number[])[]): number[] => channelsLast((x as readonly number[]).length)
+/** Results lie as the first operand does: channels-last behind convolutions, and nothing is turned around elsewhere. */
+const alike = ([x]: readonly (readonly number[])[]): readonly number[] => x as readonly number[]
 
 const pooled = (op: string, { dtype, shape }: Spec, window: Sliding): Spec => ({
   dtype,
@@ -29,7 +30,7 @@ const MAX_POOL = defineOp('maxPool', {
   outputs: ['y', 'index'],
   params: WINDOW,
   strides: ['dense'],
-  order: (inputs) => [lastOf(inputs), lastOf(inputs)],
+  order: (inputs) => [alike(inputs), alike(inputs)],
   shape: ([x], params) => {
     const y = pooled('maxPool', x as Spec, params)
     return [y, { dtype: 'i32', shape: y.shape }]
@@ -43,7 +44,7 @@ const MAX_POOL_GRAD = defineOp('maxPoolGrad', {
   outputs: ['dx'],
   params: { ...WINDOW, inputShape: 'i64[]' },
   strides: ['dense'],
-  order: (inputs) => [lastOf(inputs)],
+  order: (inputs) => [alike(inputs)],
   shape: ([dy], { inputShape }) => ({ dtype: (dy as Spec).dtype, shape: inputShape }),
   grad: ({ index }, cotangent, params) => [picked(cotangent, index, params), undefined],
 })
@@ -54,7 +55,7 @@ const MAX_POOL_GATHER = defineOp('maxPoolGather', {
   outputs: ['ddy'],
   params: WINDOW,
   strides: ['dense'],
-  order: (inputs) => [lastOf(inputs)],
+  order: (inputs) => [alike(inputs)],
   shape: ([ddx, index]) => ({ dtype: (ddx as Spec).dtype, shape: (index as Spec).shape }),
   grad: ({ ddx, index }, cotangent, params) => [scattered(cotangent, index, params, ddx.shape), undefined],
 })
@@ -75,7 +76,7 @@ const AVG_POOL = defineOp('avgPool', {
   inputs: ['x'],
   params: AVERAGE,
   strides: ['dense'],
-  order: (inputs) => [lastOf(inputs)],
+  order: (inputs) => [alike(inputs)],
   shape: ([x], params) => pooled('avgPool', x as Spec, gapless(params)),
   grad: ({ x }, dy, params) => [averageGradient(dy, params, x.shape)],
 })
@@ -85,7 +86,7 @@ const AVG_POOL_GRAD = defineOp('avgPoolGrad', {
   outputs: ['dx'],
   params: { ...AVERAGE, inputShape: 'i64[]' },
   strides: ['dense'],
-  order: (inputs) => [lastOf(inputs)],
+  order: (inputs) => [alike(inputs)],
   shape: ([dy], { inputShape }) => ({ dtype: (dy as Spec).dtype, shape: inputShape }),
   grad: (_, cotangent, params) => [averaged(cotangent, params)],
 })
