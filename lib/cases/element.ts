@@ -7,6 +7,7 @@ import {
   Dense,
   ELEMENTS,
   type ErrorCase,
+  EXPONENTIALS,
   IN_I32,
   INTEGERS,
   MATRIX,
@@ -269,6 +270,7 @@ export const CASES: readonly OpCase[] = [
           { ...flag, shape: [4 * ELEMENTS] },
           { ...flag, shape: [4 * ELEMENTS] },
         ],
+        reason: IN_I32,
       },
       order: 0,
     }),
@@ -278,7 +280,7 @@ export const CASES: readonly OpCase[] = [
     operands: [{ shape: [9], ...flag }],
     run: (x) => h.logicalNot(x as Tensor),
     reference: (x) => (x as Dense).map((v) => 1 - v),
-    bench: { operands: [{ ...flag, shape: [4 * ELEMENTS] }] },
+    bench: { operands: [{ ...flag, shape: [4 * ELEMENTS] }], reason: IN_I32 },
     dtypes: ['bool'],
     order: 0,
   },
@@ -300,7 +302,7 @@ export const CASES: readonly OpCase[] = [
         .mul(x as Tensor)
         .sigmoid(),
     reference: (x, b) => zip(x as Dense, b as Dense, (v, w) => 1 / (1 + Math.exp(-Math.tanh(v + w) * v))),
-    bench: { operands: [{ shape: MATRIX }, { shape: [4096] }] },
+    bench: { operands: [{ shape: MATRIX }, { shape: [4096] }], ...EXPONENTIALS },
     // Four roundings of f16 and bf16 in a row would be allowed; the program rounds once.
   },
   {

@@ -1,6 +1,15 @@
 // Cases of selection by index: take, embedding, indexCopy, gather, scatterAdd, oneHot.
 import * as h from '../index.js'
-import { Dense, ELEMENTS, type ErrorCase, forEachIndex, MATRIX, type OpCase, type OperandSpec } from './case.js'
+import {
+  type Benchmark,
+  Dense,
+  ELEMENTS,
+  type ErrorCase,
+  forEachIndex,
+  MATRIX,
+  type OpCase,
+  type OperandSpec,
+} from './case.js'
 
 export const EVERY = ['f32', 'f64', 'bf16', 'f16', 'i8', 'i32', 'i64'] as const
 type Index = 'i32' | 'i64'
@@ -77,6 +86,11 @@ const GATHERS: readonly Selection[] = [
   ] as const),
 ]
 
+/** What is said of few elements at each place. */
+const AT_RANDOM: Pick<Benchmark, 'reason'> = {
+  reason: 'places at random: for each, memory moves a line of 64 bytes or more',
+}
+
 /** How a selection is timed, with more operands behind. */
 const timedSelection = (
   [, , axis, dtype, timed]: Selection,
@@ -90,9 +104,7 @@ const timedSelection = (
     bench: {
       operands: [values(x), indices(index, x.at(axis) as number, dtype), ...more(index)],
       // Of gather each element, of take each row behind the axis.
-      ...((together <= 16 || single) && {
-        reason: 'places at random: for each, memory moves a line of 64 bytes or more',
-      }),
+      ...((together <= 16 || single) && AT_RANDOM),
     },
   }
 }
@@ -159,6 +171,7 @@ export const CASES: readonly OpCase[] = [
             indices(timed[1], timed[0][0] as number, dtype),
             values([...timed[1], ...timed[0].slice(1)]),
           ],
+          ...(timed[0].slice(1).reduce((size, extent) => size * extent, 1) <= 16 && AT_RANDOM),
         },
       }),
     }),

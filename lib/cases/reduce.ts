@@ -131,7 +131,7 @@ export const CASES: readonly OpCase[] = [
   {
     name: 'a program around a reduction',
     operands: [{ shape: [5, 6] }, { shape: [5] }],
-    bench: { operands: [{ shape: MATRIX }, { shape: [2048] }] },
+    bench: { operands: [{ shape: MATRIX }, { shape: [2048] }], ...EXPONENTIALS },
     run: (x, b) =>
       (x as Tensor)
         .mul(2)
