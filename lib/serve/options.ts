@@ -94,7 +94,10 @@ export function settingsOf<I extends Inputs, R extends Outputs>(model: ModelOf<I
   integerFrom('batcher', 'inFlight', inFlight, 1)
   const { kind, threads } = defaultDevice()
   const { lanes = Math.min(inFlight, threads) } = given
-  integerFrom('batcher', 'lanes', lanes, 1)
+  if (integerFrom('batcher', 'lanes', lanes, 1) > inFlight)
+    throw new ArgumentError(
+      `batcher: lanes is ${lanes}, above inFlight, which is ${inFlight}: no batch would be in the others`,
+    )
   integerFrom('batcher', 'maxShapes', maxShapes, 1)
   if (deadlineMs !== undefined) numberIn('batcher', 'deadlineMs', deadlineMs, 0, LONGEST_MS)
   const module = given.model ?? (model instanceof Module ? model : undefined)

@@ -274,10 +274,10 @@ void Executor::laneLoop() {
 /// Starts a job, and on a synchronous device finishes it. Others may overtake it meanwhile.
 void Executor::run(std::unique_lock<std::mutex>& lock, std::unique_ptr<Job> job, bool overtaking) {
   Started started{std::move(job), nullptr, nullptr, overtaking, 0};
-  if (overtaking && backend_.asynchronous()) overtakingCount_--;
-  if (overtaking && !backend_.asynchronous()) countAccesses(*started.job, &Buffer::high, 1);
-  if (started.job->lane() && !backend_.asynchronous())
-    busyLanes_[static_cast<size_t>(started.job->lane()->index)] = true;
+  if (!backend_.asynchronous())
+    takePlace(started);
+  else if (overtaking)
+    overtakingCount_--;
   running_++;
   const Client* const client = started.job->touchesClient() ? started.job->client.get() : nullptr;
   if (client) touched_.push_back(client);
@@ -363,6 +363,12 @@ void Executor::finish(Started started) {
     running_--;
   }
   if (!client->cancelled) client->settle(ticket, std::move(started.failure));
+}
+
+/// What has to wait for the job does from now on.
+void Executor::takePlace(const Started& started) {
+  if (started.overtaking) countAccesses(*started.job, &Buffer::high, 1);
+  if (const Lane* lane = started.job->lane()) busyLanes_[static_cast<size_t>(lane->index)] = true;
 }
 
 /// What waited for the job may begin.

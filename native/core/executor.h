@@ -69,6 +69,7 @@ class Executor {
   void letGo(const Client* client);
   void finishLoop();
   void finish(Started started);
+  void takePlace(const Started& started);
   void makeWay(const Started& started);
 
   Backend& backend_;

@@ -13,6 +13,7 @@
 #include "levels.h"
 #include "onednn.h"
 #include "progress.h"
+#include "rounding.h"
 
 namespace heddle {
 
@@ -45,9 +46,6 @@ constexpr int64_t kMostTiles = 48;
 constexpr int64_t kSkew = 16;
 // Channels of the input whose taps are one step.
 constexpr int64_t kTapsPerStep = 64;
-
-int64_t ceilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
-int64_t roundUp(int64_t value, int64_t unit) { return ceilDivide(value, unit) * unit; }
 
 /// Pictures with their channels side by side; strides in elements.
 struct Pictures {

@@ -14,6 +14,7 @@
 #include "matmul.h"
 #include "onednn.h"
 #include "progress.h"
+#include "rounding.h"
 
 namespace heddle {
 
@@ -64,9 +65,6 @@ struct Range {
 struct Task {
   Range own, common;
 };
-
-int64_t ceilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
-int64_t roundUp(int64_t value, int64_t unit) { return ceilDivide(value, unit) * unit; }
 
 /// The least multiple of `unit` that cuts `extent` into as few parts as `most` does.
 int64_t evenPart(int64_t extent, int64_t most, int64_t unit) {

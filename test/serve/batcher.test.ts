@@ -297,6 +297,7 @@ describe('options', () => {
     ['no input', {}, /inputs must be \{ shape, dtype \}/],
     ['a batch of 0', { input: { shape: [1] }, maxBatch: 0 }, /maxBatch must be an integer from 1 up, not 0/],
     ['a size above', { input: { shape: [1] }, maxBatch: 4, sizes: [8] }, /the size 8 is above maxBatch/],
+    ['a lane too many', { input: { shape: [1] }, lanes: 3 }, /lanes is 3, above inFlight, which is 2/],
     ['an extent of 0', { input: { shape: [0] } }, /has the extent number 0/],
     ['a deadline beyond timers', { input: { shape: [1] }, deadlineMs: 1e12 }, /deadlineMs must be a number from 0 to/],
     ['no such dtype', { input: { shape: [1], dtype: 'f8' } }, /no dtype string 'f8'/],

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "../rounding.h"
+
 namespace heddle::fused {
 namespace {
 
@@ -38,13 +40,11 @@ int rowAxis(const std::vector<Axis>& axes, size_t column, const std::vector<Acce
   return best;
 }
 
-int64_t ceilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 /// The largest tile edge up to `limit` that cuts `extent` into parts of nearly one size, whole vectors long.
 int64_t evenPart(int64_t extent, int64_t limit) {
   if (extent <= limit) return extent;
   const int64_t part = ceilDivide(extent, ceilDivide(extent, limit));
-  return std::min(limit, ceilDivide(part, 16) * 16);
+  return std::min(limit, roundUp(part, 16));
 }
 
 void addLevel(Geometry& geometry, const Axis& axis, int64_t tile, const std::vector<Access>& accesses, int* level) {
