@@ -34,6 +34,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     // A process per file: the addon's devices are process-wide.
     pool: 'forks',
+    // The few tests of one file that may run side by side: they keep a core busy each.
+    maxConcurrency: 2,
     poolOptions: { forks: { maxForks: 2 } },
     setupFiles: ['test/device.ts'],
     testTimeout: emulated ? 600_000 : 30_000,

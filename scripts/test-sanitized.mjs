@@ -1,6 +1,7 @@
 // Runs the emulated CUDA backend with AddressSanitizer: its kernels' own tests, and ops through the whole backend: some, or
 // with `--all` every one and the training runs.
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { root } from './wheels.mjs'
@@ -13,21 +14,25 @@ const SOME = ['test/ops/softmax.test.ts', 'test/ops/gather.test.ts']
 const { values } = parseArgs({ options: { all: { type: 'boolean', default: false } } })
 const tests = values.all ? ['test/ops', 'test/cuda'] : SOME
 
-const runs = [
-  [join(folder, 'test-cuda'), [], { LD_LIBRARY_PATH: join(folder, 'emulation') }],
-  [
-    process.execPath,
-    [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--testTimeout=120000', ...tests],
-    {
-      HEDDLE_CUDA_EMULATION: join(folder, 'emulation'),
-      HEDDLE_TEST_DEVICE: 'cuda',
-      // The addon has a C++ runtime of its own inside, whose operators the sanitizer does not see: what the backend
-      // allocates and the addon gives back would look like a mismatch. The run above looks for those.
-      ASAN_OPTIONS: `${environment.ASAN_OPTIONS}:alloc_dealloc_mismatch=0`,
-    },
-  ],
-]
-for (const [program, options, own] of runs) {
-  const { status } = spawnSync(program, options, { cwd: root, stdio: 'inherit', env: { ...environment, ...own } })
-  if (status !== 0) process.exit(status ?? 1)
+/** The program's exit status. */
+async function run(program, options, own) {
+  const child = spawn(program, options, { cwd: root, stdio: 'inherit', env: { ...environment, ...own } })
+  const [status] = await once(child, 'close')
+  return status ?? 1
 }
+
+// Each on one core, and attention takes as long as all others together.
+const kernels = (...families) =>
+  run(join(folder, 'test-cuda'), families, { LD_LIBRARY_PATH: join(folder, 'emulation') })
+const statuses = await Promise.all([kernels('attention'), kernels('--without', 'attention')])
+
+statuses.push(
+  await run(process.execPath, [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--testTimeout=120000', ...tests], {
+    HEDDLE_CUDA_EMULATION: join(folder, 'emulation'),
+    HEDDLE_TEST_DEVICE: 'cuda',
+    // The addon has a C++ runtime of its own inside, whose operators the sanitizer does not see: what the backend
+    // allocates and the addon gives back would look like a mismatch. The runs above look for those.
+    ASAN_OPTIONS: `${environment.ASAN_OPTIONS}:alloc_dealloc_mismatch=0`,
+  }),
+)
+process.exitCode = statuses.find((status) => status !== 0) ?? 0

@@ -1,7 +1,10 @@
 // Runs kernel tests of the CPU's against the CUDA backend on its emulation, whose device memory is the host's.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
+#include <span>
 
 #include "../../core/backend.h"
 #include "../cpu/families.h"
@@ -45,34 +48,57 @@ void finishQueued() {
 
 bool compilesPrograms() { return true; }
 
+namespace {
+
+struct Family {
+  const char* name;
+  void (*test)();
+};
+
+constexpr Family FAMILIES[] = {
+    {"tensor-cores", testTensorCores},
+    {"division", testDivision},
+    {"matmul", testMatmul},
+    {"attention", [] { testAttention(true); }},
+    {"conv", testConv},
+    {"arg-reduce", testArgReduce},
+    {"indexing", testIndexing},
+    {"movement", testMovement},
+    {"pooling", testPooling},
+    {"batch-norm", testBatchNorm},
+    {"products", testProducts},
+    {"convolutions", testConvolutions},
+    {"fused-walks", testFusedWalks},
+    {"fused-ops", testFusedOps},
+    {"fused-draws", testFusedDraws},
+};
+
+}  // namespace
+
 }  // namespace heddle::test
 
-/// Runs all tests, or with `attention` its alone; with `tell` and a number of columns, one product, and prints how its
-/// sums were split.
+/// Runs all tests, or those of the families named, or with `--without` before the names those of all others; with
+/// `tell` and a number of columns, one product, and prints how its sums were split.
 int main(int count, char** arguments) {
   using namespace heddle::test;
   if (count == 3 && std::strcmp(arguments[1], "tell") == 0) {
     std::printf("%g\n", productThatTells(std::atoll(arguments[2])));
     return 0;
   }
-  if (count == 2 && std::strcmp(arguments[1], "attention") == 0) {
-    testAttention(true);
-    return finish();
+  const bool without = count > 1 && std::strcmp(arguments[1], "--without") == 0;
+  const std::span<char*> names(arguments + 1 + without, arguments + count);
+  const auto isNamed = [&](const Family& family) {
+    return std::any_of(names.begin(), names.end(),
+                       [&](const char* name) { return std::strcmp(name, family.name) == 0; });
+  };
+  for (const char* name : names) {
+    if (std::none_of(std::begin(FAMILIES), std::end(FAMILIES),
+                     [&](const Family& family) { return std::strcmp(name, family.name) == 0; })) {
+      std::fprintf(stderr, "there is no family of tests named '%s'\n", name);
+      return 2;
+    }
   }
-  testTensorCores();
-  testDivision();
-  testMatmul();
-  testAttention(true);
-  testConv();
-  testArgReduce();
-  testIndexing();
-  testMovement();
-  testPooling();
-  testBatchNorm();
-  testProducts();
-  testConvolutions();
-  testFusedWalks();
-  testFusedOps();
-  testFusedDraws();
+  for (const Family& family : FAMILIES)
+    if (names.empty() || isNamed(family) != without) family.test();
   return finish();
 }
