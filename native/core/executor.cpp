@@ -17,9 +17,10 @@ namespace {
 // niceness, policy and slice to the threads it makes, so OpenMP's team inherits them. A batch thread that wakes takes
 // the core from nobody: without that, the call that queues a run was now and then put aside for a slice of the team it
 // woke. And where the system knows slices of a thread's own (Linux 6.12), a thread that wakes may interrupt one of a
-// longer slice at once; otherwise the event loop may wait for the rest of one.
-constexpr int kNiceness = 10;
-constexpr uint64_t kSliceNanoseconds = 100'000'000;
+// longer slice at once; the default one is 3 ms at most. Much longer ones would let threads that share a core owe each
+// other as much, and until such a debt is settled others wait, the event loop's thread among them.
+constexpr int kNiceness = 19;
+constexpr uint64_t kSliceNanoseconds = 4'000'000;
 
 /// What sched_setattr takes; the C library has no declaration of it.
 struct SchedulingAttributes {
@@ -103,7 +104,7 @@ void Executor::enqueue(std::unique_ptr<Job> job) {
     countAccesses(*job, &Buffer::normal, 1);
     jobs_.push_back(std::move(job));
   }
-  arrived_.notify_all();
+  wake();
 }
 
 /// With the executor thread, as many as there are lanes.
@@ -129,35 +130,69 @@ bool Executor::mayBegin(const Job& job, bool beside) const {
   return isFreeOf(job, &Buffer::high);
 }
 
-/// Takes the first of the overtaking jobs that needs to wait neither for one that has begun nor for one before it;
-/// nullptr where there is none. An asynchronous device keeps their order itself.
-std::unique_ptr<Job> Executor::takeOvertaking(bool beside) {
-  std::unique_ptr<Job> found;
-  size_t passed = 0;
+/// The place of the first overtaking job that needs to wait neither for one that has begun nor for one before it;
+/// behind the last where there is none. An asynchronous device keeps their order itself.
+size_t Executor::firstFree(bool beside) const {
+  if (backend_.asynchronous()) return 0;
+  size_t place = 0;
   bool teamWaits = false;
-  for (; passed < overtaking_.size(); passed++) {
-    Job& job = *overtaking_[passed];
-    if (backend_.asynchronous() || (!(teamWaits && job.lane()) && mayBegin(job, beside))) {
-      found = std::move(overtaking_[passed]);
-      break;
-    }
+  for (; place < overtaking_.size(); place++) {
+    const Job& job = *overtaking_[place];
+    if (!(teamWaits && job.lane()) && mayBegin(job, beside)) break;
     teamWaits = teamWaits || (job.lane() && job.lane()->index == 0);
     countAccesses(job, &Buffer::high, 1);
   }
-  for (size_t i = 0; i < passed; i++) countAccesses(*overtaking_[i], &Buffer::high, -1);
-  if (found) overtaking_.erase(overtaking_.begin() + static_cast<std::ptrdiff_t>(passed));
-  return found;
+  for (size_t passed = 0; passed < place; passed++) countAccesses(*overtaking_[passed], &Buffer::high, -1);
+  return place;
+}
+
+/// Takes that job; nullptr where there is none.
+std::unique_ptr<Job> Executor::takeOvertaking(bool beside) {
+  const size_t place = firstFree(beside);
+  if (place >= overtaking_.size()) return nullptr;
+  std::unique_ptr<Job> taken = std::move(overtaking_[place]);
+  overtaking_.erase(overtaking_.begin() + static_cast<std::ptrdiff_t>(place));
+  return taken;
+}
+
+/// Whether the executor thread has something to do where it waits.
+bool Executor::hasWork() const {
+  if (stopping_ || !tasks_.empty() || firstFree(false) < overtaking_.size()) return true;
+  return overtakingCount_ == 0 && (interrupted_ || !jobs_.empty());
+}
+
+/// Tasks prepare plans, and what has lanes waits for them.
+bool Executor::mayRunBeside() const { return tasks_.empty() && !taskRuns_; }
+
+/// Wakes a thread that waits and has something to do now. Others sleep on: each that wakes for nothing is owed its
+/// share of the core, and the system has the event loop's thread wait meanwhile.
+void Executor::wake() {
+  if (idle_ && hasWork()) {
+    idle_ = false;
+    arrived_.notify_one();
+  } else if (!beside_.empty() && mayRunBeside() && firstFree(true) < overtaking_.size()) {
+    besideArrived_.notify_one();
+  }
+}
+
+/// Until the executor thread is woken.
+void Executor::idle(std::unique_lock<std::mutex>& lock) {
+  idle_ = true;
+  arrived_.wait(lock);
+  idle_ = false;
 }
 
 void Executor::interrupt() {
   if (overtakingCount_.load(std::memory_order_relaxed) == 0) return;
   std::unique_lock lock(mutex_);
+  interrupted_ = true;
   // Kernels are prepared by tasks, which come before what is queued but not within a run: what waits for them waits on.
   while (tasks_.empty() && !stopping_ && overtakingCount_ > 0)
     if (auto job = takeOvertaking(false))
       run(lock, std::move(job), true);
     else
-      arrived_.wait(lock);
+      idle(lock);
+  interrupted_ = false;
   // What goes on has no lane.
   backend_.shareThreads(1);
 }
@@ -169,7 +204,7 @@ void Executor::runNext(const std::function<void()>& task) {
     const std::lock_guard lock(mutex_);
     start();
     tasks_.push_back({nullptr, [&packaged] { packaged(); }});
-    arrived_.notify_all();
+    wake();
   }
   done.get();
 }
@@ -178,7 +213,7 @@ void Executor::startNext(const std::shared_ptr<Client>& client, std::function<vo
   const std::lock_guard lock(mutex_);
   start();
   tasks_.push_back({client, std::move(task)});
-  arrived_.notify_all();
+  wake();
 }
 
 void Executor::cancel(const std::shared_ptr<Client>& client) {
@@ -193,7 +228,7 @@ void Executor::cancel(const std::shared_ptr<Client>& client) {
   const size_t before = overtaking_.size();
   drop(overtaking_, client, dropped);
   overtakingCount_ -= before - overtaking_.size();
-  arrived_.notify_all();
+  wake();
   finished_.wait(lock, [&] { return std::find(touched_.begin(), touched_.end(), client.get()) == touched_.end(); });
 }
 
@@ -212,7 +247,8 @@ void Executor::stop() {
     thread.swap(thread_);
     finisher.swap(finisher_);
     beside.swap(beside_);
-    arrived_.notify_all();
+    arrived_.notify_one();
+    besideArrived_.notify_all();
   }
   thread.join();
   if (finisher.joinable()) finisher.join();
@@ -240,7 +276,6 @@ void Executor::loop() {
       task = {};
       lock.lock();
       taskRuns_ = false;
-      arrived_.notify_all();
     } else if (auto job = takeOvertaking(false)) {
       run(lock, std::move(job), true);
     } else if (overtakingCount_ == 0 && !jobs_.empty()) {
@@ -252,22 +287,22 @@ void Executor::loop() {
       started_.notify_one();
       return;
     } else {
-      arrived_.wait(lock);
+      idle(lock);
     }
   }
 }
 
-/// Runs in lanes, reads and writes; never before the tasks, which prepare plans.
+/// Runs in lanes, reads and writes.
 void Executor::laneLoop() {
   stepBack();
   backend_.enterThread();
   std::unique_lock lock(mutex_);
   while (!stopping_) {
-    std::unique_ptr<Job> job = tasks_.empty() && !taskRuns_ ? takeOvertaking(true) : nullptr;
+    std::unique_ptr<Job> job = mayRunBeside() ? takeOvertaking(true) : nullptr;
     if (job)
       run(lock, std::move(job), true);
     else
-      arrived_.wait(lock);
+      besideArrived_.wait(lock);
   }
 }
 
@@ -281,6 +316,8 @@ void Executor::run(std::unique_lock<std::mutex>& lock, std::unique_ptr<Job> job,
   running_++;
   const Client* const client = started.job->touchesClient() ? started.job->client.get() : nullptr;
   if (client) touched_.push_back(client);
+  // What may begin beside this one.
+  wake();
   lock.unlock();
   if (backend_.profile.on()) started.since = monotonicMicroseconds();
   try {
@@ -378,7 +415,7 @@ void Executor::makeWay(const Started& started) {
     overtakingCount_--;
   }
   if (const Lane* lane = started.job->lane()) busyLanes_[static_cast<size_t>(lane->index)] = false;
-  if (!beside_.empty()) arrived_.notify_all();
+  wake();
 }
 
 }  // namespace heddle

@@ -61,7 +61,12 @@ class Executor {
 
   void start();
   void startLanes(const Lane& lane);
+  size_t firstFree(bool beside) const;
   std::unique_ptr<Job> takeOvertaking(bool beside);
+  bool hasWork() const;
+  bool mayRunBeside() const;
+  void wake();
+  void idle(std::unique_lock<std::mutex>& lock);
   bool mayBegin(const Job& job, bool beside) const;
   void loop();
   void laneLoop();
@@ -74,7 +79,8 @@ class Executor {
 
   Backend& backend_;
   mutable std::mutex mutex_;
-  std::condition_variable arrived_;
+  std::condition_variable arrived_;        // for the executor thread
+  std::condition_variable besideArrived_;  // for those of lanes
   std::condition_variable started_;
   std::condition_variable finished_;
   std::deque<std::unique_ptr<Job>> jobs_;
@@ -84,6 +90,8 @@ class Executor {
   std::vector<bool> busyLanes_;
   std::deque<Task> tasks_;
   bool taskRuns_ = false;
+  bool idle_ = false;         // the executor thread waits
+  bool interrupted_ = false;  // within a run, to which it returns when nothing overtakes any more
   std::deque<Started> finishing_;
   // The clients whose memory jobs use that start or finish just now, as often as they do.
   std::vector<const Client*> touched_;

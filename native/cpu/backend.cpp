@@ -36,7 +36,6 @@ class CpuBackend : public HostBackend {
   void setThreads(int threads) override {
     threads_ = threads;
     omp_set_num_threads(threads);
-    team_.resize(threads);
     hasTeam = true;
   }
 
@@ -46,15 +45,13 @@ class CpuBackend : public HostBackend {
   }
 
   // Whoever has a share of the threads has others beside it that go where they like.
-  void beginStep(int64_t) override {
-    if (hasTeam && omp_get_max_threads() == threads_) team_.spread();
-  }
+  void beginStep(int64_t) override { team.look(hasTeam && omp_get_max_threads() == threads_); }
 
  private:
   /// Whether this is the executor thread, whose the team is.
   static inline thread_local bool hasTeam = false;
+  static inline thread_local Team team;
 
-  Team team_;
   KernelTable kernels_;
   std::atomic<int> threads_{defaultThreads()};
 };

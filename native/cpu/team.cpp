@@ -1,4 +1,5 @@
-// Looking takes one barrier, so it is done once in a while, and less often where more threads would meet.
+// Looking takes a call of the system and perhaps a barrier, so it is done once in a while, and less often where more
+// threads would meet.
 #include "team.h"
 
 #include <omp.h>
@@ -7,13 +8,15 @@
 #include <vector>
 
 #include "../core/profile.h"
-
+#include "main_thread.h"
 #include "threads.h"
 
 namespace heddle::cpu {
 
 namespace {
 
+constexpr double kMicroseconds = 1000;
+/// Of a barrier's.
 constexpr double kMicrosecondsPerThread = 500;
 
 /// What the system refuses is left as it is: the thread computes all the same.
@@ -22,6 +25,11 @@ void moveTo(int place, const cpu_set_t& allowed) {
   CPU_ZERO(&only);
   CPU_SET(static_cast<size_t>(place), &only);
   if (sched_setaffinity(0, sizeof only, &only) == 0) sched_setaffinity(0, sizeof allowed, &allowed);
+}
+
+const MainThread& mainThread() {
+  static const MainThread thread;
+  return thread;
 }
 
 }  // namespace
@@ -44,25 +52,26 @@ std::optional<int> betterPlace(size_t own, std::span<const int> places, const cp
   return std::nullopt;
 }
 
-void Team::resize(int threads) {
-  // With more threads than cores some share one whatever is done.
-  threads_ = threads <= affinityThreads() ? threads : 1;
-}
-
-void Team::spread() {
-  if (threads_ < 2) return;
+void Team::look(bool spreads) {
   const double now = monotonicMicroseconds();
   if (now < nextLook_) return;
-  nextLook_ = now + kMicrosecondsPerThread * threads_;
-  std::vector<int> places(static_cast<size_t>(threads_), -1);
-#pragma omp parallel num_threads(threads_)
+  const int threads = omp_get_max_threads();
+  nextLook_ = now + std::max(kMicroseconds, kMicrosecondsPerThread * threads);
+  const bool yields = mainThread().isRunnable();
+  // With more threads than cores some share one whatever is done.
+  spreads = spreads && threads > 1 && threads <= affinityThreads();
+  if (!spreads && !yields) return;
+  std::vector<int> places(static_cast<size_t>(threads), -1);
+#pragma omp parallel num_threads(threads)
   {
+    // Where nobody waits for this core, that is nothing.
+    if (yields) sched_yield();
     const auto own = static_cast<size_t>(omp_get_thread_num());
     places[own] = sched_getcpu();
 #pragma omp barrier
     // Few look further: asking the system takes longer than the barrier.
     cpu_set_t allowed;
-    if (std::count(places.begin(), places.begin() + static_cast<std::ptrdiff_t>(own), places[own]) > 0 &&
+    if (spreads && std::count(places.begin(), places.begin() + static_cast<std::ptrdiff_t>(own), places[own]) > 0 &&
         sched_getaffinity(0, sizeof allowed, &allowed) == 0)
       if (const auto place = betterPlace(own, places, allowed)) moveTo(*place, allowed);
   }

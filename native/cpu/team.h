@@ -1,4 +1,4 @@
-// The threads that compute, each on a core of its own.
+// The threads that compute, each on a core of its own, and never long in the event loop's way.
 #pragma once
 
 #include <sched.h>
@@ -12,18 +12,18 @@ namespace heddle::cpu {
 /// member of a lower number is on its CPU, or where no CPU is free. `places[i]` is the CPU that member i is on.
 std::optional<int> betterPlace(size_t own, std::span<const int> places, const cpu_set_t& allowed);
 
-/// Called between kernels, where the team of this thread is idle. Linux wakes a thread on the core where it was last,
-/// or on that of the thread that wakes it, where others are busy for a moment: two members then share a core for
-/// milliseconds, one of them spinning at a barrier for the other, while a core is free. Looks for that from time to
-/// time and moves the one of the higher number; its affinity stays what it was.
+/// A thread with the team that it computes with, between kernels, where that is idle.
 class Team {
  public:
-  /// On the thread that computes, with as many threads as it computes with.
-  void resize(int threads);
-  void spread();
+  /// Looks for two things from time to time. Linux wakes a thread on the core where it was last, or on that of the
+  /// thread that wakes it, where others are busy for a moment: two members then share a core for milliseconds, one of
+  /// them spinning at a barrier for the other, while a core is free. With `spreads`, the one of the higher number is
+  /// moved; its affinity stays what it was. And a thread that is interrupted, be it for some microseconds, has to wait
+  /// for the others on its core whatever their niceness, until the next tick of its clock, 4 ms: while the main thread
+  /// would run, members yield, which lets it.
+  void look(bool spreads);
 
  private:
-  int threads_ = 1;
   double nextLook_ = 0;
 };
 

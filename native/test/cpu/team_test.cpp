@@ -1,8 +1,14 @@
-// Where members of a team go that share a core, and that their affinity stays what it was.
+// Where members of a team go that share a core, that their affinity stays what it was, and what they know of the main
+// thread.
 #include "../../cpu/team.h"
 
 #include <omp.h>
 
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+#include "../../cpu/main_thread.h"
 #include "families.h"
 #include "kernel_test.h"
 
@@ -28,9 +34,10 @@ void checkAffinity() {
   cpu_set_t before, after;
   sched_getaffinity(0, sizeof before, &before);
   const int threads = std::min(CPU_COUNT(&before), 4);
-  cpu::Team team;
-  team.resize(threads);
-  team.spread();
+  const int all = omp_get_max_threads();
+  omp_set_num_threads(threads);
+  cpu::Team().look(true);
+  omp_set_num_threads(all);
   bool same = true;
 #pragma omp parallel num_threads(threads) reduction(&& : same)
   {
@@ -42,6 +49,25 @@ void checkAffinity() {
   expectTrue("spread: every member may go where it could before", same && CPU_EQUAL(&before, &after));
 }
 
+void checkMainThread() {
+  const cpu::MainThread main;
+  std::atomic<bool> ran{false}, slept{false}, asked{false};
+  std::thread other([&] {
+    const auto until = [&](bool runnable) {
+      const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+      while (main.isRunnable() != runnable && std::chrono::steady_clock::now() < limit) std::this_thread::yield();
+      return main.isRunnable() == runnable;
+    };
+    ran = until(true);
+    asked = true;
+    slept = until(false);
+  });
+  while (!asked) continue;
+  other.join();
+  expectTrue("the main thread is runnable while it computes", ran);
+  expectTrue("the main thread is not runnable while it waits", slept);
+}
+
 }  // namespace
 
 void testTeam() {
@@ -51,6 +77,7 @@ void testTeam() {
   expectPlaces("only what is allowed", {1, 1}, cpus({1, 6}), {-1, 6});
   expectPlaces("nothing free", {0, 0, 1}, cpus({0, 1}), {-1, -1, -1});
   checkAffinity();
+  checkMainThread();
 }
 
 }  // namespace heddle::test
