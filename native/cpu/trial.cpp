@@ -17,8 +17,9 @@
 namespace heddle {
 namespace {
 
-// A comparison stays near 20 ms; where one round takes longer there is one.
-constexpr double kSecondsPerComparison = 0.018;
+// Rounds that count take 30 ms together; where one takes longer there is one. None does where the warm-up, in which
+// oneDNN makes code and memory is touched for the first time, was long: what takes that long is known from it.
+constexpr double kSecondsPerComparison = 0.03, kLongSeconds = 0.1;
 constexpr size_t kMostRounds = 15;
 
 /// Memory as pools give it: in huge pages where it is large, because plain pages change which kernel wins.
@@ -65,9 +66,11 @@ double secondsOf(Kernel& kernel, const RunOperands& operands) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-double median(std::vector<double>& values) {
-  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
-  return values[values.size() / 2];
+/// Of two the shorter: what disturbs only makes it longer.
+double lowerMedian(std::vector<double>& values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>((values.size() - 1) / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
 }
 
 /// A candidate with its scratch memory and the seconds of its runs.
@@ -107,18 +110,22 @@ const TrialCandidate& compare(const std::vector<TrialCandidate>& candidates, con
     runners.push_back({&candidate, std::move(kernel), TrialMemory(workspaceBytes), {}});
   }
   if (runners.size() == 1) return *runners.front().candidate;
-  // In turns, so that a disturbance meets all of them, and by the median, so that one of it decides nothing. The first
-  // round only warms up, unless it has taken all the time there is.
-  double spent = 0;
-  for (size_t round = 0; round <= kMostRounds && (round < 1 || spent < kSecondsPerComparison); round++)
+  // In turns, so that a disturbance meets all of them, and by the median, so that one of it decides nothing.
+  const auto runAll = [&] {
+    double spent = 0;
     for (Runner& runner : runners) {
-      const double seconds = secondsOf(*runner.kernel, {inputPointers, outputPointers, runner.workspace.data()});
-      if (round == 1) runner.seconds.clear();
-      runner.seconds.push_back(seconds);
-      spent += seconds;
+      runner.seconds.push_back(secondsOf(*runner.kernel, {inputPointers, outputPointers, runner.workspace.data()}));
+      spent += runner.seconds.back();
     }
+    return spent;
+  };
+  if (runAll() < kLongSeconds) {
+    for (Runner& runner : runners) runner.seconds.clear();
+    double spent = 0;
+    for (size_t round = 0; round < kMostRounds && spent < kSecondsPerComparison; round++) spent += runAll();
+  }
   return *std::min_element(runners.begin(), runners.end(), [](Runner& a, Runner& b) {
-            return median(a.seconds) < median(b.seconds);
+            return lowerMedian(a.seconds) < lowerMedian(b.seconds);
           })->candidate;
 }
 
