@@ -13,16 +13,6 @@ const std::vector<int64_t>& stridesOf(const Program& program, const Access& acce
                                             : program.instructions[at(access.position)].strides;
 }
 
-/// Per access the share of the coordinates at which it has an element of its own: what little memory it walks on counts
-/// as little.
-std::vector<double> sharesOf(const std::vector<Axis>& axes, size_t accesses) {
-  std::vector<double> shares(accesses, 1);
-  for (const Axis& axis : axes)
-    for (size_t a = 0; a < accesses; a++)
-      if (axis.strides[a] == 0) shares[a] /= static_cast<double>(axis.extent);
-  return shares;
-}
-
 /// How well the inner loop runs along an axis: contiguous walks are best, repeated elements cost nothing.
 double innerScore(const Axis& axis, const std::vector<Access>& accesses, const std::vector<double>& shares) {
   double score = 0;
@@ -78,6 +68,14 @@ std::vector<Axis> mergedAxes(const Program& program, const std::vector<Access>& 
     }
   }
   return axes;
+}
+
+std::vector<double> sharesOf(const std::vector<Axis>& axes, size_t accesses) {
+  std::vector<double> shares(accesses, 1);
+  for (const Axis& axis : axes)
+    for (size_t a = 0; a < accesses; a++)
+      if (axis.strides[a] == 0) shares[a] /= static_cast<double>(axis.extent);
+  return shares;
 }
 
 size_t innermostAxis(const std::vector<Axis>& axes, const std::vector<Access>& accesses) {

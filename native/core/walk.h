@@ -29,6 +29,10 @@ std::vector<Access> accessesOf(const Program& program);
 /// Axes of extent above 1 (an empty one has no walk), merged.
 std::vector<Axis> mergedAxes(const Program& program, const std::vector<Access>& accesses);
 
+/// Per access the share of the coordinates at which it has an element of its own: what little memory it walks on counts
+/// as little.
+std::vector<double> sharesOf(const std::vector<Axis>& axes, size_t accesses);
+
 /// The axis along which most of the memory is walked contiguously; there must be one.
 size_t innermostAxis(const std::vector<Axis>& axes, const std::vector<Access>& accesses);
 

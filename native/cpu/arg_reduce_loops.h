@@ -1,93 +1,178 @@
 // The largest or smallest element and where it is: of a row, and of columns side by side; included once per
 // instruction-set level.
 
-/// Whether a value comes before the best so far: it is larger (or smaller), or the first NaN.
-template <bool kMax, typename C>
-HEDDLE_INLINE bool precedes(C value, C best) {
-  return (kMax ? value > best : value < best) | ((value != value) & (best == best));
+/// Whether a value comes before the best so far: it is larger (or smaller), or the first NaN, which is not at most (or
+/// at least) anything. Of vectors, lane by lane.
+template <bool kMax, typename V>
+HEDDLE_INLINE auto precedes(V value, V best) {
+  return (!(kMax ? value <= best : value >= best)) & (best == best);
 }
 
-/// The extreme of elements `from` to `to`, at least one, `stride` apart: one after the other.
-template <bool kMax, typename T>
-HEDDLE_INLINE void extremeByElement(const T* x, int64_t from, int64_t to, int64_t stride, Compute<T>* best,
-                                    int32_t* position) {
-  Compute<T> found = load(x[from * stride]);
-  int64_t at = from;
-  for (int64_t i = from + 1; i < to && found == found; i++) {
-    const Compute<T> value = load(x[i * stride]);
-    if (!(kMax ? value > found : value < found) && value == value) continue;
-    found = value;
-    at = i;
+/// Elements of T side by side, as numbers as wide as their positions.
+template <typename T>
+struct SideBySide {
+  typedef std::conditional_t<std::is_floating_point_v<Compute<T>>, Vector<T>,
+                             std::conditional_t<sizeof(T) == 8, LongVector, IntVector>>
+      Values;
+  typedef std::conditional_t<sizeof(Values{}[0]) == 8, LongVector, IntVector> Positions;
+  static constexpr int64_t kCount = sizeof(Values) / sizeof(Values{}[0]);
+
+  HEDDLE_INLINE Values load(const T* from) {
+    if constexpr (std::is_floating_point_v<Compute<T>>) {
+      return loadVector(from);
+    } else {
+      Values values;
+      for (int64_t lane = 0; lane < kCount; lane++) values[lane] = from[lane];
+      return values;
+    }
   }
-  *best = found;
-  *position = static_cast<int32_t>(at);
+};
+
+/// Every lane gets that of the one whose number differs in a bit.
+template <int kBit, typename V, int... kLane>
+HEDDLE_INLINE V exchanged(V value, std::integer_sequence<int, kLane...>) {
+  return __builtin_shufflevector(value, value, (kLane ^ kBit)...);
 }
 
-/// Of a row: of each block first what it is, in lanes that become vectors, and where it is only if it comes before
-/// those of the blocks ahead of it.
+/// Takes others in where they come before, or are equal and lie ahead.
+template <bool kMax, typename V, typename P>
+HEDDLE_INLINE void takeIn(V& best, P& position, V others, P places) {
+  const P taken = precedes<kMax>(others, best) | (~precedes<kMax>(best, others) & (places < position));
+  best = taken ? others : best;
+  position = taken ? places : position;
+}
+template <bool kMax, int kBit, typename V, typename P>
+HEDDLE_INLINE void takeInLanes(V& best, P& position) {
+  constexpr std::make_integer_sequence<int, sizeof(V) / sizeof(best[0])> lanes;
+  takeIn<kMax>(best, position, exchanged<kBit>(best, lanes), exchanged<kBit>(position, lanes));
+  if constexpr (kBit > 1) takeInLanes<kMax, kBit / 2>(best, position);
+}
+
+/// The extreme of elements `from` to `to` of a row, at least one. Without branches, which nothing would foresee.
 template <bool kMax, typename T>
 void extremeOfRow(const T* x, int64_t from, int64_t to, Compute<T>* best, int32_t* position) {
-  typedef Compute<T> C;
-  constexpr int64_t lanes = 32, block = 64 * lanes;
-  if (to - from < 2 * lanes) return extremeByElement<kMax>(x, from, to, 1, best, position);
-  C found = load(x[from]);
-  int64_t at = from, first = from;
-  for (; first + lanes <= to && found == found;) {
-    const int64_t count = (to - first < block ? to - first : block) / lanes * lanes;
-    C each[lanes];
-    for (int64_t lane = 0; lane < lanes; lane++) each[lane] = load(x[first + lane]);
-    for (int64_t i = lanes; i < count; i += lanes)
-      for (int64_t lane = 0; lane < lanes; lane++) {
-        const C value = load(x[first + i + lane]);
-        each[lane] = precedes<kMax>(value, each[lane]) ? value : each[lane];
-      }
-    C extreme = each[0];
-    for (int64_t lane = 1; lane < lanes; lane++)
-      if (precedes<kMax>(each[lane], extreme)) extreme = each[lane];
-    if (precedes<kMax>(extreme, found)) {
-      const auto isExtreme = [&](C value) { return (value == extreme) | ((value != value) & (extreme != extreme)); };
-      for (at = first;; at += lanes) {
-        int32_t here = 0;
-        for (int64_t lane = 0; lane < lanes; lane++) here |= isExtreme(load(x[at + lane]));
-        if (here) break;
-      }
-      while (!isExtreme(load(x[at]))) at++;
-      found = extreme;
+  typedef SideBySide<T> Side;
+  typedef typename Side::Positions Positions;
+  constexpr int64_t lanes = Side::kCount;
+  const int64_t count = to - from;
+  const T* row = x + from;
+  if (count < lanes) {
+    Compute<T> found = load(row[0]);
+    int64_t at = 0;
+    for (int64_t i = 1; i < count; i++) {
+      const Compute<T> value = load(row[i]);
+      const bool first = precedes<kMax>(value, found);
+      found = first ? value : found;
+      at = first ? i : at;
     }
-    first += count;
-  }
-  *best = found;
-  *position = static_cast<int32_t>(at);
-  if (first == to || found != found) return;
-  C last;
-  int32_t place;
-  extremeByElement<kMax>(x, first, to, 1, &last, &place);
-  if (!precedes<kMax>(last, found)) return;
-  *best = last;
-  *position = place;
-}
-
-/// Of `count` columns, `stride` elements apart: a row of all of them at a time.
-template <bool kMax, typename T>
-void extremesOfColumns(const T* x, int64_t from, int64_t to, int64_t stride, int64_t count, Compute<T>* best,
-                       int32_t* position) {
-  typedef Compute<T> C;
-  if (count < kLanes<float>) {
-    for (int64_t j = 0; j < count; j++) extremeByElement<kMax>(x + j, from, to, stride, best + j, position + j);
+    *best = found;
+    *position = static_cast<int32_t>(from + at);
     return;
   }
+  typedef std::remove_cvref_t<decltype(Positions{}[0])> Position;
+  Positions own;
+  for (int64_t lane = 0; lane < lanes; lane++) own[lane] = static_cast<Position>(lane);
+  const auto see = [&](int64_t i, Positions places, typename Side::Values & found, Positions & at)
+      __attribute__((always_inline)) {
+    const typename Side::Values values = Side::load(row + i);
+    const Positions first = precedes<kMax>(values, found);
+    found = first ? values : found;
+    at = first ? places : at;
+  };
+  // Two of each, as each comparison waits for the one before.
+  typename Side::Values found = Side::load(row), others = found;
+  Positions at = own, places = own, next = own + static_cast<Position>(lanes);
+  int64_t i = lanes;
+  for (; i + 2 * lanes <= count; i += 2 * lanes) {
+    see(i, next, found, at);
+    see(i + lanes, next + static_cast<Position>(lanes), others, places);
+    next += static_cast<Position>(2 * lanes);
+  }
+  if (i + lanes <= count) see(i, next, found, at);
+  see(count - lanes, own + static_cast<Position>(count - lanes), others, places);
+  takeIn<kMax>(found, at, others, places);
+  takeInLanes<kMax, lanes / 2>(found, at);
+  *best = static_cast<Compute<T>>(found[0]);
+  *position = static_cast<int32_t>(from + int64_t{at[0]});
+}
+
+/// `kRows` rows from number `row` on, of which each column's best so far is read and written once where it is as wide
+/// as its position.
+template <bool kMax, int kRows, typename T>
+HEDDLE_INLINE void compareRows(const T* values, int64_t row, int64_t stride, int64_t count, Compute<T>* best,
+                               int32_t* position) {
+  int64_t whole = 0;
+  if constexpr (sizeof(Compute<T>) == sizeof(int32_t)) {
+    typedef SideBySide<T> Side;
+    for (; whole + Side::kCount <= count; whole += Side::kCount) {
+      typename Side::Values found;
+      typename Side::Positions at;
+      __builtin_memcpy(&found, best + whole, sizeof found);
+      __builtin_memcpy(&at, position + whole, sizeof at);
+#pragma GCC unroll 4
+      for (int r = 0; r < kRows; r++) {
+        // Rows side by side are more streams than a processor foresees. (Behind the last row a prefetch is ignored.)
+        __builtin_prefetch(values + (kRows + r) * stride + whole);
+        const typename Side::Values next = Side::load(values + r * stride + whole);
+        const typename Side::Positions first = precedes<kMax>(next, found);
+        found = first ? next : found;
+        at = first ? static_cast<int32_t>(row + r) - typename Side::Positions{} : at;
+      }
+      __builtin_memcpy(best + whole, &found, sizeof found);
+      __builtin_memcpy(position + whole, &at, sizeof at);
+    }
+  }
+  for (int r = 0; r < kRows; r++) {
+#pragma GCC ivdep
+    for (int64_t j = whole; j < count; j++) {
+      const Compute<T> value = load(values[r * stride + j]);
+      const bool first = precedes<kMax>(value, best[j]);
+      best[j] = first ? value : best[j];
+      position[j] = first ? static_cast<int32_t>(row + r) : position[j];
+    }
+  }
+}
+
+/// Of `count` columns, `stride` elements apart: some rows of all of them at a time.
+template <bool kMax, typename T>
+HEDDLE_INLINE void extremesOfRows(const T* x, int64_t from, int64_t to, int64_t stride, int64_t count, Compute<T>* best,
+                                  int32_t* position) {
   for (int64_t j = 0; j < count; j++) {
     best[j] = load(x[from * stride + j]);
     position[j] = static_cast<int32_t>(from);
   }
-  for (int64_t row = from + 1; row < to; row++) {
-    const T* values = x + row * stride;
-#pragma GCC ivdep
-    for (int64_t j = 0; j < count; j++) {
-      const C value = load(values[j]);
-      const bool first = precedes<kMax>(value, best[j]);
-      best[j] = first ? value : best[j];
-      position[j] = first ? static_cast<int32_t>(row) : position[j];
-    }
+  int64_t row = from + 1;
+  for (; row + 4 <= to; row += 4) compareRows<kMax, 4>(x + row * stride, row, stride, count, best, position);
+  for (; row < to; row++) compareRows<kMax, 1>(x + row * stride, row, stride, count, best, position);
+}
+
+// Up to so many columns fill vectors badly, so that several rows of them are walked as one.
+constexpr int64_t kMostNarrow = 64;
+// So many rows are whole vectors of any level and type, whatever the columns.
+constexpr int64_t kVectorRows = 16;
+
+/// The extremes of elements `from` to `to`, at least one, of `count` columns of a matrix whose rows are `stride` wide.
+template <bool kMax, typename T>
+void extremesOfColumns(const T* x, int64_t from, int64_t to, int64_t stride, int64_t count, Compute<T>* best,
+                       int32_t* position) {
+  int64_t together = 1;
+  while (together * count < kMostNarrow || together * count % kVectorRows != 0) together *= 2;
+  const int64_t groups = (to - from) / together;
+  if (count != stride || count >= kMostNarrow || groups < 4)
+    return extremesOfRows<kMax>(x, from, to, stride, count, best, position);
+  Compute<T> each[kMostNarrow * kVectorRows];
+  int32_t at[kMostNarrow * kVectorRows];
+  extremesOfRows<kMax>(x + from * count, 0, groups, together * count, together * count, each, at);
+  const auto see = [&](int64_t j, Compute<T> value, int64_t row) {
+    const bool same = !precedes<kMax>(best[j], value) && row < position[j];
+    if (!precedes<kMax>(value, best[j]) && !same) return;
+    best[j] = value;
+    position[j] = static_cast<int32_t>(row);
+  };
+  for (int64_t j = 0; j < count; j++) {
+    best[j] = each[j];
+    position[j] = static_cast<int32_t>(from + at[j] * together);
+    for (int64_t r = 1; r < together; r++) see(j, each[r * count + j], from + at[r * count + j] * together + r);
+    for (int64_t row = from + groups * together; row < to; row++) see(j, load(x[row * count + j]), row);
   }
 }

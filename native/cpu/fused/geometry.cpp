@@ -21,17 +21,20 @@ int transposedAxis(const std::vector<Axis>& axes, size_t column, const std::vect
   return -1;
 }
 
-/// The axis that fills a tile best beside the column axis: one that continues it in memory, or the longest.
+/// The axis that fills a tile best beside the column axis: one that continues it in most of the memory, or the longest.
 int rowAxis(const std::vector<Axis>& axes, size_t column, const std::vector<Access>& accesses, int64_t room) {
+  const std::vector<double> shares = sharesOf(axes, accesses.size());
+  double all = 0;
+  for (const double share : shares) all += share;
   int best = -1;
   double bestScore = 0;
   for (size_t i = 0; i < axes.size(); i++) {
     if (i == column) continue;
     double continued = 0;
     for (size_t a = 0; a < accesses.size(); a++)
-      continued += axes[i].strides[a] == axes[column].strides[a] * axes[column].extent ? 1 : 0;
-    const double score = static_cast<double>(std::min(axes[i].extent, room)) *
-                         (1 + continued / static_cast<double>(accesses.size() + 1)) * (axes[i].reduced ? 1 : 1.01);
+      continued += axes[i].strides[a] == axes[column].strides[a] * axes[column].extent ? shares[a] : 0;
+    const double score =
+        static_cast<double>(std::min(axes[i].extent, room)) * (1 + continued / all) * (axes[i].reduced ? 1 : 1.01);
     if (score > bestScore) {
       bestScore = score;
       best = static_cast<int>(i);

@@ -71,6 +71,22 @@ void testArgReduce() {
     checkLong({50000, 2}, 0, {70000, 70001, 80000}, nans);
     checkLong({200, 500}, 0, {12345, 60845, 99000}, nans);
   }
+  // Rows of every length around whole vectors, and columns of every number up to what several rows are walked as one.
+  for (DType dtype : {DType::f32, DType::f64, DType::bf16, DType::u8, DType::i32, DType::i64})
+    for (int64_t length = 1; length <= 70; length++) checkArgReduce(dtype, {3, length}, 1, length % 2 == 0);
+  for (int64_t length : {1, 7, 8, 9, 16, 17, 33, 100})
+    for (size_t place : {int64_t{0}, length / 2, length - 1}) {
+      checkArgReduce(DType::f32, {2, length}, 1, false, {place});
+      checkArgReduce(DType::f64, {2, length}, 1, true, {place, size_t(2 * length - 1)});
+    }
+  for (int64_t columns = 1; columns <= 66; columns++) {
+    checkArgReduce(DType::f32, {517, columns}, 0, columns % 2 == 0);
+    checkArgReduce(DType::f32, {517, columns}, 0, false, {size_t(300 * columns), size_t(516 * columns + columns / 2)});
+    checkArgReduce(DType::i64, {2, 131, columns}, 1, true);
+  }
+  for (int64_t rows : {1, 2, 4, 5, 6, 127, 128, 129}) checkArgReduce(DType::f32, {rows, 3}, 0, true);
+  checkArgReduce(DType::f32, {2, 9, 2500}, 1, false, {2499, 2500, 30000});
+  checkArgReduce(DType::f64, {2, 9, 2500}, 1, true, {2499, 2500, 30000});
   Tensor x(DType::f32, {5}), out(DType::i32, {});
   x.assign({1, NAN, 9, NAN, -INFINITY});
   for (double kind : {0.0, 1.0}) {

@@ -1,6 +1,7 @@
 // Fused programs over many loop nests: orders of axes, broadcasts, reversals, reductions, stores in place; exact
 // values.
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <random>
 
@@ -172,6 +173,30 @@ void accuracy() {
   }
 }
 
+/// Every number of columns up to what several rows are walked as one, and wider ones; a NaN stays in its column.
+void columnReductions() {
+  for (const DType dtype : {DType::f32, DType::f64})
+    for (int64_t columns = 1; columns <= 75; columns += compilesPrograms() ? 23 : 1) {
+      const int64_t wide = columns <= 70 ? columns : 250 + columns;  // and some beyond
+      for (const int64_t rows : {int64_t{2}, 5 + columns % 4, int64_t{301}}) {
+        Tensor x(dtype, {rows, wide});
+        std::vector<double> values = x.integers(static_cast<uint32_t>(columns), -40, 40).values();
+        values[static_cast<size_t>((rows - 1) * wide + wide / 2)] = std::nan("");
+        values[static_cast<size_t>(wide / 3)] = std::nan("");
+        x.assign(values);
+        for (const Reduction kind : {Reduction::sum, Reduction::max, Reduction::min}) {
+          FusedProgram program({rows, wide}, {true, false});
+          Tensor y(dtype, {1, wide});
+          program.store(program.reduce(dtype, kind, program.load(x)), y);
+          program.run();
+          expectExact("fused reduction " + std::to_string(static_cast<int>(kind)) + " of " + std::to_string(rows) +
+                          " rows of " + std::to_string(wide) + " " + kDTypeNames[static_cast<int>(dtype)],
+                      y, program.expected()[0]);
+        }
+      }
+    }
+}
+
 /// Integers of the whole range wrap in i32, where sums and products of bytes are taken, and are compared as they are.
 void integerReductions() {
   const Shape extents{3, 5001};
@@ -230,6 +255,7 @@ void testFusedWalks() {
   for (uint32_t seed = 1; seed <= (compilesPrograms() ? 300 : 1500); seed++) Walks(seed).one();
   inPlace();
   accuracy();
+  columnReductions();
   integerReductions();
   decodeErrors();
 }

@@ -3,7 +3,14 @@
 
 #include "level.h"
 
+#ifndef HEDDLE_UNROLLED
+#define HEDDLE_UNROLLED 4
+#endif
+
 namespace heddle::fused::HEDDLE_LEVEL {
+
+/// Vectors at a time: most functors are one instruction, and the loop around a single one would cost more.
+constexpr int kUnrolled = HEDDLE_UNROLLED;
 
 // ivdep: an operand may be the result's own memory, but only element for element.
 
@@ -12,6 +19,7 @@ void applyUnary(void* out, const void* a, const void*, const void*, int64_t n) {
   R* y = static_cast<R*>(out);
   const T* x = static_cast<const T*>(a);
 #pragma GCC ivdep
+#pragma GCC unroll kUnrolled
   for (int64_t i = 0; i < n; i++) y[i] = F::apply(x[i]);
 }
 
@@ -23,6 +31,7 @@ void applyBinary(void* out, const void* a, const void* b, const void*, int64_t n
   const T first = x0[0];
   const T second = x1[0];
 #pragma GCC ivdep
+#pragma GCC unroll kUnrolled
   for (int64_t i = 0; i < n; i++) y[i] = F::apply(repeat == kFirst ? first : x0[i], repeat == kSecond ? second : x1[i]);
 }
 

@@ -82,6 +82,7 @@ void select(void* out, const void* condition, const void* a, const void* b, int6
   const T first = x0[0];
   const T second = x1[0];
 #pragma GCC ivdep
+#pragma GCC unroll kUnrolled
   for (int64_t i = 0; i < n; i++) {
     // Both sides are read before the choice, so that the loop has no branch.
     const T left = repeats & 2 ? first : x0[i];

@@ -1,4 +1,5 @@
 // Floor division and modulo loops, as in Python: quotients are rounded down, remainders have the sign of the divisor.
+#define HEDDLE_UNROLLED 1  // what is applied is long already
 #include "apply.h"
 
 namespace heddle::fused::HEDDLE_LEVEL {

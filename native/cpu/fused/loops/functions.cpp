@@ -1,4 +1,5 @@
 // Elementary function loops in f32: the frequent ones in f32 polynomials, the rare ones in f64, rounded once.
+#define HEDDLE_UNROLLED 1  // what is applied is long already
 #include "apply.h"
 #include "exponential.h"
 #include "inverse_and_hyperbolic.h"

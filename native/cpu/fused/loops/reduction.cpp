@@ -20,6 +20,11 @@ constexpr int kVectorBytes = 16;
 // matter.
 constexpr int kGroupBytes = 64;
 
+// Up to so many columns fill vectors badly, so that several rows of them are walked as one.
+constexpr int64_t kMostNarrow = 64;
+// So many rows are whole vectors of any level and type, whatever the columns.
+constexpr int64_t kVectorRows = 16;
+
 /// A vector as wide as the level's registers. Loads need no alignment.
 template <typename T>
 struct Lanes {
@@ -109,31 +114,55 @@ void floatRows(void* accumulators, const void* values, int64_t rows, int64_t col
     total[r] = F::combine(total[r], static_cast<double>(combineAll<F, T>(x + r * columns, columns)));
 }
 
-/// Columns that divide a vector group: lane i of the flat walk belongs to column i % columns.
-template <typename F>
-void narrowColumns(double* total, const float* x, int64_t count, int64_t columns) {
-  constexpr int64_t kGroup = 64;
-  const float identity = static_cast<float>(F::kIdentity);
-  float lanes[kGroup];
-  for (int64_t lane = 0; lane < kGroup; lane++) lanes[lane] = identity;
+/// Few columns, as a flat walk: a lane belongs to column lane % columns. There are as many lanes as whole rows that are
+/// whole vectors at every level take.
+template <typename F, typename T>
+void narrowColumns(double* total, const T* x, int64_t count, int64_t columns) {
+  T lanes[kMostNarrow * kVectorRows];
+  int64_t group = columns;
+  while (group < kMostNarrow || group % kVectorRows != 0) group *= 2;
+  for (int64_t lane = 0; lane < group; lane++) lanes[lane] = static_cast<T>(F::kIdentity);
   int64_t i = 0;
-  for (; i + kGroup <= count; i += kGroup)
-    for (int64_t lane = 0; lane < kGroup; lane++) lanes[lane] = F::combine(lanes[lane], x[i + lane]);
+  for (; i + group <= count; i += group)
+    for (int64_t lane = 0; lane < group; lane++) lanes[lane] = F::combine(lanes[lane], x[i + lane]);
   for (int64_t lane = 0; i + lane < count; lane++) lanes[lane] = F::combine(lanes[lane], x[i + lane]);
-  for (int64_t half = kGroup / 2; half >= columns; half /= 2)
+  for (int64_t half = group / 2; half >= columns; half /= 2)
     for (int64_t lane = 0; lane < half; lane++) lanes[lane] = F::combine(lanes[lane], lanes[lane + half]);
   for (int64_t c = 0; c < columns; c++) total[c] = F::combine(total[c], static_cast<double>(lanes[c]));
 }
 
+/// As many values as a vector has accumulators.
+template <typename T>
+struct Values {
+  static constexpr int64_t kCount = Lanes<double>::kCount;
+  typedef T Vector __attribute__((vector_size(kCount * sizeof(T))));
+  typedef T Unaligned __attribute__((vector_size(kCount * sizeof(T)), aligned(sizeof(T)), may_alias));
+};
+
+template <typename T>
+HEDDLE_INLINE Lanes<double>::Vector widened(typename Values<T>::Vector values) {
+  Lanes<double>::Vector wide;
+  for (int64_t lane = 0; lane < Values<T>::kCount; lane++) wide[lane] = values[lane];  // one conversion
+  return wide;
+}
+
 template <typename F, typename T>
 void floatColumns(void* accumulators, const void* values, int64_t rows, int64_t columns) {
+  constexpr int64_t kLanes = Values<T>::kCount;
   double* total = static_cast<double*>(accumulators);
   const T* x = static_cast<const T*>(values);
-  if constexpr (sizeof(T) == 4) {
-    if (columns <= 64 && 64 % columns == 0 && rows > 1) return narrowColumns<F>(total, x, rows * columns, columns);
+  if (columns <= kMostNarrow && rows > 1) return narrowColumns<F, T>(total, x, rows * columns, columns);
+  // A row after the other: several at once would be more streams than a processor foresees.
+  for (int64_t r = 0; r < rows; r++) {
+    const T* row = x + r * columns;
+    int64_t c = 0;
+    for (; c + kLanes <= columns; c += kLanes) {
+      auto& result = *reinterpret_cast<Lanes<double>::Unaligned*>(total + c);
+      const typename Values<T>::Vector next = *reinterpret_cast<const typename Values<T>::Unaligned*>(row + c);
+      result = F::combine(Lanes<double>::Vector(result), widened<T>(next));
+    }
+    for (; c < columns; c++) total[c] = F::combine(total[c], static_cast<double>(row[c]));
   }
-  for (int64_t r = 0; r < rows; r++)
-    for (int64_t c = 0; c < columns; c++) total[c] = F::combine(total[c], static_cast<double>(x[r * columns + c]));
 }
 
 // Integers: unsigned where they wrap, since i64 accumulators cut to the result's width wrap like the width itself. For
