@@ -176,7 +176,7 @@ void accuracy() {
 /// Every number of columns up to what several rows are walked as one, and wider ones; a NaN stays in its column.
 void columnReductions() {
   for (const DType dtype : {DType::f32, DType::f64})
-    for (int64_t columns = 1; columns <= 75; columns += compilesPrograms() ? 23 : 1) {
+    for (int64_t columns = 1; columns <= 75; columns += compilesPrograms() ? 37 : 1) {
       const int64_t wide = columns <= 70 ? columns : 250 + columns;  // and some beyond
       for (const int64_t rows : {int64_t{2}, 5 + columns % 4, int64_t{301}}) {
         Tensor x(dtype, {rows, wide});
