@@ -153,6 +153,22 @@ void inPlace() {
   }
 }
 
+/// One value for each row and a count along it, where rows are about as long as a vector.
+void shortRows() {
+  for (const DType dtype : {DType::f32, DType::f64, DType::i32, DType::i64})
+    for (int64_t columns = 1; columns < 20; columns++) {
+      const Shape extents{37, columns};
+      Tensor x(dtype, extents, {1, 0}), y(dtype, extents);
+      x.integers(4, -9, 9);
+      FusedProgram program(extents);
+      program.store(program.apply(Opcode::add, dtype, {program.load(x), program.iota(dtype, 5, {100, -3})}), y);
+      program.run();
+      expectExact(
+          std::string("fused short rows ") + kDTypeNames[static_cast<int>(dtype)] + " " + std::to_string(columns), y,
+          program.expected()[0]);
+    }
+}
+
 /// Sums of uniform numbers stay within the library's tolerance whatever the length and the direction.
 void accuracy() {
   for (const Shape& extents :
@@ -229,6 +245,7 @@ void decodeErrors() {
 void testFusedWalks() {
   for (uint32_t seed = 1; seed <= (compilesPrograms() ? 300 : 1500); seed++) Walks(seed).one();
   inPlace();
+  shortRows();
   accuracy();
   integerReductions();
   decodeErrors();

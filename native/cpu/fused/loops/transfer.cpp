@@ -67,6 +67,24 @@ void loadTransposed(typename F::Register* out, int64_t outRowStride, const typen
     for (int64_t r = 0; r < rows; r++) out[r * outRowStride + c] = F::load(in[c * columnStride + r]);
 }
 
+/// Rows up to this long are mostly the end of a vectorised loop.
+template <typename R>
+constexpr int64_t kShortRow = 64 / sizeof(R);
+
+/// Writes short rows that lie behind one another as whole vectors: each reaches into the next one, which is written
+/// after it. `valueAt(r)(c)` is asked for columns behind a row's end too. Returns how many rows; the last would reach
+/// too far.
+template <typename R, typename ValueAt>
+HEDDLE_INLINE int64_t writeShortRows(R* out, int64_t rows, int64_t columns, ValueAt valueAt) {
+  if (columns == 0 || columns > kShortRow<R>) return 0;
+  int64_t r = 0;
+  for (; r * columns + kShortRow<R> <= rows * columns; r++) {
+    const auto value = valueAt(r);
+    for (int64_t c = 0; c < kShortRow<R>; c++) out[r * columns + c] = value(c);
+  }
+  return r;
+}
+
 template <typename F>
 void load(void* to, int64_t outRowStride, const void* from, int64_t rowStride, int64_t columnStride, int64_t rows,
           int64_t columns) {
@@ -80,7 +98,11 @@ void load(void* to, int64_t outRowStride, const void* from, int64_t rowStride, i
   }
   if (rowStride == 1 && columnStride != 1 && columnStride != 0 && rows >= 8)
     return loadTransposed<F>(out, outRowStride, in, columnStride, rows, columns);
-  for (int64_t r = 0; r < rows; r++) {
+  int64_t first = 0;
+  if (columnStride == 0 && outRowStride == columns)
+    first = writeShortRows(out, rows, columns,
+                           [&](int64_t r) { return [value = F::load(in[r * rowStride])](int64_t) { return value; }; });
+  for (int64_t r = first; r < rows; r++) {
     R* y = out + r * outRowStride;
     const M* x = in + r * rowStride;
     if (columnStride == 1) {
@@ -120,7 +142,11 @@ void store(void* to, int64_t rowStride, int64_t columnStride, const void* from, 
 template <typename T>
 void count(void* to, int64_t start, int64_t rowStride, int64_t columnStride, int64_t rows, int64_t columns) {
   T* out = static_cast<T*>(to);
-  for (int64_t r = 0; r < rows; r++) {
+  const int64_t written = writeShortRows(out, rows, columns, [&](int64_t r) {
+    return
+        [first = start + r * rowStride, columnStride](int64_t c) { return static_cast<T>(first + c * columnStride); };
+  });
+  for (int64_t r = written; r < rows; r++) {
     const int64_t first = start + r * rowStride;
     T* y = out + r * columns;
     for (int64_t c = 0; c < columns; c++) y[c] = static_cast<T>(first + c * columnStride);
