@@ -12,7 +12,7 @@ import { autocast } from './autocast.js'
 import { conv2d } from './conv.js'
 import { full } from './create.js'
 import { defineOp, none, operand } from './define.js'
-import { add, cast, div, maximum, minimum, mul, round, sub } from './element.js'
+import { add, cast, div, mul, round, sub } from './element.js'
 import { reshaped } from './linear.js'
 import { matmul } from './matmul.js'
 import { transpose } from './view.js'
@@ -131,11 +131,11 @@ function quantizationOf(op: string, name: string, options: QuantizationOptions):
 }
 
 const rounded = (x: Tensor, { scale, zeroPoint, dtype }: Quantization): Tensor => {
-  const [low, high] = QUANTIZED_RANGE[dtype]
   const steps = div(x, scale)
   // The zero point comes before rounding, as in oneDNN: ties go to the even integer.
   const moved = zeroPoint ? add(steps, cast(zeroPoint, 'f32')) : steps
-  return cast(minimum(maximum(round(moved), low), high), dtype)
+  // The cast saturates.
+  return cast(round(moved), dtype)
 }
 
 /**

@@ -51,6 +51,7 @@ template <typename T, bool kGrad>
 class AvgPool : public Kernel {
   using C = Compute<T>;
   static constexpr int64_t kMostPadded = 16;
+  static constexpr int64_t kMostVectors = 3;  // that a vector of means is read from
 
  public:
   AvgPool(const PoolWindows& windows, const TensorSpec& x, const TensorSpec& y, bool countPadding)
@@ -129,7 +130,7 @@ class AvgPool : public Kernel {
     } else {
       front_ = row.padding;
       // Behind it are zeros for the vectors that the last windows are read in.
-      length_ = inLines(row.span() + 2 * line);
+      length_ = inLines(row.span() + kMostVectors * line);
       scratch_ = length_;
     }
   }

@@ -21,7 +21,7 @@ void storeQuotients(const Compute<T>* values, Compute<T> divisor, int64_t count,
   for (; j < count; j++) to[j * step] = store<T>(values[j] / divisor);
 }
 
-/// The row is readable for 2 vectors behind its end.
+/// The row is readable for kStride vectors behind its end.
 template <int kStride, typename T>
 HEDDLE_INLINE int64_t meanVectors(const Compute<T>* row, int64_t kernel, Compute<T> divisor, const Compute<T>* sizes,
                                   int64_t count, T* to) {
@@ -41,6 +41,7 @@ void storeMeans(const Compute<T>* row, int64_t kernel, int64_t stride, Compute<T
   int64_t j = 0;
   if (step == 1 && stride == 1) j = meanVectors<1>(row, kernel, divisor, sizes, count, to);
   if (step == 1 && stride == 2) j = meanVectors<2>(row, kernel, divisor, sizes, count, to);
+  if (step == 1 && stride == 3) j = meanVectors<3>(row, kernel, divisor, sizes, count, to);
   for (; j < count; j++) {
     const C* window = row + j * stride;
     C sum = 0;

@@ -1,8 +1,11 @@
 // Ops take, indexCopy, indexAdd, gather and scatterAdd: rows and elements chosen by index. Every index is checked
 // before anything is read or written with it, and sums run in the order of the indices, so results are bit-for-bit
 // repeatable.
+#include <omp.h>
+
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "../core/indexing_problem.h"
 #include "kernels.h"
@@ -14,6 +17,13 @@ constexpr int64_t kParallelElements = 16384;
 
 template <typename Index>
 void checkIndices(const char* op, const Index* indices, int64_t count, int64_t size) {
+  using Unsigned = std::make_unsigned_t<Index>;
+  const auto limit = static_cast<Unsigned>(std::min<int64_t>(size, std::numeric_limits<Index>::max()));
+  // Which one it is matters only where there is one.
+  bool anyBad = false;
+#pragma omp parallel for simd schedule(static) reduction(|| : anyBad) if (parallel : count > kParallelElements)
+  for (int64_t i = 0; i < count; i++) anyBad = anyBad || static_cast<Unsigned>(indices[i]) >= limit;
+  if (!anyBad) return;
   for (int64_t i = 0; i < count; i++) {
     const int64_t value = static_cast<int64_t>(indices[i]);
     if (value >= 0 && value < size) continue;
@@ -44,12 +54,26 @@ class Take : public Kernel {
   int64_t size_, count_, rowBytes_;
 };
 
+void copyBytes(char* to, const char* from, int64_t bytes) {
+  constexpr int64_t part = 65536;
+#pragma omp parallel for schedule(static) if (bytes > 4 * part)
+  for (int64_t first = 0; first < bytes; first += part)
+    std::memcpy(to + first, from + first, static_cast<size_t>(std::min(part, bytes - first)));
+}
+
 /// Moves only the rows it is given where the output is the operand's own memory.
 template <typename Index>
 class IndexCopy : public Kernel {
  public:
   IndexCopy(const RowsProblem& problem, int64_t bytes)
-      : size_(problem.rows), count_(problem.count), rowBytes_(problem.width * bytes) {}
+      : size_(problem.rows),
+        count_(problem.count),
+        rowBytes_(problem.width * bytes),
+        parallel_(count_ * rowBytes_ > 4 * kParallelElements),
+        once_(parallel_ && rowBytes_ >= kWideRow && count_ >= size_ / 16 &&
+              count_ <= std::numeric_limits<int32_t>::max()) {}
+
+  size_t workspaceBytes() const override { return once_ ? static_cast<size_t>(size_) * sizeof(int32_t) : 0; }
 
   void run(const RunOperands& operands) override {
     const auto* x = static_cast<const char*>(operands.inputs[0]);
@@ -57,22 +81,39 @@ class IndexCopy : public Kernel {
     const auto* rows = static_cast<const char*>(operands.inputs[2]);
     auto* out = static_cast<char*>(operands.outputs[0]);
     checkIndices("indexCopy", indices, count_, size_);
-    if (out != x) std::memcpy(out, x, static_cast<size_t>(size_ * rowBytes_));
+    if (once_) return writeOnce(x, indices, rows, out, static_cast<int32_t*>(operands.workspace));
+    if (out != x) copyBytes(out, x, size_ * rowBytes_);
     // Each part of the output has one thread, so that the last of equal indices stays.
-    const int64_t part = (size_ + kParts - 1) / kParts;
-#pragma omp parallel for schedule(static) if (count_ * rowBytes_ > 4 * kParallelElements && count_ > kParts)
+    const int64_t parts = parallel_ ? omp_get_max_threads() : 1, part = (size_ + parts - 1) / parts;
+#pragma omp parallel for schedule(static) if (parallel_)
     for (int64_t first = 0; first < size_; first += part)
       for (int64_t i = 0; i < count_; i++) {
         const auto row = static_cast<int64_t>(indices[i]);
-        if (row < first || row >= first + part) continue;
-        std::memcpy(out + row * rowBytes_, rows + i * rowBytes_, static_cast<size_t>(rowBytes_));
+        if (row >= first && row < first + part) copyRow(out + row * rowBytes_, rows + i * rowBytes_);
       }
   }
 
  private:
-  static constexpr int64_t kParts = 16;
+  /// Finding out which row is the last to go somewhere then costs less than writing the others.
+  static constexpr int64_t kWideRow = 64;
+
+  void writeOnce(const char* x, const Index* indices, const char* rows, char* out, int32_t* last) const {
+    std::fill_n(last, size_, -1);
+    for (int64_t i = 0; i < count_; i++) last[static_cast<int64_t>(indices[i])] = static_cast<int32_t>(i);
+#pragma omp parallel for schedule(static)
+    for (int64_t row = 0; row < size_; row++) {
+      if (last[row] >= 0)
+        copyRow(out + row * rowBytes_, rows + last[row] * rowBytes_);
+      else if (out != x)
+        copyRow(out + row * rowBytes_, x + row * rowBytes_);
+    }
+  }
+
+  void copyRow(char* to, const char* from) const { std::memcpy(to, from, static_cast<size_t>(rowBytes_)); }
 
   int64_t size_, count_, rowBytes_;
+  bool parallel_;
+  bool once_;  // whether each row of the output is written once, though several may go there
 };
 
 /// A counting sort of the positions by index gives each output row its terms in their order; rows are then independent.

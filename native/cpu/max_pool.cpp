@@ -6,6 +6,7 @@
 #include "../core/pooling_problem.h"
 #include "kernels.h"
 #include "levels.h"
+#include "max_pool_rows.h"
 
 namespace heddle {
 
@@ -227,6 +228,7 @@ class MaxPoolByIndex : public Kernel {
 
 std::unique_ptr<Kernel> makeMaxPool(WordReader& words, Specs in, Specs out) {
   const PoolWindows windows = readMaxPool(MaxPoolParams::read(words), in, out);
+  if (auto rows = makeMaxPoolRows(windows, in[0], out[0], out[1])) return rows;
   return dispatchAny("maxPool", in[0].dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
     return std::make_unique<MaxPool<typename decltype(tag)::type>>(windows, in[0], out[0], out[1]);
   });

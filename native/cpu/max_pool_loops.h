@@ -1,4 +1,5 @@
 // The largest element of each of a row of windows and its position; included once per instruction-set level.
+#include "max_pool_larger_loops.h"
 
 /// Calls `visit` with where each element of a window lies from its first one on, in memory and in the plane.
 template <typename Visit>
@@ -16,35 +17,31 @@ HEDDLE_INLINE void eachElement(WindowElements window, Visit&& visit) {
 }
 
 /// The windows of some vectors, side by side, so that one is compared while another waits for its last comparison.
-/// `loadFrom` loads the elements at one place of a vector's windows, which lie `stride` behind each other.
+/// `loadFrom` loads the elements at one place of a vector's windows.
 template <int kVectors, typename T, typename Load>
-HEDDLE_INLINE void largestOf(Load&& loadFrom, const T* x, const WindowElements& window, int64_t stride,
-                             FloatVector* best, IntVector* at) {
-  const int64_t apart = kLanes<T> * stride;
+HEDDLE_INLINE void largestOf(Load&& loadFrom, const T* x, const WindowElements& window, FloatVector* best,
+                             IntVector* at) {
+  constexpr int64_t apart = kLanes<T>;
   for (int64_t v = 0; v < kVectors; v++) {
     best[v] = loadFrom(x + v * apart);
     at[v] = IntVector{};
   }
   eachElement(
       window, [&](int64_t offset, int32_t position) __attribute__((always_inline)) {
-        for (int64_t v = 0; v < kVectors; v++) {
-          const FloatVector value = loadFrom(x + v * apart + offset);
-          const IntVector larger = (value > best[v]) | (value != value);
-          // Compared with 0 as GCC otherwise turns the mask around before it selects.
-          best[v] = larger < 0 ? value : best[v];
-          at[v] = larger < 0 ? broadcast<IntVector>(position) : at[v];
-        }
+        for (int64_t v = 0; v < kVectors; v++)
+          keepLarger(loadFrom(x + v * apart + offset), broadcast<IntVector>(position), best[v], at[v]);
       });
 }
 
-/// As many of `count` windows as vectors can take; returns how many.
-template <typename T, typename Load>
-HEDDLE_INLINE int64_t largestVectors(Load&& loadFrom, const T* x, int32_t position, const WindowElements& window,
-                                     int64_t stride, int32_t step, int64_t count, T* y, int32_t* index) {
+/// As many of `count` windows side by side as vectors can take; returns how many.
+template <typename T>
+HEDDLE_INLINE int64_t largestVectors(const T* x, int32_t position, const WindowElements& window, int32_t step,
+                                     int64_t count, T* y, int32_t* index) {
   constexpr int64_t lanes = kLanes<T>, together = 4;
   if (count < lanes) return 0;
   IntVector positions;
   for (int64_t lane = 0; lane < lanes; lane++) positions[lane] = position + static_cast<int32_t>(lane) * step;
+  const auto loadFrom = [](const T* from) __attribute__((always_inline)) { return loadVector(from); };
   FloatVector best[together];
   IntVector at[together];
   for (int64_t first = 0; first < count;) {
@@ -52,9 +49,9 @@ HEDDLE_INLINE int64_t largestVectors(Load&& loadFrom, const T* x, int32_t positi
     // The last vector may lie over the one before.
     const int64_t from = all || first + lanes <= count ? first : count - lanes;
     if (all)
-      largestOf<together>(loadFrom, x + from * stride, window, stride, best, at);
+      largestOf<together>(loadFrom, x + from, window, best, at);
     else
-      largestOf<1>(loadFrom, x + from * stride, window, stride, best, at);
+      largestOf<1>(loadFrom, x + from, window, best, at);
     first += (all ? together : 1) * lanes;
     for (int64_t v = 0; v < (all ? together : 1); v++) {
       const int64_t j = from + v * lanes;
@@ -74,22 +71,7 @@ void takeLargest(const T* x, int32_t position, const WindowElements& window, int
   typedef Compute<T> C;
   int64_t j = 0;
   if constexpr (std::is_same_v<C, float>) {
-    const auto one = [](const T* from) __attribute__((always_inline)) { return loadEvery<1>(from); };
-    const auto two = [](const T* from) __attribute__((always_inline)) { return loadEvery<2>(from); };
-    const auto any = [stride](const T* from) __attribute__((always_inline)) {
-      FloatVector value;
-      for (int64_t lane = 0; lane < kLanes<T>; lane++) value[lane] = load(from[lane * stride]);
-      return value;
-    };
-    if (strideY == 1 && strideIndex == 1) {
-      if (stride == 1)
-        j = largestVectors(one, x, position, window, stride, step, count, y, index);
-      else if (stride == 2)
-        // The last element of a vector's two is behind its last window's, and may be behind the row.
-        j = largestVectors(two, x, position, window, stride, step, count - 1, y, index);
-      else
-        j = largestVectors(any, x, position, window, stride, step, count, y, index);
-    }
+    if (stride == 1 && strideY == 1 && strideIndex == 1) j = largestVectors(x, position, window, step, count, y, index);
   }
   for (; j < count; j++) {
     const T* first = x + j * stride;
@@ -101,7 +83,7 @@ void takeLargest(const T* x, int32_t position, const WindowElements& window, int
       IntVector positions;
       largestOf<1>(
           [](const T* from) __attribute__((always_inline)) { return broadcast<FloatVector>(load(*from)); }, first,
-          window, stride, &values, &positions);
+          window, &values, &positions);
       best = values[0];
       at = positions[0];
     } else {

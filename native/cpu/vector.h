@@ -131,23 +131,25 @@ struct NumberOf<DoubleVector> : FloatParts<double> {
   typedef LongVector Bits;
 };
 
-/// Every `kStride`-th of 2 vectors' elements, or of one.
-template <int kStride, typename T>
+template <int kStride, int kPhase, typename T, size_t... kLane>
+HEDDLE_INLINE Vector<T> loadLanes(const T* from, std::index_sequence<kLane...>) {
+  static_assert(kStride >= 1 && kStride <= 3 && kPhase < kStride);
+  constexpr int lanes = kLanes<T>;
+  const Vector<T> first = loadVector(from);
+  if constexpr (kStride == 1) return first;
+  const Vector<T> two = __builtin_shufflevector(first, loadVector(from + lanes),
+                                                static_cast<int>(kLane * kStride + kPhase) % (2 * lanes)...);
+  if constexpr (kStride == 2) return two;
+  constexpr auto place = [](int lane) {
+    const int element = lane * kStride + kPhase;
+    return element < 2 * lanes ? lane : element - lanes;
+  };
+  return __builtin_shufflevector(two, loadVector(from + (kStride - 1) * lanes), place(kLane)...);
+}
+/// Of the elements of `kStride` vectors every `kStride`-th, from `kPhase` on.
+template <int kStride, int kPhase = 0, typename T>
 HEDDLE_INLINE Vector<T> loadEvery(const T* from) {
-  const Vector<T> low = loadVector(from);
-  if constexpr (kStride == 1) {
-    return low;
-  } else {
-    const Vector<T> high = loadVector(from + kLanes<T>);
-    if constexpr (kLanes<T> == 16)
-      return __builtin_shufflevector(low, high, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-    else if constexpr (kLanes<T> == 8)
-      return __builtin_shufflevector(low, high, 0, 2, 4, 6, 8, 10, 12, 14);
-    else if constexpr (kLanes<T> == 4)
-      return __builtin_shufflevector(low, high, 0, 2, 4, 6);
-    else
-      return __builtin_shufflevector(low, high, 0, 2);
-  }
+  return loadLanes<kStride, kPhase>(from, std::make_index_sequence<static_cast<size_t>(kLanes<T>)>());
 }
 
 /// Calls `visit(j, count)` for each vector of a row; `count` is less than a whole vector at the end only.

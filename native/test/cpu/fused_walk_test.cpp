@@ -154,6 +154,41 @@ void inPlace() {
   }
 }
 
+/// One value for each row and a count along it, where rows are about as long as a vector.
+void shortRows() {
+  for (const DType dtype : {DType::f32, DType::f64, DType::i32, DType::i64})
+    for (int64_t columns = 1; columns < 40; columns++) {
+      const int64_t apart = columns % 3 == 0 ? 100 : 0;
+      const Shape extents{37, columns};
+      Tensor x(dtype, extents, {1, 0}), y(dtype, extents);
+      x.integers(4, -9, 9);
+      FusedProgram program(extents);
+      program.store(program.apply(Opcode::add, dtype, {program.load(x), program.iota(dtype, 5, {apart, -3})}), y);
+      program.run();
+      expectExact(
+          std::string("fused short rows ") + kDTypeNames[static_cast<int>(dtype)] + " " + std::to_string(columns), y,
+          program.expected()[0]);
+    }
+}
+
+/// Every second or third element of a row, of bytes and of wider elements.
+void strided() {
+  for (const DType dtype : {DType::f32, DType::f64, DType::i8, DType::u8, DType::bf16, DType::i64})
+    for (const int64_t step : {2, 3})
+      for (const int64_t columns : {1, 7, 16, 33, 300}) {
+        const Shape extents{3, columns};
+        Tensor x(dtype, extents, {step * columns + 1, step}), y(dtype, extents);
+        x.integers(6, 0, 100);
+        FusedProgram program(extents);
+        const int loaded = program.load(x);
+        program.store(program.apply(Opcode::max, dtype, {loaded, loaded}), y);
+        program.run();
+        expectExact(std::string("fused strided ") + kDTypeNames[static_cast<int>(dtype)] + " " +
+                        std::to_string(columns) + " by " + std::to_string(step),
+                    y, program.expected()[0]);
+      }
+}
+
 /// Sums of uniform numbers stay within the library's tolerance whatever the length and the direction.
 void accuracy() {
   for (const Shape& extents :
@@ -254,6 +289,8 @@ void decodeErrors() {
 void testFusedWalks() {
   for (uint32_t seed = 1; seed <= (compilesPrograms() ? 300 : 1500); seed++) Walks(seed).one();
   inPlace();
+  shortRows();
+  strided();
   accuracy();
   columnReductions();
   integerReductions();

@@ -1,4 +1,4 @@
-// take, indexAdd, gather and scatterAdd against plain loops, with bad indices and repeatability.
+// take, indexCopy, indexAdd, gather and scatterAdd against plain loops, with bad indices and repeatability.
 #include "families.h"
 #include "kernel_test.h"
 
@@ -84,6 +84,22 @@ void checkSums(DType dtype, int64_t count, int64_t size, int64_t width, Spread s
   expectExact("scatterAdd " + label, out, wrapped());
 }
 
+/// Rows written one after the other, beside the operand and over it; the last of those that go to one place stays.
+void checkCopies(DType dtype, DType index, int64_t count, int64_t size, int64_t width) {
+  const std::string label = std::string(kDTypeNames[int(dtype)]) + " " + std::to_string(count) + " of " +
+                            std::to_string(width) + " into " + std::to_string(size);
+  Tensor x(dtype, {size, width}), indices(index, {count}), rows(dtype, {count, width}), out(dtype, {size, width});
+  std::vector<double> expected = x.integers(1, 0, 1).values();
+  // None goes to the first and the last.
+  const std::vector<double> at = indices.integers(2, 1, size - 2).values(), vr = rows.integers(3, 0, 100).values();
+  for (size_t i = 0; i < at.size(); i++)
+    for (size_t j = 0; j < size_t(width); j++) expected[size_t(at[i]) * size_t(width) + j] = vr[i * size_t(width) + j];
+  runOp(OpId::indexCopy, {}, {&x, &indices, &rows}, {&out});
+  expectExact("indexCopy " + label, out, expected);
+  runOp(OpId::indexCopy, {}, {&x, &indices, &rows}, {&x});
+  expectExact("indexCopy in place " + label, x, expected);
+}
+
 void checkUnaligned() {
   for (int64_t before : {0, 1, 2, 4}) {
     Tensor x(DType::f16, {9, 16}, {16, 1}, before), indices(DType::i32, {100}), y(DType::f16, {100, 16}),
@@ -137,7 +153,13 @@ void testIndexing() {
     checkAxis(dtype, {2, 3, 4, 5, 6}, {2, 3, 2, 4, 6}, 2);
     checkAxis(dtype, {3, 90, 4}, {3, 70, 4}, 1);
     checkAxis(dtype, {3, 90, 4}, {2, 70, 3}, 1);
-    if (dtype == DType::u8 || dtype == DType::bool_) continue;
+    if (dtype == DType::bool_) continue;
+    // Few rows, wide ones, wide ones into many, narrow ones.
+    checkCopies(dtype, DType::i32, 9, 12, 7);
+    checkCopies(dtype, DType::i64, 900, 301, 131);
+    checkCopies(dtype, DType::i32, 150, 5000, 600);
+    checkCopies(dtype, DType::i64, 30000, 2001, 3);
+    if (dtype == DType::u8) continue;
     for (Spread spread : {Spread::even, Spread::uneven, Spread::one})
       for (int64_t count : {64, 65, 100}) {
         checkSums(dtype, count, 1, 3, spread);

@@ -13,6 +13,14 @@ HEDDLE_INLINE I saturate(T x, T low, T high, I lowest, I highest) {
   return x > high ? highest : x < low ? lowest : inside;
 }
 
+/// Where every integer of the range is a T, so that limits can be applied before the conversion; NaN gives 0.
+template <typename T>
+HEDDLE_INLINE int32_t saturateByte(T x, T low, T high) {
+  const T number = x == x ? x : T(0);
+  const T raised = number < low ? low : number;
+  return static_cast<int32_t>(raised > high ? high : raised);
+}
+
 struct ToF32 {
   template <typename T>
   HEDDLE_INLINE float apply(T x) {
@@ -38,14 +46,14 @@ struct ToF16 {
   }
 };
 struct ToI8 {
-  HEDDLE_INLINE int32_t apply(float x) { return saturate<int32_t>(x, -128.0f, 127.0f, -128, 127); }
-  HEDDLE_INLINE int32_t apply(double x) { return saturate<int32_t>(x, -128.0, 127.0, -128, 127); }
+  HEDDLE_INLINE int32_t apply(float x) { return saturateByte(x, -128.0f, 127.0f); }
+  HEDDLE_INLINE int32_t apply(double x) { return saturateByte(x, -128.0, 127.0); }
   HEDDLE_INLINE int32_t apply(int32_t x) { return static_cast<int8_t>(x); }
   HEDDLE_INLINE int32_t apply(int64_t x) { return static_cast<int8_t>(x); }
 };
 struct ToU8 {
-  HEDDLE_INLINE int32_t apply(float x) { return saturate<int32_t>(x, 0.0f, 255.0f, 0, 255); }
-  HEDDLE_INLINE int32_t apply(double x) { return saturate<int32_t>(x, 0.0, 255.0, 0, 255); }
+  HEDDLE_INLINE int32_t apply(float x) { return saturateByte(x, 0.0f, 255.0f); }
+  HEDDLE_INLINE int32_t apply(double x) { return saturateByte(x, 0.0, 255.0); }
   HEDDLE_INLINE int32_t apply(int32_t x) { return static_cast<uint8_t>(x); }
   HEDDLE_INLINE int32_t apply(int64_t x) { return static_cast<uint8_t>(x); }
 };

@@ -1,4 +1,6 @@
 // Loops between memory and registers: packed loads and stores of windows with any strides, conversions included.
+#include <type_traits>
+
 #include "apply.h"
 #include "half.h"
 
@@ -67,6 +69,37 @@ void loadTransposed(typename F::Register* out, int64_t outRowStride, const typen
     for (int64_t r = 0; r < rows; r++) out[r * outRowStride + c] = F::load(in[c * columnStride + r]);
 }
 
+template <typename R, int64_t kWidth>
+struct Part {
+  typedef R type __attribute__((vector_size(kWidth * sizeof(R))));
+};
+
+/// Writes rows of at most `kWidth` columns that lie behind one another, kWidth at a time: each reaches into the next
+/// one, which is written after it. `fill(r, part)` gives a row, columns behind its end included. Returns how many rows;
+/// the last would reach too far.
+template <int64_t kWidth, typename R, typename Fill>
+HEDDLE_INLINE int64_t writeRowsOf(R* out, int64_t rows, int64_t columns, Fill fill) {
+  int64_t r = 0;
+  for (; r * columns + kWidth <= rows * columns; r++) {
+    typename Part<R, kWidth>::type part;
+    fill(r, part);
+    __builtin_memcpy(out + r * columns, &part, sizeof part);
+  }
+  return r;
+}
+
+template <typename R>
+constexpr int64_t kLineOf = 64 / sizeof(R);
+
+/// The same for rows that are shorter than a cache line, of which a vectorised loop along them would leave most to its
+/// end; 0 for others.
+template <typename R, typename Fill>
+HEDDLE_INLINE int64_t writeShortRows(R* out, int64_t rows, int64_t columns, Fill fill) {
+  if (columns == 0 || columns > kLineOf<R>) return 0;
+  return columns <= kLineOf<R> / 2 ? writeRowsOf<kLineOf<R> / 2>(out, rows, columns, fill)
+                                   : writeRowsOf<kLineOf<R>>(out, rows, columns, fill);
+}
+
 template <typename F>
 void load(void* to, int64_t outRowStride, const void* from, int64_t rowStride, int64_t columnStride, int64_t rows,
           int64_t columns) {
@@ -80,7 +113,12 @@ void load(void* to, int64_t outRowStride, const void* from, int64_t rowStride, i
   }
   if (rowStride == 1 && columnStride != 1 && columnStride != 0 && rows >= 8)
     return loadTransposed<F>(out, outRowStride, in, columnStride, rows, columns);
-  for (int64_t r = 0; r < rows; r++) {
+  int64_t first = 0;
+  if (columnStride == 0 && outRowStride == columns)
+    first = writeShortRows(out, rows, columns, [&](int64_t r, auto& part) {
+      part = F::load(in[r * rowStride]) - std::remove_reference_t<decltype(part)>{};
+    });
+  for (int64_t r = first; r < rows; r++) {
     R* y = out + r * outRowStride;
     const M* x = in + r * rowStride;
     if (columnStride == 1) {
@@ -89,6 +127,10 @@ void load(void* to, int64_t outRowStride, const void* from, int64_t rowStride, i
     } else if (columnStride == 0) {
       const R value = F::load(x[0]);
       for (int64_t c = 0; c < columns; c++) y[c] = value;
+    } else if (columnStride == 2) {
+      // A stride that is known makes vectors of it.
+#pragma GCC ivdep
+      for (int64_t c = 0; c < columns; c++) y[c] = F::load(x[c * 2]);
     } else {
       for (int64_t c = 0; c < columns; c++) y[c] = F::load(x[c * columnStride]);
     }
@@ -120,7 +162,14 @@ void store(void* to, int64_t rowStride, int64_t columnStride, const void* from, 
 template <typename T>
 void count(void* to, int64_t start, int64_t rowStride, int64_t columnStride, int64_t rows, int64_t columns) {
   T* out = static_cast<T*>(to);
-  for (int64_t r = 0; r < rows; r++) {
+  int64_t written = 0;
+  if (rowStride == 0) {
+    T row[kLineOf<T>];
+    for (int64_t c = 0; c < kLineOf<T>; c++) row[c] = static_cast<T>(start + c * columnStride);
+    written =
+        writeShortRows(out, rows, columns, [&](int64_t, auto& part) { __builtin_memcpy(&part, row, sizeof part); });
+  }
+  for (int64_t r = written; r < rows; r++) {
     const int64_t first = start + r * rowStride;
     T* y = out + r * columns;
     for (int64_t c = 0; c < columns; c++) y[c] = static_cast<T>(first + c * columnStride);
