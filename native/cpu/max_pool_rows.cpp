@@ -10,6 +10,7 @@
 #include "../core/element.h"
 #include "kernels.h"
 #include "levels.h"
+#include "rounding.h"
 
 namespace heddle {
 
@@ -117,12 +118,12 @@ class MaxPoolRows : public Kernel {
   }
 
  private:
-  static int64_t inLines(int64_t bytes) { return (bytes + kLine - 1) / kLine * kLine; }
+  static int64_t inLines(int64_t bytes) { return roundUp(bytes, kLine); }
   int64_t slots() const { return spans_[0] * spans_[1]; }
 
   static Reach reach(const PoolWindows& w, size_t axis, int64_t p) {
     const int64_t start = p * w.stride[axis] - w.padding[axis], gap = w.dilation[axis];
-    const int64_t first = start < 0 ? (-start + gap - 1) / gap : 0;
+    const int64_t first = start < 0 ? ceilDivide(-start, gap) : 0;
     const int64_t end = start < w.in[axis] ? std::min((w.in[axis] - 1 - start) / gap + 1, w.kernel[axis]) : 0;
     return {start + first * gap, std::max<int64_t>(end - first, 0)};
   }
