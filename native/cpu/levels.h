@@ -7,6 +7,10 @@
 // processor can be linked in the place of one for an older processor.
 #pragma once
 
+// For the loops.
+#include <type_traits>
+#include <utility>
+
 namespace heddle {
 
 enum class Level { base, v3, v4 };
