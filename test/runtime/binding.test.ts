@@ -112,10 +112,14 @@ describe('plans', () => {
     const before = tickets.batches.length
     const all = Array.from({ length: 500 }, () => binding.run(plan, new Uint32Array(0)))
     expect(all).toEqual([...all].sort((a, b) => a - b))
-    await tickets.wait(binding.sync(0))
+    const last = binding.sync(0)
+    // The event loop does not turn until all are done, so that it is told of them together; of the last perhaps alone.
+    const nothing = new Int32Array(new SharedArrayBuffer(4))
+    while (binding.stats(0).queued > 0) Atomics.wait(nothing, 0, 0, 1)
+    await tickets.wait(last)
     const batches = tickets.batches.slice(before)
     expect(batches.reduce((sum, size) => sum + size, 0)).toBe(501)
-    expect(batches.length).toBeLessThan(100)
+    expect(batches.length).toBeLessThanOrEqual(2)
   })
 
   it('are refused where their words are wrong', () => {

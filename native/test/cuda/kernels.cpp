@@ -77,16 +77,19 @@ constexpr Family FAMILIES[] = {
 
 }  // namespace heddle::test
 
-/// Runs all tests, or those of the families named, or with `--without` before the names those of all others; with
-/// `tell` and a number of columns, one product, and prints how its sums were split.
+/// Runs all tests, or those of the families named; with `--list`, names them; with `tell` and a number of columns, runs
+/// one product and prints how its sums were split.
 int main(int count, char** arguments) {
   using namespace heddle::test;
   if (count == 3 && std::strcmp(arguments[1], "tell") == 0) {
     std::printf("%g\n", productThatTells(std::atoll(arguments[2])));
     return 0;
   }
-  const bool without = count > 1 && std::strcmp(arguments[1], "--without") == 0;
-  const std::span<char*> names(arguments + 1 + without, arguments + count);
+  if (count == 2 && std::strcmp(arguments[1], "--list") == 0) {
+    for (const Family& family : FAMILIES) std::printf("%s\n", family.name);
+    return 0;
+  }
+  const std::span<char*> names(arguments + 1, arguments + count);
   const auto isNamed = [&](const Family& family) {
     return std::any_of(names.begin(), names.end(),
                        [&](const char* name) { return std::strcmp(name, family.name) == 0; });
@@ -99,6 +102,6 @@ int main(int count, char** arguments) {
     }
   }
   for (const Family& family : FAMILIES)
-    if (names.empty() || isNamed(family) != without) family.test();
+    if (names.empty() || isNamed(family)) family.test();
   return finish();
 }
