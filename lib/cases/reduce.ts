@@ -54,7 +54,6 @@ const ROWS: readonly Row[] = [
   ['std', h.std, (elements) => Math.sqrt(spread(elements))],
 ]
 
-/** Measured in the cache: 15 GB/s of a core, where memory gives two of them 25. */
 const IN_STEPS = { reason: 'the second pass is three steps in the cache, which take as long as memory does' }
 const REASONS: Readonly<Record<string, Pick<Benchmark, 'reason'>>> = {
   logsumexp: EXPONENTIALS,

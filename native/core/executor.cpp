@@ -1,36 +1,16 @@
 // The queue, its thread, and how work ends when its client goes.
 #include "executor.h"
 
-#include <sched.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <future>
 
+#include "thread_priority.h"
+
 namespace heddle {
 
 namespace {
-
-// Below the event loop, whose thread must stay responsive while every core computes. On Linux a thread hands its
-// niceness, policy and slice to the threads it makes, so OpenMP's team inherits them. A batch thread that wakes takes
-// the core from nobody: without that, the call that queues a run was now and then put aside for a slice of the team it
-// woke. And where the system knows slices of a thread's own (Linux 6.12), a thread that wakes may interrupt one of a
-// longer slice at once; the default one is 3 ms at most. Much longer ones would let threads that share a core owe each
-// other as much, and until such a debt is settled others wait, the event loop's thread among them.
-constexpr int kNiceness = 19;
-constexpr uint64_t kSliceNanoseconds = 4'000'000;
-
-/// What sched_setattr takes; the C library has no declaration of it.
-struct SchedulingAttributes {
-  uint32_t size = sizeof(SchedulingAttributes);
-  uint32_t policy = SCHED_BATCH;
-  uint64_t flags = 0;
-  int32_t nice = kNiceness;
-  uint32_t priority = 0;
-  uint64_t runtime = kSliceNanoseconds, deadline = 0, period = 0;
-};
 
 /// What a job threw other than by its own rules: of the device as a whole, or a defect.
 FailurePointer failureOf(const std::exception& error, uint64_t ticket) {
@@ -63,14 +43,6 @@ void drop(std::deque<std::unique_ptr<Job>>& queue, const std::shared_ptr<Client>
   std::deque<std::unique_ptr<Job>> kept;
   for (auto& job : queue) (job->client == client ? dropped : kept).push_back(std::move(job));
   queue.swap(kept);
-}
-
-/// Where a system does not know the first call (gVisor) the second one does most of it. What is refused is left as it
-/// is: the thread computes all the same.
-void stepBack() {
-  SchedulingAttributes attributes;
-  if (syscall(SYS_sched_setattr, 0, &attributes, 0) != 0)
-    setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kNiceness);
 }
 
 }  // namespace

@@ -5,13 +5,9 @@
 template <typename C>
 using PositionVector = decltype(Vector<C>{} > Vector<C>{});
 
-HEDDLE_INLINE IntVector loadPositions(const int32_t* from) {
-  IntVector positions;
-  __builtin_memcpy(&positions, from, sizeof positions);
-  return positions;
-}
-HEDDLE_INLINE LongVector loadPositions(const int64_t* from) {
-  LongVector positions;
+template <typename C>
+HEDDLE_INLINE PositionVector<C> loadPositions(const PositionOf<C>* from) {
+  PositionVector<C> positions;
   __builtin_memcpy(&positions, from, sizeof positions);
   return positions;
 }
@@ -51,13 +47,13 @@ HEDDLE_INLINE void largestOfTaps(const C* row, const RowWindows<C>& windows, Pos
   const PositionVector<C> position = broadcast<PositionVector<C>>(rowPosition);
   for (int64_t j = 0; j < windows.count; j += kLanes<C>) {
     Vector<C> largest = loadVector(row + windows.taps[0] + j);
-    PositionVector<C> offset = {}, where = loadPositions(windows.firstOffset + j);
+    PositionVector<C> offset = {}, where = loadPositions<C>(windows.firstOffset + j);
     for (int64_t tap = 1; tap < kernel; tap++) {
       offset += windows.gap;
       keepLarger(loadVector(row + windows.taps[tap] + j), offset, largest, where);
     }
     storeVector(best + j, largest);
-    storePositions(at + j, where + loadPositions(windows.start + j) + position);
+    storePositions(at + j, where + loadPositions<C>(windows.start + j) + position);
   }
 }
 
@@ -77,9 +73,9 @@ void largestAcross(const RowMaxima<Compute<T>>* rows, int64_t count, int64_t win
   typedef Compute<T> C;
   const auto across = [&](int64_t j, Vector<C> & best, PositionVector<C> & at) __attribute__((always_inline)) {
     best = loadVector(rows[0].best + j);
-    at = loadPositions(rows[0].at + j);
+    at = loadPositions<C>(rows[0].at + j);
     for (int64_t i = 1; i < count; i++)
-      keepLarger(loadVector(rows[i].best + j), loadPositions(rows[i].at + j), best, at);
+      keepLarger(loadVector(rows[i].best + j), loadPositions<C>(rows[i].at + j), best, at);
   };
   Vector<C> best;
   PositionVector<C> at;
