@@ -1,6 +1,7 @@
 // Prints how many bytes of resident memory a step adds: a small MLP, every batch new, finalizers off.
 import { compile, crossEntropy, defaultDevice, grad, nn, optim, type Tensor, tensor } from '../lib/index.js'
 import { useFinalizers } from '../lib/runtime/buffer.js'
+import { fillYoungGeneration } from './youngGeneration.js'
 
 useFinalizers(false)
 const steps = Number(process.argv[2] ?? 10_000)
@@ -17,17 +18,6 @@ const memory = async (): Promise<number> => {
   await defaultDevice().synchronize()
   for (let i = 0; i < 3; i++) globalThis.gc?.()
   return process.memoryUsage.rss()
-}
-
-/**
- * V8's young generation grows to its full size in any program that runs long enough, by tens of megabytes at some step or
- * other. It is brought there first, by objects that survive for a while, so that what still grows is ours.
- */
-function fillYoungGeneration(): void {
-  const ring: object[][] = []
-  for (let round = 0; round < 2000; round++) {
-    ring[round % 16] = Array.from({ length: 2000 }, (_, i) => ({ round, i }))
-  }
 }
 
 fillYoungGeneration()

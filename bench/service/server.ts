@@ -14,6 +14,7 @@ import {
   tensor,
 } from '../../lib/index.js'
 import { httpHeaders, httpStatus } from '../../lib/serve/index.js'
+import { fillYoungGeneration } from '../youngGeneration.js'
 import { type EngineName, engineOf } from './engines.js'
 import { CHANNELS, CLASSES, Classifier, EXTENT, type ModelSize, PIXELS, valuesOf } from './model.js'
 
@@ -36,6 +37,7 @@ export interface Report {
   readonly busyDelayP99Ms: number
 }
 
+fillYoungGeneration()
 seed(1)
 const device = defaultDevice()
 const [, , name, size] = process.argv as [string, string, EngineName, ModelSize]
