@@ -1,4 +1,4 @@
-// Niceness, policy and slice of the threads that compute, as Linux takes them.
+// Niceness and slice of the threads that compute, as Linux takes them.
 #include "thread_priority.h"
 
 #include <sched.h>
@@ -13,18 +13,19 @@ namespace heddle {
 namespace {
 
 // Below the event loop, whose thread must stay responsive while every core computes. On Linux a thread hands its
-// niceness, policy and slice to the threads it makes, so OpenMP's team inherits them. A batch thread that wakes takes
-// the core from nobody: without that, the call that queues a run was now and then put aside for a slice of the team it
-// woke. And where the system knows slices of a thread's own (Linux 6.12), a thread that wakes may interrupt one of a
-// longer slice at once; the default one is 3 ms at most. Much longer ones would let threads that share a core owe each
-// other as much, and until such a debt is settled others wait, the event loop's thread among them.
+// niceness and slice to the threads it makes, so OpenMP's team inherits them. Where the system knows slices of a
+// thread's own (Linux 6.12), a thread that wakes may interrupt one of a longer slice at once; the default one is just
+// below 3 ms at most. Much longer ones would let threads that share a core owe each other as much, and until such a
+// debt is settled others wait, the event loop's thread among them. Batch threads (SCHED_BATCH) take the core from
+// nobody when they wake: of two processes that train on the same cores, the one of smaller kernels then waited at each
+// of them for the other's slice.
 constexpr int kNiceness = 19;
-constexpr uint64_t kSliceNanoseconds = 4'000'000;
+constexpr uint64_t kSliceNanoseconds = 3'000'000;
 
 /// What sched_setattr takes; the C library has no declaration of it.
 struct SchedulingAttributes {
   uint32_t size = sizeof(SchedulingAttributes);
-  uint32_t policy = SCHED_BATCH;
+  uint32_t policy = SCHED_OTHER;
   uint64_t flags = 0;
   int32_t nice = kNiceness;
   uint32_t priority = 0;

@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
+import { ONE_THREAD } from '../oneThread.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -25,6 +26,7 @@ export async function runPage(page: string, { before = '', after = '' } = {}): P
   await mkdir(join(root, 'runs'), { recursive: true })
   const folder = await mkdtemp(join(root, 'runs', 'docs-'))
   await writeFile(join(folder, 'page.mjs'), outputText)
-  const output = execFileSync(process.execPath, ['page.mjs'], { cwd: folder, encoding: 'utf8' })
+  const env = { ...process.env, ...ONE_THREAD }
+  const output = execFileSync(process.execPath, ['page.mjs'], { cwd: folder, encoding: 'utf8', env })
   return { folder, output }
 }

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { afterAll, describe, expect, it } from 'vitest'
+import { ONE_THREAD } from '../oneThread.js'
 import { programOf, root, run, runIn } from './run.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'heddle-examples-'))
@@ -65,7 +66,7 @@ describe('examples', () => {
 
   it('a job goes on where it was killed', { timeout: 120_000 }, async () => {
     // So that no algorithm depends on what is fastest in which process.
-    const exact = { HEDDLE_DETERMINISTIC: '1' }
+    const exact = { ...ONE_THREAD, HEDDLE_DETERMINISTIC: '1' }
     const whole = join(folder, 'whole.json')
     await runIn(exact, 'resume', '--folder', join(folder, 'whole'), '--epochs', '12', '--json', whole)
     const killed = spawn(

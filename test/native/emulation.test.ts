@@ -23,7 +23,7 @@ const IN_HALVES = '0'
 const product = (env?: Record<string, string>, columns = 64): Promise<string> => run(['tell', String(columns)], env)
 
 /** What is kept: one file for the product's choice, and none of compiled code. */
-const files = (): string[] => readdirSync(folder).map((name) => join(folder, name))
+const files = (of = folder): string[] => readdirSync(of).map((name) => join(of, name))
 
 /** FNV-1a, 64 bits. */
 const hash = (bytes: Buffer): bigint =>
@@ -45,40 +45,40 @@ function write(file: string, { key, value }: { key: string; value: string }): vo
   writeFileSync(file, Buffer.concat([header, content]))
 }
 
+/** Of attention in 16 bits, the engines of cuDNN that take it. */
+function expectAttentionByCudnn(cache: string): void {
+  const choices = files(cache)
+    .map(read)
+    .filter(({ key }) => /^attention/m.test(key))
+  for (const op of ['attention', 'attentionGrad']) {
+    for (const dtype of ['bf16', 'f16']) {
+      const chosen = choices.filter(({ key }) => key.includes(`\n${op} ${dtype} `)).map(({ value }) => value)
+      expect(chosen.length, `${op} ${dtype}`).toBeGreaterThan(4)
+      expect(new Set(chosen)).toEqual(new Set(['cuDNN engine 101 2=1']))
+    }
+  }
+}
+
 describe.skipIf(process.env['HEDDLE_CUDA_EMULATION'] !== '1')('kernels of CUDA, emulated', () => {
   // Side by side, each with a folder of its own for what it chooses: each takes one core for minutes.
-  it.concurrent.each<[string, Record<string, string>]>([
-    ['timed', {}],
+  it.concurrent.each<[string, Record<string, string>, ((cache: string) => void)?]>([
+    ['timed', {}, expectAttentionByCudnn],
     ["each library's first, threads in a random order", { HEDDLE_DETERMINISTIC: '1', HEDDLE_CUDA_EMULATION_SEED: '1' }],
     ['another random order, one kernel at a time', { HEDDLE_CUDA_EMULATION_SEED: '2', HEDDLE_SYNC: '1' }],
     ['an older device', { HEDDLE_CUDA_EMULATION_CAPABILITY: '75' }],
   ])(
     '%s',
-    async (_, env) => {
+    async (_, env, expectChoices) => {
       const own = mkdtempSync(join(tmpdir(), 'heddle-cache-'))
       try {
         expect(await run([], { ...env, HEDDLE_CACHE: own })).toMatch(/^[1-9]\d* passed, 0 failed$/)
+        expectChoices?.(own)
       } finally {
         rmSync(own, { recursive: true })
       }
     },
     900_000,
   )
-
-  it('of attention are the engines of cuDNN that take it', async () => {
-    for (const file of files()) rmSync(file)
-    expect(await run(['attention'])).toMatch(/^[1-9]\d* passed, 0 failed$/)
-    const choices = files()
-      .map(read)
-      .filter(({ key }) => /^attention/m.test(key))
-    for (const op of ['attention', 'attentionGrad']) {
-      for (const dtype of ['bf16', 'f16']) {
-        const chosen = choices.filter(({ key }) => key.includes(`\n${op} ${dtype} `)).map(({ value }) => value)
-        expect(chosen.length, `${op} ${dtype}`).toBeGreaterThan(4)
-        expect(new Set(chosen)).toEqual(new Set(['cuDNN engine 101 2=1']))
-      }
-    }
-  }, 300_000)
 
   describe('the choice of an algorithm', () => {
     beforeEach(() => {

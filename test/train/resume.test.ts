@@ -25,6 +25,7 @@ import { type Callback, train } from '../../lib/train/index.js'
 import { runStateOf } from '../../lib/train/runState.js'
 import { resume } from '../crash/resume.js'
 import { hashOf, trainedRun } from '../crash/trainedRun.js'
+import { ONE_THREAD } from '../oneThread.js'
 import { keeping } from './fixtures.js'
 
 let root: string
@@ -37,7 +38,7 @@ const program = fileURLToPath(new URL('../../dist/test/crash/train.js', import.m
 const child = (folder: string): ChildProcess =>
   spawn(process.execPath, [program, folder], {
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, HEDDLE_DETERMINISTIC: '1' },
+    env: { ...process.env, ...ONE_THREAD, HEDDLE_DETERMINISTIC: '1' },
   })
 
 /** What the process says, until it ends or `until` holds. */
