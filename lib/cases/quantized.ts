@@ -140,6 +140,38 @@ const SETTINGS: readonly (readonly [string, Setting])[] = [
   ['u8 to i8, saturated', { input: { scale: 1 }, output: { scale: 4, dtype: 'i8' }, bias: true }],
 ]
 
+/** Windows of 3 by 3, 2 apart, on what `planes` makes of x. */
+function poolCase(
+  dtype: 'u8' | 'i8',
+  name: string,
+  shape: readonly number[],
+  planes: (x: h.Tensor) => h.Tensor,
+): OpCase {
+  const last = name === 'in channels-last memory'
+  const [batch, channels, rows, columns] = (last ? [0, 3, 1, 2].map((axis) => shape[axis]) : shape) as number[]
+  const out = [batch, channels, ...[rows, columns].map((extent) => Math.floor(((extent as number) - 1) / 2) + 1)]
+  return {
+    name: `maxPool2d of ${dtype}, ${name}`,
+    operands: [bytes(shape, dtype)],
+    bench: { operands: [bytes(IMAGES, dtype)] },
+    run: (x) => h.maxPool2d(planes(x as h.Tensor), 3, { stride: 2, padding: 1 }),
+    reference: (x) =>
+      Dense.from(out as number[], ([n, c, i, j]) => {
+        const seen: number[] = []
+        for (let row = 2 * (i as number) - 1; row <= 2 * (i as number) + 1; row++)
+          for (let column = 2 * (j as number) - 1; column <= 2 * (j as number) + 1; column++) {
+            if (row < 0 || row >= (rows as number) || column < 0 || column >= (columns as number)) continue
+            const at = [n as number, ...(last ? [row, column, c as number] : [c as number, row, column])]
+            seen.push((x as Dense).at(...at))
+          }
+        return Math.max(...seen)
+      }),
+    dtypes: [dtype],
+    exact: true,
+    order: 0,
+  }
+}
+
 const padding = [
   [1, 1],
   [1, 1],
@@ -215,26 +247,11 @@ export const CASES: readonly OpCase[] = [
     exact: true,
     order: 0,
   },
-  ...(['u8', 'i8'] as const).map(
-    (dtype): OpCase => ({
-      name: `maxPool2d of ${dtype}, padded and overlapping`,
-      operands: [bytes([2, 3, 7, 6], dtype)],
-      bench: { operands: [bytes(IMAGES, dtype)] },
-      run: (x) => h.maxPool2d(x as h.Tensor, 3, { stride: 2, padding: 1 }),
-      reference: (x) =>
-        Dense.from([2, 3, 4, 3], ([n, c, i, j]) => {
-          const seen: number[] = []
-          for (let row = 2 * (i as number) - 1; row <= 2 * (i as number) + 1; row++)
-            for (let column = 2 * (j as number) - 1; column <= 2 * (j as number) + 1; column++)
-              if (row >= 0 && row < 7 && column >= 0 && column < 6)
-                seen.push((x as Dense).at(n as number, c as number, row, column))
-          return Math.max(...seen)
-        }),
-      dtypes: [dtype],
-      exact: true,
-      order: 0,
-    }),
-  ),
+  ...(['u8', 'i8'] as const).flatMap((dtype) => [
+    poolCase(dtype, 'padded and overlapping', [2, 3, 7, 6], (x) => x),
+    poolCase(dtype, 'of rows longer than a register', [2, 2, 5, 141], (x) => x),
+    poolCase(dtype, 'in channels-last memory', [2, 7, 6, 3], (x) => h.permute(x, [0, 3, 1, 2])),
+  ]),
 ]
 
 const input = { scale: 1 }
