@@ -9,11 +9,15 @@ struct LargestOf {
   /// NaN wins.
   template <typename V>
   HEDDLE_INLINE V both(V value, V best) {
-    // Written apart, as GCC knows the maximum of integers by its form.
-    if constexpr (std::is_same_v<V, ByteVector> || std::is_same_v<V, SignedByteVector>)
-      return value > best ? value : best;
-    else
+    if constexpr (std::is_arithmetic_v<V>) {
       return (value > best) | (value != value) ? value : best;
+    } else {
+      // The processor's own maximum, which is `best` where either is NaN. All bits set are a NaN too.
+      const V larger = value > best ? value : best;
+      if constexpr (sizeof(value[0]) == 1) return larger;
+      typedef decltype(value != value) Bits;
+      return (V)((Bits)larger | (value != value));
+    }
   }
   template <typename V>
   inline __attribute__((always_inline)) V window(V best, int64_t) const {
