@@ -1,6 +1,6 @@
 // Cases of int8 products and convolutions: scales are powers of two, so that all but the last rounding is exact.
 import * as h from '../index.js'
-import { Dense, type ErrorCase, MATRIX, ONEDNN, type OpCase, type OperandSpec } from './case.js'
+import { Dense, type ErrorCase, MATRIX, ONEDNN, type OpCase, type OperandSpec, shortRows } from './case.js'
 import { convolve, type Geometry, ROWS, timedShapes } from './convolution.js'
 
 type Quantization = Exclude<h.QuantizationOptions, { scale: h.Tensor }> & { readonly scale: number; zeroPoint?: number }
@@ -151,7 +151,7 @@ function poolCase(dtype: 'u8' | 'i8', name: string, shape: readonly number[], la
     name: `maxPool2d of ${dtype}, ${name}`,
     operands: [bytes(shape, dtype)],
     // As many bytes as other cases have.
-    bench: { operands: [bytes([128, 64, 64, 64], dtype)] },
+    bench: { operands: [bytes([128, 64, 64, 64], dtype)], ...shortRows(64) },
     run: (x) =>
       last ? h.permute(pooled(h.permute(x as h.Tensor, [0, 3, 1, 2])), [0, 2, 3, 1]) : pooled(x as h.Tensor),
     reference: (x) =>
