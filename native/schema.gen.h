@@ -7,7 +7,7 @@
 
 namespace heddle {
 
-inline constexpr const char* kSchemaHash = "8b21377f86599df9";
+inline constexpr const char* kSchemaHash = "86f3317d9e7f9209";
 
 enum class DType : uint8_t { f32, f64, bf16, f16, i8, u8, i32, i64, bool_, count };
 inline constexpr const char* kDTypeNames[] = { "f32", "f64", "bf16", "f16", "i8", "u8", "i32", "i64", "bool" };
@@ -315,6 +315,7 @@ struct MaxPoolParams {
   std::vector<int64_t> stride;
   std::vector<int64_t> padding;
   std::vector<int64_t> dilation;
+  bool positions;
   template <typename Reader>
   static MaxPoolParams read(Reader& words) {
     MaxPoolParams params;
@@ -322,6 +323,7 @@ struct MaxPoolParams {
     params.stride = words.list();
     params.padding = words.list();
     params.dilation = words.list();
+    params.positions = words.flag();
     return params;
   }
 };

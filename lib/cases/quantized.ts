@@ -1,6 +1,6 @@
 // Cases of int8 products and convolutions: scales are powers of two, so that all but the last rounding is exact.
 import * as h from '../index.js'
-import { Dense, type ErrorCase, IMAGES, MATRIX, ONEDNN, type OpCase, type OperandSpec } from './case.js'
+import { Dense, type ErrorCase, MATRIX, ONEDNN, type OpCase, type OperandSpec, shortRows } from './case.js'
 import { convolve, type Geometry, ROWS, timedShapes } from './convolution.js'
 
 type Quantization = Exclude<h.QuantizationOptions, { scale: h.Tensor }> & { readonly scale: number; zeroPoint?: number }
@@ -140,6 +140,37 @@ const SETTINGS: readonly (readonly [string, Setting])[] = [
   ['u8 to i8, saturated', { input: { scale: 1 }, output: { scale: 4, dtype: 'i8' }, bias: true }],
 ]
 
+/** Windows of 3 by 3, 2 apart; `last` says whether channels are the last axis, in x and in the result. */
+function poolCase(dtype: 'u8' | 'i8', name: string, shape: readonly number[], last: boolean): OpCase {
+  const [first, second] = (last ? [1, 2] : [2, 3]) as [number, number]
+  const out = shape.map((extent, axis) =>
+    axis === first || axis === second ? Math.floor((extent - 1) / 2) + 1 : extent,
+  )
+  const pooled = (x: h.Tensor): h.Tensor => h.maxPool2d(x, 3, { stride: 2, padding: 1 })
+  return {
+    name: `maxPool2d of ${dtype}, ${name}`,
+    operands: [bytes(shape, dtype)],
+    // As many bytes as other cases have.
+    bench: { operands: [bytes([128, 64, 64, 64], dtype)], ...shortRows(64) },
+    run: (x) =>
+      last ? h.permute(pooled(h.permute(x as h.Tensor, [0, 3, 1, 2])), [0, 2, 3, 1]) : pooled(x as h.Tensor),
+    reference: (x) =>
+      Dense.from(out, (at) => {
+        const seen: number[] = []
+        for (let row = 2 * (at[first] as number) - 1; row <= 2 * (at[first] as number) + 1; row++)
+          for (let column = 2 * (at[second] as number) - 1; column <= 2 * (at[second] as number) + 1; column++) {
+            const from = at.map((position, axis) => (axis === first ? row : axis === second ? column : position))
+            if (from.every((position, axis) => position >= 0 && position < (shape[axis] as number)))
+              seen.push((x as Dense).at(...from))
+          }
+        return Math.max(...seen)
+      }),
+    dtypes: [dtype],
+    exact: true,
+    order: 0,
+  }
+}
+
 const padding = [
   [1, 1],
   [1, 1],
@@ -215,26 +246,11 @@ export const CASES: readonly OpCase[] = [
     exact: true,
     order: 0,
   },
-  ...(['u8', 'i8'] as const).map(
-    (dtype): OpCase => ({
-      name: `maxPool2d of ${dtype}, padded and overlapping`,
-      operands: [bytes([2, 3, 7, 6], dtype)],
-      bench: { operands: [bytes(IMAGES, dtype)] },
-      run: (x) => h.maxPool2d(x as h.Tensor, 3, { stride: 2, padding: 1 }),
-      reference: (x) =>
-        Dense.from([2, 3, 4, 3], ([n, c, i, j]) => {
-          const seen: number[] = []
-          for (let row = 2 * (i as number) - 1; row <= 2 * (i as number) + 1; row++)
-            for (let column = 2 * (j as number) - 1; column <= 2 * (j as number) + 1; column++)
-              if (row >= 0 && row < 7 && column >= 0 && column < 6)
-                seen.push((x as Dense).at(n as number, c as number, row, column))
-          return Math.max(...seen)
-        }),
-      dtypes: [dtype],
-      exact: true,
-      order: 0,
-    }),
-  ),
+  ...(['u8', 'i8'] as const).flatMap((dtype) => [
+    poolCase(dtype, 'padded and overlapping', [2, 3, 7, 6], false),
+    poolCase(dtype, 'of rows longer than a register', [2, 2, 5, 141], false),
+    poolCase(dtype, 'in channels-last memory', [2, 7, 6, 35], true),
+  ]),
 ]
 
 const input = { scale: 1 }

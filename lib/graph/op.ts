@@ -52,6 +52,8 @@ export interface Op<P extends ParamSchema = ParamSchema> extends OpSchema<P> {
   leadingScalars?(params: Params<P>): number
   /** For kernels that fail where an index is out of range: the operand with the indices, and what may be there, in words. */
   checks?(inputs: readonly Spec[], params: Params<P>): readonly [operand: number, range: string]
+  /** For kernels: the flag among the parameters that says whether the last result is made. */
+  readonly lastResult?: keyof P & string
   /** Draws at random or has identity: equal nodes are different values. */
   readonly unique?: boolean
 }

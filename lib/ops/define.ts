@@ -40,6 +40,7 @@ export interface Definition<I extends readonly string[], O extends readonly stri
   readonly inPlace?: Op<P>['inPlace']
   readonly leadingScalars?: Op<P>['leadingScalars']
   readonly checks?: Op<P>['checks']
+  readonly lastResult?: Op<P>['lastResult']
 }
 
 /** The value behind an operand; anything but a tensor is an error that names the op. */
@@ -84,6 +85,7 @@ function makeOp(
     inPlace,
     leadingScalars,
     checks,
+    lastResult,
   } = definition
   return {
     name,
@@ -99,6 +101,7 @@ function makeOp(
     ...(inPlace && { inPlace }),
     ...(leadingScalars && { leadingScalars }),
     ...(checks && { checks }),
+    ...(lastResult && { lastResult }),
   }
 }
 

@@ -3,11 +3,9 @@ import { ArgumentError, ShapeError } from '../runtime/errors.js'
 import type { DType } from '../schema/dtype.js'
 import type { Spec } from '../schema/op.js'
 import { formatShape, type Shape } from '../schema/shape.js'
-import type { Tensor } from '../tensor.js'
+import { Tensor } from '../tensor.js'
 import { floatOperand, optionsOf } from './arguments.js'
 import { defineOp, operand } from './define.js'
-import { maximum } from './element.js'
-import { padded, sliced } from './linear.js'
 import { mean } from './reduce.js'
 import { type Padding, type PerAxis, perAxis, type Sliding, slidExtents, slidingOver } from './window.js'
 
@@ -24,18 +22,23 @@ const slidingOf = ({ kernel, stride, padding, dilation }: Sliding): Sliding => (
 
 const WINDOW = { kernel: 'i64[]', stride: 'i64[]', padding: 'i64[]', dilation: 'i64[]' } as const
 
-/** x [N,C,...] -> the largest element of each window, and where it was in the input's spatial plane. */
+/**
+ * x [N,C,...] -> the largest element of each window, and with `positions` where it was in the input's spatial plane,
+ * which gradients alone ask. Of +0 and -0 in one window either is the largest where no positions are kept.
+ */
 const MAX_POOL = defineOp('maxPool', {
   inputs: ['x'],
   outputs: ['y', 'index'],
-  params: WINDOW,
+  params: { ...WINDOW, positions: 'bool' },
   strides: ['dense'],
   order: (inputs) => [alike(inputs), alike(inputs)],
+  lastResult: 'positions',
   shape: ([x], params) => {
     const y = pooled('maxPool', x as Spec, params)
-    return [y, { dtype: 'i32', shape: y.shape }]
+    return params.positions ? [y, { dtype: 'i32', shape: y.shape }] : y
   },
-  grad: ({ x, index }, dy, params) => [scattered(dy, index, params, x.shape)],
+  // Quantised integers keep no positions, as no gradient flows through them.
+  grad: ({ x, index }, dy, params) => [index && scattered(dy, index, params, x.shape)],
 })
 
 /** dy put back where the index says; the windows tell which results may have picked an element. */
@@ -125,21 +128,6 @@ function windowOf(
   return window
 }
 
-/** Quantised integers, which no gradient flows through: the largest of slices, a program that keeps no positions. */
-function largestOf(x: Tensor, { kernel, stride, padding, dilation }: Sliding): Tensor {
-  const [low, high] = [padding.slice(0, kernel.length), padding.slice(kernel.length)]
-  const { shape } = pooled('maxPool', x, { kernel, stride, padding, dilation })
-  const around = padded(x, [0, 0, ...low], [0, 0, ...high], x.dtype === 'u8' ? 0 : -128)
-  const taps = kernel.reduce<number[][]>(
-    (starts, extent, axis) =>
-      starts.flatMap((start) => Array.from({ length: extent }, (_, i) => [...start, i * (dilation[axis] as number)])),
-    [[0, 0]],
-  )
-  return taps
-    .map((starts) => sliced(around, { starts, steps: [1, 1, ...stride], shape }))
-    .reduce((a, b) => maximum(a, b))
-}
-
 const maxPool =
   (op: string, spatial: number) =>
   <D extends DType>(
@@ -150,7 +138,9 @@ const maxPool =
     const { dtype } = operand(op, x)
     const quantized = dtype === 'u8' || dtype === 'i8'
     const window = windowOf(op, spatial, quantized ? x : floatOperand(op, x), kernel, options)
-    return (quantized ? largestOf(x, window) : MAX_POOL([x], slidingOf(window))[0]) as Tensor<D>
+    const params = { ...slidingOf(window), positions: !quantized }
+    const results: Tensor | readonly Tensor[] = MAX_POOL([x], params)
+    return (results instanceof Tensor ? results : results[0]) as Tensor<D>
   }
 
 /**

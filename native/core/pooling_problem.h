@@ -110,9 +110,10 @@ struct PoolWindows {
 /// Each throws Error invalidPlan where the specs are not what the op promises.
 inline PoolWindows readMaxPool(const MaxPoolParams& params, Specs in, Specs out) {
   constexpr const char* op = "maxPool";
-  expectCount(op, in, 1, out, 2);
-  expect(out[0].dtype == in[0].dtype && out[1].dtype == DType::i32 && out[1].shape == out[0].shape, op,
-         "y of the input's dtype and an i32 index of y's shape", in, out);
+  expectCount(op, in, 1, out, params.positions ? 2 : 1);
+  expect(out[0].dtype == in[0].dtype, op, "y of the input's dtype", in, out);
+  if (params.positions)
+    expect(out[1].dtype == DType::i32 && out[1].shape == out[0].shape, op, "an i32 index of y's shape", in, out);
   return PoolWindows(op, in[0].shape, out[0].shape, params.kernel, params.stride, params.padding, params.dilation, in,
                      out);
 }

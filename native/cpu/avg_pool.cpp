@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "../core/pooling_problem.h"
+#include "avg_pool_planes.h"
 #include "kernels.h"
 #include "levels.h"
 
@@ -38,6 +39,11 @@ struct WindowAxis {
     const int64_t start = window * stride - padding;
     return {std::max<int64_t>(start, 0), std::min(start + kernel, in)};
   }
+  /// How many elements of a window count.
+  int64_t sizeOf(int64_t window, bool countPadding) const {
+    const auto [first, end] = elementsOf(window);
+    return countPadding ? kernel : std::max<int64_t>(end - first, 1);
+  }
   Range windowsOf(int64_t element) const {
     const int64_t reach = element + padding - kernel + 1;
     return {reach <= 0 ? 0 : (reach + stride - 1) / stride, std::min((element + padding) / stride + 1, out)};
@@ -64,10 +70,7 @@ class AvgPool : public Kernel {
         threads_(omp_get_max_threads()) {
     for (size_t i = 0; i < 3; i++) {
       if (axes_[i].in > 1) row_ = i;
-      for (int64_t p = 0; p < axes_[i].out; p++) {
-        const auto [first, end] = axes_[i].elementsOf(p);
-        sizes_[i].push_back(static_cast<C>(countPadding ? axes_[i].kernel : std::max<int64_t>(end - first, 1)));
-      }
+      for (int64_t p = 0; p < axes_[i].out; p++) sizes_[i].push_back(static_cast<C>(axes_[i].sizeOf(p, countPadding)));
     }
     const bool last = channels_ > 1 && target_.channel == 1 && source_.channel == 1;
     if (last) width_ = channels_;
@@ -208,6 +211,13 @@ std::unique_ptr<Kernel> make(const Params& params, Specs in, Specs out) {
   const PoolWindows windows = readAvgPool<kGrad>(params, in, out);
   const TensorSpec& x = kGrad ? out[0] : in[0];
   const TensorSpec& y = kGrad ? in[0] : out[0];
+  if constexpr (!kGrad) {
+    std::array<std::vector<int64_t>, 3> sizes;
+    for (size_t i = 0; i < 3; i++)
+      for (int64_t p = 0; p < windows.out[i]; p++)
+        sizes[i].push_back(WindowAxis(windows, i).sizeOf(p, params.countIncludePad));
+    if (auto planes = makeAvgPoolPlanes(windows, x, y, sizes)) return planes;
+  }
   return dispatchFloat(kGrad ? "avgPoolGrad" : "avgPool", x.dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
     return std::make_unique<AvgPool<typename decltype(tag)::type, kGrad>>(windows, x, y, params.countIncludePad);
   });

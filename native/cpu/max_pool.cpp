@@ -7,6 +7,7 @@
 #include "kernels.h"
 #include "levels.h"
 #include "max_pool_rows.h"
+#include "max_pool_values.h"
 
 namespace heddle {
 
@@ -227,7 +228,9 @@ class MaxPoolByIndex : public Kernel {
 };
 
 std::unique_ptr<Kernel> makeMaxPool(WordReader& words, Specs in, Specs out) {
-  const PoolWindows windows = readMaxPool(MaxPoolParams::read(words), in, out);
+  const MaxPoolParams params = MaxPoolParams::read(words);
+  const PoolWindows windows = readMaxPool(params, in, out);
+  if (!params.positions) return makeMaxPoolValues(windows, in[0], out[0]);
   if (auto rows = makeMaxPoolRows(windows, in[0], out[0], out[1])) return rows;
   return dispatchAny("maxPool", in[0].dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
     return std::make_unique<MaxPool<typename decltype(tag)::type>>(windows, in[0], out[0], out[1]);

@@ -14,7 +14,7 @@ template <typename C>
 constexpr C kLowest =
     std::numeric_limits<C>::has_infinity ? -std::numeric_limits<C>::infinity() : std::numeric_limits<C>::lowest();
 
-/// NaN wins, and the last of several; of equal elements the first does.
+/// NaN wins, and the last of several; of equal elements the first does. A null index is not written.
 template <typename T, int width>
 __global__ void maxPoolWindows(const T* x, T* y, int* index, const __grid_constant__ Windows w,
                                const __grid_constant__ PoolTasks tasks, PoolStrides xs, PoolStrides ys,
@@ -45,7 +45,8 @@ __global__ void maxPoolWindows(const T* x, T* y, int* index, const __grid_consta
 #pragma unroll
     for (int j = 0; j < width; j++) result.element[j] = narrow<T>(best[j]);
     storePack(y + ys.plane(place.image, place.channel) + ys.at(place.position), result);
-    storePack(index + indexs.plane(place.image, place.channel) + indexs.at(place.position), where);
+    if (index != nullptr)
+      storePack(index + indexs.plane(place.image, place.channel) + indexs.at(place.position), where);
   }
 }
 
@@ -127,6 +128,7 @@ void dispatchWidth(bool packs, Function&& function) {
 template <typename T>
 class MaxPool : public Kernel {
  public:
+  /// `index` is y's spec where no positions are wanted.
   MaxPool(const PoolWindows& windows, const TensorSpec& x, const TensorSpec& y, const TensorSpec& index)
       : p_("maxPool", windows, y, {&x, &y, &index}), x_(p_.strides(x)), y_(p_.strides(y)), index_(p_.strides(index)) {}
 
@@ -134,7 +136,7 @@ class MaxPool : public Kernel {
     constexpr int wide = kWidth<T>;
     const auto* x = static_cast<const T*>(operands.inputs[0]);
     auto* y = static_cast<T*>(operands.outputs[0]);
-    auto* index = static_cast<int*>(operands.outputs[1]);
+    auto* index = operands.outputs.size() > 1 ? static_cast<int*>(operands.outputs[1]) : nullptr;
     const bool packs = p_.packs(wide) && packsAligned<wide>(x) && packsAligned<wide>(y) && packsAligned<wide>(index);
     dispatchWidth<wide>(packs, [&](auto chosen) {
       constexpr int width = decltype(chosen)::value;
@@ -213,7 +215,7 @@ class MaxPoolGather : public Kernel {
 std::unique_ptr<Kernel> makeMaxPool(WordReader& words, Specs in, Specs out) {
   const PoolWindows windows = readMaxPool(MaxPoolParams::read(words), in, out);
   return dispatchAny("maxPool", in[0].dtype, [&](auto tag) -> std::unique_ptr<Kernel> {
-    return std::make_unique<MaxPool<typename decltype(tag)::type>>(windows, in[0], out[0], out[1]);
+    return std::make_unique<MaxPool<typename decltype(tag)::type>>(windows, in[0], out[0], out.back());
   });
 }
 

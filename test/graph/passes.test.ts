@@ -9,6 +9,7 @@ import {
   gelu,
   grad,
   matmul,
+  maxPool2d,
   mul,
   nn,
   optim,
@@ -52,6 +53,16 @@ describe('passes', () => {
     expect(
       await stepsOf((x) => x.mul(1).add(0).reshape(4, 4).reshape(16).neg().neg(), tensor(new Float32Array(16))),
     ).toEqual(['copy'])
+  })
+
+  it('a maximum keeps positions only where a gradient asks for them', async () => {
+    const images = randomNormal([1, 2, 4, 4]).realize()
+    const forward = compile((x: Tensor) => maxPool2d(x, 2))
+    const backward = compile((x: Tensor) => grad(maxPool2d(x, 2).sum(), x).get(x))
+    await forward(images)
+    await backward(images)
+    expect(forward.plan?.toString()).toMatch(/maxPool -> f32\[1,2,2,2\] \(/)
+    expect(backward.plan?.toString()).toMatch(/maxPool -> f32\[1,2,2,2\] i32\[1,2,2,2\] \(/)
   })
 
   it('equal values are computed once', async () => {

@@ -92,7 +92,9 @@ void check(const Case& c, DType dtype, const Layout& layoutOf) {
   }
   const Words windows = join({list(c.kernel), list(c.stride), list(padding)});
   const Words gapped = join({windows, list(c.dilation)});
-  runOp(OpId::maxPool, gapped, {&x}, {&y, &index});
+  runOp(OpId::maxPool, join({gapped, {0}}), {&x}, {&y});
+  expectExact("maxPool without positions" + label, y, ey);
+  runOp(OpId::maxPool, join({gapped, {1}}), {&x}, {&y, &index});
   expectExact("maxPool" + label, y, ey);
   expectExact("maxPool index" + label, index, ei);
   runOp(OpId::maxPoolGrad, join({gapped, list(c.x)}), {&dy, &index}, {&dx});
@@ -144,13 +146,53 @@ void checkSpecial(DType dtype, int64_t channels, int64_t kernel, int64_t stride,
   const std::vector<double> vg = dy.integers(8, 0, 3).values();
   for (size_t o = 0; o < at.size(); o++) ed[size_t(at[o])] += vg[o];
   const Words windows = join({list(c.kernel), list(c.stride), {4}, Words(4, double(padding)), list(c.dilation)});
-  runOp(OpId::maxPool, windows, {&x}, {&y, &index});
+  if (dtype != DType::i64) {
+    runOp(OpId::maxPool, join({windows, {0}}), {&x}, {&y});
+    expectExact("maxPool without positions" + label, y, ey);
+  }
+  runOp(OpId::maxPool, join({windows, {1}}), {&x}, {&y, &index});
   expectExact("maxPool" + label, y, ey);
   expectExact("maxPool index" + label, index, ei);
   runOp(OpId::maxPoolGrad, join({windows, list(in)}), {&dy, &index}, {&dx});
   expectExact("maxPoolGrad" + label, dx, ed);
   runOp(OpId::maxPoolGather, windows, {&x, &index}, {&gathered});
   expectExact("maxPoolGather" + label, gathered, ey);
+}
+
+/// Bytes of the whole range in every layout; padding is the least there is.
+void checkBytes(const Case& c, DType dtype, const Layout& layoutOf) {
+  Shape shape{c.x[0], c.x[1]}, padding = c.low;
+  padding.insert(padding.end(), c.high.begin(), c.high.end());
+  for (size_t i = 0; i < c.kernel.size(); i++)
+    shape.push_back((c.x[i + 2] + c.low[i] + c.high[i] - c.dilation[i] * (c.kernel[i] - 1) - 1) / c.stride[i] + 1);
+  const double low = dtype == DType::u8 ? 0 : -128;
+  Tensor x(dtype, c.x, layoutOf.strides(c.x), 3), y(dtype, shape, layoutOf.strides(shape), 1);
+  // Squared, so that the largest of many differs, and both ends of the range are among them.
+  std::vector<double> vx = x.integers(5, 0, 16).values();
+  for (double& value : vx) value = low + std::min(value * value, 255.0);
+  x.assign(vx);
+  std::vector<double> expected(size_t(sizeOf(shape)), low);
+  forEachPair(c, shape, [&](int64_t i, int64_t, int64_t o) {
+    expected[size_t(o)] = std::max(expected[size_t(o)], vx[size_t(i)]);
+  });
+  runOp(OpId::maxPool, join({list(c.kernel), list(c.stride), list(padding), list(c.dilation), {0}}), {&x}, {&y});
+  expectExact(std::string("maxPool without positions ") + kDTypeNames[int(dtype)] + layoutOf.name, y, expected);
+}
+
+/// A zero is a zero whichever sign it has, and infinities are numbers.
+void checkZeros(bool last) {
+  const Shape in{1, 3, 4, 40}, small{1, 3, 2, 20};
+  const auto layout = [&](const Shape& s) { return last ? channelsLast(s) : rowMajor(s); };
+  Tensor x(DType::f32, in, layout(in)), y(DType::f32, small, layout(small));
+  std::vector<double> vx = x.integers(9, 0, 4).values();
+  for (double& value : vx) value = value == 0 ? -0.0 : value == 1 ? 0.0 : value == 2 ? -INFINITY : -1;
+  std::vector<double> expected(size_t(sizeOf(small)), -INFINITY);
+  const Case c{in, {2, 2}, {2, 2}, {0, 0}, {0, 0}, {1, 1}};
+  forEachPair(c, small, [&](int64_t i, int64_t, int64_t o) {
+    expected[size_t(o)] = std::max(expected[size_t(o)], vx[size_t(i)]);
+  });
+  runOp(OpId::maxPool, {2, 2, 2, 2, 2, 2, 4, 0, 0, 0, 0, 2, 1, 1, 0}, {&x.assign(vx)}, {&y});
+  expectExact(std::string("maxPool of zeros and infinities") + (last ? " channels-last" : ""), y, expected);
 }
 
 }  // namespace
@@ -175,10 +217,16 @@ void testPooling() {
                         {{3, 20, 19, 58}, {4, 3}, {2, 3}, {2, 1}, {1, 0}, {3, 2}},
                         {{2, 3, 9, 73}, {3, 5}, {1, 4}, {1, 2}, {1, 1}, {1, 1}},
                         {{1, 2, 6, 7, 34}, {3, 2, 4}, {1, 1, 3}, {1, 0, 2}, {1, 1, 1}, {2, 1, 1}},
+                        {{2, 3, 11, 131}, {3, 3}, {2, 2}, {1, 1}, {1, 1}, {1, 1}},
+                        {{1, 2, 9, 200}, {5, 5}, {1, 3}, {2, 2}, {2, 2}, {1, 1}},
                         {{0, 3, 8, 6}, {2, 2}, {2, 2}, {0, 0}, {0, 0}, {1, 1}}};
   for (DType dtype : {DType::f32, DType::f64, DType::bf16, DType::f16})
     for (const Case& c : cases)
       for (const Layout& layout : kLayouts) check(c, dtype, layout);
+  for (DType dtype : {DType::u8, DType::i8})
+    for (const Case& c : cases)
+      for (const Layout& layout : kLayouts) checkBytes(c, dtype, layout);
+  for (bool last : {false, true}) checkZeros(last);
   for (DType dtype : {DType::f32, DType::f64, DType::bf16, DType::f16, DType::i8, DType::i64})
     for (bool last : {false, true})
       for (int64_t channels : {1, 3, 8, 37}) {
@@ -190,7 +238,7 @@ void testPooling() {
     const Shape in = {1, 2, 2, 2}, small = {1, 2, 1, 1};
     Tensor x(DType::f32, in, last ? channelsLast(in) : rowMajor(in)), y(DType::f32, small), index(DType::i32, small);
     const Words halves{2, 2, 2, 2, 2, 2, 4, 0, 0, 0, 0, 2, 1, 1};
-    runOp(OpId::maxPool, halves, {&x.assign({1, NAN, 3, 2, 4, 5, 6, 1})}, {&y, &index});
+    runOp(OpId::maxPool, join({halves, {1}}), {&x.assign({1, NAN, 3, 2, 4, 5, 6, 1})}, {&y, &index});
     expectExact("maxPool of NaN", y, {NAN, 6});
     index.assign({1, 4});
     expectError("maxPoolGrad index", ErrorCode::invalidArgument, "index 4 at position 1 is out of range",
@@ -205,10 +253,11 @@ void timePooling() {
     Tensor x(DType::f32, in, layout(in)), y(DType::f32, small, layout(small)), index(DType::i32, small, layout(small));
     x.random(1);
     const Words halves{2, 2, 2, 2, 2, 2, 4, 0, 0, 0, 0, 2, 1, 1};
-    const double a = timeOp(OpId::maxPool, halves, {&x}, {&y, &index});
+    const double a = timeOp(OpId::maxPool, join({halves, {1}}), {&x}, {&y, &index});
+    const double c = timeOp(OpId::maxPool, join({halves, {0}}), {&x}, {&y});
     const double b = timeOp(OpId::maxPoolGrad, join({halves, list(in)}), {&y, &index}, {&x});
-    std::printf("maxPool 2x2 [64,32,28,28] %s: forward %.3f ms, gradient %.3f ms\n", last ? "channels-last" : "NCHW", a,
-                b);
+    std::printf("maxPool 2x2 [64,32,28,28] %s: forward %.3f ms, without positions %.3f ms, gradient %.3f ms\n",
+                last ? "channels-last" : "NCHW", a, c, b);
   }
 }
 
