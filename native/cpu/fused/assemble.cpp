@@ -137,6 +137,12 @@ class Assembler {
       phase.bindings.push_back({value, access});
       return;
     }
+    if (store < 0 && !one && reducedInPlace(phase, state, i)) {
+      values_[at(value)].memory = true;
+      phase.bindings.push_back({value, access});
+      exe_.reduceRowStride = tile_.rowStride(phase, access);
+      return;
+    }
     Step step{Step::Kind::load};
     step.single = one;
     step.out = value;
@@ -153,6 +159,16 @@ class Assembler {
       values_[at(value)].resident = true;
     }
     phase.steps.push_back(step);
+  }
+
+  /// Whether the reduction may read a load's rows where they lie, though they do not follow one another.
+  bool reducedInPlace(const Phase& phase, const PhaseContents& state, int i) const {
+    const Geometry& geometry = exe_.geometry;
+    const int access = classes_.accessOf[at(i)];
+    return &state == &classes_.before && reducesMemory(program_) &&
+           program_.instructions[at(program_.reduce)].args[0] == i && phase.rows && phase.columns &&
+           geometry.row.reduced != geometry.column.reduced && tile_.columnStride(phase, access) == 1 &&
+           tile_.rowStride(phase, access) != 0;
   }
 
   bool sameForEveryTile(int access) const {
@@ -333,7 +349,7 @@ class Assembler {
     const Instruction& source = program_.instructions[at(program_.reduce)];
     const int kind = static_cast<int>(source.reduction);
     const RegisterClass operand = classOf(source.dtype);
-    const RegisterClass accumulator = isFloatClass(operand) ? RegisterClass::f64 : RegisterClass::i64;
+    const RegisterClass accumulator = accumulatorOf(source.reduction, operand);
     int value = reference(classes_.before, source.args[0]);
     if (single(value) && (exe_.before.rows || exe_.before.columns))
       value = repeated(exe_.before, source.args[0], value, -1);

@@ -69,6 +69,7 @@ struct Executable {
   int reduceResult = -1;
   int64_t identity = 0;  // the accumulator's first bits
   bool alongRows = false;
+  int64_t reduceRowStride = 0;  // of the argument, where its rows are memory that is not packed; otherwise 0
   Reduce reduce = nullptr;
   Reduce combine = nullptr;  // of accumulators
   Compute finish = nullptr;

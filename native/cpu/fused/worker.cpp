@@ -103,7 +103,7 @@ void Worker::complete(int64_t tile, const int64_t* accumulators, int64_t parts, 
   const int64_t width = executable_.keptWidth();
   for (int64_t i = 0; i < width; i++) accumulators_[i] = executable_.identity;
   for (int64_t part = 0; part < parts; part++)
-    executable_.combine(accumulators_, accumulators + part * stride, 1, width);
+    executable_.combine(accumulators_, accumulators + part * stride, 1, width, width);
   finish(accumulators_);
   run(executable_.after, windowOf(executable_.after));
 }
@@ -122,8 +122,9 @@ void Worker::reduceTiles(int64_t begin, int64_t end, int64_t* accumulators) {
     const void* values = values_[executable_.reduceArgument];
     // An axis that is treated like the other one is folded into it.
     const bool fold = geometry.row.reduced == geometry.column.reduced;
-    executable_.reduce(accumulators, values, fold ? 1 : window.rows,
-                       fold ? window.rows * window.columns : window.columns);
+    const int64_t columns = fold ? window.rows * window.columns : window.columns;
+    executable_.reduce(accumulators, values, fold ? 1 : window.rows, columns,
+                       executable_.reduceRowStride != 0 ? executable_.reduceRowStride : columns);
     advance(geometry.reduced, reducedIndices_, addresses_, accesses);
   }
 }

@@ -2,6 +2,7 @@
 // values.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <memory>
 #include <random>
 
@@ -232,6 +233,46 @@ void columnReductions() {
     }
 }
 
+/// Columns that take several tiles, of rows that follow one another, lie apart or run backwards; the special values of
+/// a column reach its result and no other.
+void wideColumnReductions() {
+  const double infinity = std::numeric_limits<double>::infinity();
+  for (const DType dtype : {DType::f32, DType::f64, DType::bf16, DType::i32})
+    for (const int64_t columns : {511, 512, 2049, 5003})
+      for (const int64_t rows : {1, 3, 8, 13, 150}) {
+        if (compilesPrograms() ? columns != 2049 || rows != 13 : rows == 150 && columns > 2049) continue;
+        for (const int64_t step : {columns, columns + 5, -columns}) {
+          Tensor x(dtype, {rows, columns}, {step, 1});
+          std::vector<double> values = x.integers(static_cast<uint32_t>(columns + rows), -40, 40).values();
+          if (dtype != DType::i32)
+            for (int64_t r = 0; r < rows; r++) {
+              double* row = values.data() + r * columns;
+              row[7] = -infinity;
+              row[8] = infinity;
+              row[9] = r == rows / 2 ? std::nan("") : row[9];
+              row[columns - 1] = r % 2 == 0 ? -0.0 : 0.0;
+              row[columns - 2] = r == 0 ? std::nan("") : infinity;
+            }
+          x.assign(values);
+          for (const Reduction kind : {Reduction::sum, Reduction::max, Reduction::min}) {
+            FusedProgram program({rows, columns}, {true, false});
+            Tensor y(dtype, {1, columns}), twice(dtype, {1, columns});
+            const int result = program.reduce(dtype, kind, program.load(x));
+            program.store(result, y);
+            program.store(program.apply(Opcode::add, dtype, {result, result}), twice);
+            program.run();
+            const std::string name = "fused reduction " + std::to_string(static_cast<int>(kind)) + " of " +
+                                     std::to_string(rows) + " rows, " + std::to_string(step) + " apart, of " +
+                                     std::to_string(columns) + " " + kDTypeNames[static_cast<int>(dtype)];
+            const auto expected = program.expected();
+            if (dtype == DType::bf16 && kind == Reduction::sum && rows > 3) continue;  // they round
+            expectExact(name, y, expected[0]);
+            expectExact(name + ", twice", twice, expected[1]);
+          }
+        }
+      }
+}
+
 /// Integers of the whole range wrap in i32, where sums and products of bytes are taken, and are compared as they are.
 void integerReductions() {
   const Shape extents{3, 5001};
@@ -293,6 +334,7 @@ void testFusedWalks() {
   strided();
   accuracy();
   columnReductions();
+  wideColumnReductions();
   integerReductions();
   decodeErrors();
 }
