@@ -37,6 +37,7 @@ class Assembler {
     if (exe_.reduces) {
       emitPhase(exe_.before, classes_.before);
       reduction();
+      lookAhead(exe_.before);
     }
     emitPhase(exe_.after, classes_.after);
     allocate();
@@ -189,6 +190,8 @@ class Assembler {
     step.count = loops_.count[static_cast<int>(classOf(source.dtype))];
     step.rowStride = tile_.rowStride(phase, access);
     step.columnStride = tile_.columnStride(phase, access);
+    const bool wrapped = source.dtype == DType::i8 || source.dtype == DType::u8;
+    if (!step.single && !wrapped && sameForEveryTile(access)) step.resident = values_[at(step.out)].resident = true;
     phase.steps.push_back(step);
     wrap(phase, source.dtype, step.out, step.single);
   }
@@ -359,6 +362,20 @@ class Assembler {
     exe_.combine = loops_.reduceColumns[kind][static_cast<int>(accumulator)];
     exe_.finish = loops_.cast[static_cast<int>(accumulator)][static_cast<int>(resultDType(source.dtype))];
     exe_.identity = reductionIdentity(source.reduction, source.dtype);
+  }
+
+  /// Where a tile is computed on before it is reduced: what is only read comes as fast as it can anyway. Along rows
+  /// that follow one another the processor looks ahead by itself.
+  void lookAhead(Phase& phase) {
+    if (phase.steps.empty() || exe_.alongRows || !phase.columns) return;
+    for (size_t a = 0; a < exe_.accesses.size(); a++) {
+      const Access& access = exe_.accesses[a];
+      const int number = static_cast<int>(a);
+      if (access.kind != Access::Kind::load || classes_.uniform[at(access.position)] || sameForEveryTile(number) ||
+          !classes_.before.needed[at(access.position)] || tile_.columnStride(phase, number) != 1)
+        continue;
+      phase.ahead.push_back({number, access.unit, tile_.rowStride(phase, number) * access.unit});
+    }
   }
 
   void allocate() {

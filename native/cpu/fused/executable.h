@@ -15,7 +15,7 @@ struct Step {
   enum class Kind : uint8_t { load, repeat, count, compute, draw, store };
   Kind kind;
   bool single = false;      // one element whatever the tile
-  bool resident = false;    // a load that is the same for every tile: done again only for more rows
+  bool resident = false;    // a load or a count that is the same for every tile: done again only for more rows
   bool contiguous = false;  // draw: positions follow one another
   int out = -1;
   int a = 0;
@@ -40,12 +40,20 @@ struct Binding {
   int access;
 };
 
+/// Memory that is walked along its rows, of which the next tile's is asked for ahead.
+struct Ahead {
+  int access;
+  int64_t unit;  // bytes of an element
+  int64_t rowBytes;
+};
+
 /// What is evaluated per tile. An axis that does not take part (a reduced one after the reduction) counts as one row.
 struct Phase {
   bool rows = false;
   bool columns = false;
   std::vector<Binding> bindings;
   std::vector<Step> steps;
+  std::vector<Ahead> ahead;
 };
 
 struct Executable {

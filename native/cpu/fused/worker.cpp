@@ -122,10 +122,11 @@ void Worker::reduceTiles(int64_t begin, int64_t end, int64_t* accumulators) {
     const void* values = values_[executable_.reduceArgument];
     // An axis that is treated like the other one is folded into it.
     const bool fold = geometry.row.reduced == geometry.column.reduced;
+    advance(geometry.reduced, reducedIndices_, addresses_, accesses);
+    prefetch(executable_.before, window);
     const int64_t columns = fold ? window.rows * window.columns : window.columns;
     executable_.reduce(accumulators, values, fold ? 1 : window.rows, columns,
                        executable_.reduceRowStride != 0 ? executable_.reduceRowStride : columns);
-    advance(geometry.reduced, reducedIndices_, addresses_, accesses);
   }
 }
 
@@ -163,6 +164,21 @@ void Worker::run(const Phase& phase, Window window) {
   for (const Step& step : phase.steps) runStep(step, window);
 }
 
+/// Whether a resident value has less than these elements; it is then made anew.
+bool Worker::grows(int value, int64_t elements) {
+  if (resident_[value] >= elements) return false;
+  resident_[value] = elements;
+  return true;
+}
+
+/// Asks for the memory of the tile that is next, so that it comes while this one is computed.
+void Worker::prefetch(const Phase& phase, Window window) const {
+  for (const Ahead& ahead : phase.ahead)
+    for (int64_t row = 0; row < window.rows; row++)
+      for (int64_t byte = 0; byte < window.columns * ahead.unit; byte += static_cast<int64_t>(kLine))
+        __builtin_prefetch(reinterpret_cast<const void*>(addresses_[ahead.access] + row * ahead.rowBytes + byte));
+}
+
 void Worker::runStep(const Step& step, Window window) {
   const int64_t rows = step.single ? 1 : window.rows;
   const int64_t columns = step.single ? 1 : window.columns;
@@ -171,10 +187,7 @@ void Worker::runStep(const Step& step, Window window) {
       step.compute(values_[step.out], values_[step.a], values_[step.b], values_[step.c], rows * columns);
       return;
     case Step::Kind::load:
-      if (step.resident) {
-        if (resident_[step.out] >= rows * columns) return;
-        resident_[step.out] = rows * columns;
-      }
+      if (step.resident && !grows(step.out, rows * columns)) return;
       step.load(values_[step.out], step.packed ? columns : step.outRowStride,
                 reinterpret_cast<const void*>(addresses_[step.access]), step.rowStride, step.columnStride, rows,
                 columns);
@@ -187,6 +200,7 @@ void Worker::runStep(const Step& step, Window window) {
                  rows, columns);
       return;
     case Step::Kind::count:
+      if (step.resident && !grows(step.out, rows * columns)) return;
       step.count(values_[step.out], addresses_[step.access], step.rowStride, step.columnStride, rows, columns);
       return;
     case Step::Kind::draw: {
