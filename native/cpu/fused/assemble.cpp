@@ -12,6 +12,9 @@
 namespace heddle::fused {
 namespace {
 
+// What is at least so large is written past the caches, which would hardly keep it until it is read.
+constexpr int64_t kBeyondCaches = 16 << 20;
+
 size_t at(int position) { return static_cast<size_t>(position); }
 
 class Assembler {
@@ -125,9 +128,11 @@ class Assembler {
     const int access = classes_.accessOf[at(i)];
     const bool one = state.single || !tile_.varies(phase, access);
     const bool moves = !one && classes_.onlyStored[at(i)];
-    // A transposed tile is put together in a register, from where whole rows go to memory.
+    // A transposed tile that is not only moved, or of small elements, is put together in a register, from where whole
+    // rows go to memory.
+    const int size = log2Bytes(dtype);
     const bool turned = tile_.rowStride(phase, access) == 1 && tile_.columnStride(phase, access) > 1;
-    const int store = one || turned ? -1 : directStore(phase, state, i, moves);
+    const int store = one || (turned && (!moves || size < 2)) ? -1 : directStore(phase, state, i, moves);
     const int value = newValue(moves ? kDTypeBytes[static_cast<int>(dtype)] : registerBytes(dtype), one);
     state.valueOf[at(i)] = value;
     // The reduction reads after the stores, which may be in place.
@@ -148,7 +153,8 @@ class Assembler {
     step.single = one;
     step.out = value;
     step.access = access;
-    step.load = moves ? loops_.move[log2Bytes(dtype)] : loops_.load[static_cast<int>(dtype)];
+    step.load = moves ? loops_.move[size] : loops_.load[static_cast<int>(dtype)];
+    if (turned && store >= 0) step.load = loops_.turn[program_.elements() << size >= kBeyondCaches][size - 2];
     step.rowStride = tile_.rowStride(phase, access);
     step.columnStride = tile_.columnStride(phase, access);
     if (store >= 0) {

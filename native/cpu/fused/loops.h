@@ -56,6 +56,7 @@ struct Loops {
   StoreLoop store[kDTypes];
   Load move[4];  // elements of 1, 2, 4, 8 bytes, uninterpreted
   StoreLoop moveOut[4];
+  Load turn[2][2];  // elements of 4, 8 bytes, down columns of memory; [1]: past the cache
   Count count[kClasses];
   Reduce reduceRows[kReductions][kClasses];
   Reduce reduceColumns[kReductions][kClasses];

@@ -190,6 +190,33 @@ void strided() {
       }
 }
 
+/// Memory walked down its columns that goes to memory walked along its rows, with edges of every kind; the largest ones
+/// go past the caches.
+void transposed() {
+  const auto check = [](DType dtype, const Shape& extents, int64_t gap, int64_t before) {
+    Tensor x(dtype, extents, {1, extents[0] + gap}), y(dtype, extents, {extents[1] + gap, 1}, before);
+    x.integers(13, 0, 100);
+    FusedProgram program(extents);
+    program.store(program.load(x), y);
+    program.run();
+    expectExact(std::string("fused transposed ") + kDTypeNames[static_cast<int>(dtype)] + " " +
+                    std::to_string(extents[0]) + "x" + std::to_string(extents[1]) + " gap " + std::to_string(gap),
+                y, program.expected()[0]);
+  };
+  for (const DType dtype : {DType::f32, DType::f64, DType::i32, DType::i64, DType::bf16, DType::i8})
+    for (const int64_t rows : {2, 15, 16, 33, 130, 300})
+      for (const int64_t columns : {2, 7, 8, 16, 31, 129, 257})
+        for (const int64_t gap : {0, 3}) {
+          if (compilesPrograms() && (rows != 130 || gap != 3)) continue;
+          check(dtype, {rows, columns}, gap, gap == 3 ? 1 : 0);
+        }
+  if (compilesPrograms()) return;
+  check(DType::f32, {2050, 2064}, 0, 0);
+  check(DType::f32, {2050, 2051}, 0, 0);
+  check(DType::f32, {2050, 2064}, 0, 1);
+  check(DType::f64, {1030, 2080}, 0, 0);
+}
+
 /// Sums of uniform numbers stay within the library's tolerance whatever the length and the direction.
 void accuracy() {
   for (const Shape& extents :
@@ -332,6 +359,7 @@ void testFusedWalks() {
   inPlace();
   shortRows();
   strided();
+  transposed();
   accuracy();
   columnReductions();
   wideColumnReductions();
