@@ -5,6 +5,7 @@
 #include "classification.h"
 #include "executable.h"
 #include "identity.h"
+#include "look_ahead.h"
 #include "phase_tile.h"
 #include "registers.h"
 #include "representation.h"
@@ -40,9 +41,12 @@ class Assembler {
     if (exe_.reduces) {
       emitPhase(exe_.before, classes_.before);
       reduction();
-      lookAhead(exe_.before);
     }
     emitPhase(exe_.after, classes_.after);
+    if (exe_.before.steps.size() >= 2)
+      exe_.before.ahead = lookAhead(exe_, exe_.before, classes_.before, exe_.geometry.reduced);
+    if (exe_.after.steps.size() >= 3)
+      exe_.after.ahead = lookAhead(exe_, exe_.after, classes_.after, exe_.geometry.kept);
     allocate();
     return std::move(exe_);
   }
@@ -368,20 +372,6 @@ class Assembler {
     exe_.combine = loops_.reduceColumns[kind][static_cast<int>(accumulator)];
     exe_.finish = loops_.cast[static_cast<int>(accumulator)][static_cast<int>(resultDType(source.dtype))];
     exe_.identity = reductionIdentity(source.reduction, source.dtype);
-  }
-
-  /// Where a tile is computed on before it is reduced: what is only read comes as fast as it can anyway. Along rows
-  /// that follow one another the processor looks ahead by itself.
-  void lookAhead(Phase& phase) {
-    if (phase.steps.empty() || exe_.alongRows || !phase.columns) return;
-    for (size_t a = 0; a < exe_.accesses.size(); a++) {
-      const Access& access = exe_.accesses[a];
-      const int number = static_cast<int>(a);
-      if (access.kind != Access::Kind::load || classes_.uniform[at(access.position)] || sameForEveryTile(number) ||
-          !classes_.before.needed[at(access.position)] || tile_.columnStride(phase, number) != 1)
-        continue;
-      phase.ahead.push_back({number, access.unit, tile_.rowStride(phase, number) * access.unit});
-    }
   }
 
   void allocate() {

@@ -40,11 +40,12 @@ struct Binding {
   int access;
 };
 
-/// Memory that is walked along its rows, of which the next tile's is asked for ahead.
+/// Memory that is walked along its rows, of which the next tile, `toNext` bytes on, is asked for ahead.
 struct Ahead {
   int access;
   int64_t unit;  // bytes of an element
   int64_t rowBytes;
+  int64_t toNext;
 };
 
 /// What is evaluated per tile. An axis that does not take part (a reduced one after the reduction) counts as one row.

@@ -122,11 +122,10 @@ void Worker::reduceTiles(int64_t begin, int64_t end, int64_t* accumulators) {
     const void* values = values_[executable_.reduceArgument];
     // An axis that is treated like the other one is folded into it.
     const bool fold = geometry.row.reduced == geometry.column.reduced;
-    advance(geometry.reduced, reducedIndices_, addresses_, accesses);
-    prefetch(executable_.before, window);
     const int64_t columns = fold ? window.rows * window.columns : window.columns;
     executable_.reduce(accumulators, values, fold ? 1 : window.rows, columns,
                        executable_.reduceRowStride != 0 ? executable_.reduceRowStride : columns);
+    advance(geometry.reduced, reducedIndices_, addresses_, accesses);
   }
 }
 
@@ -161,6 +160,7 @@ Worker::Window Worker::windowOf(const Phase& phase) const {
 void Worker::run(const Phase& phase, Window window) {
   for (const Binding& binding : phase.bindings)
     values_[binding.value] = reinterpret_cast<void*>(addresses_[binding.access]);
+  prefetch(phase, window);
   for (const Step& step : phase.steps) runStep(step, window);
 }
 
@@ -171,12 +171,20 @@ bool Worker::grows(int value, int64_t elements) {
   return true;
 }
 
-/// Asks for the memory of the tile that is next, so that it comes while this one is computed.
+/// Asks for the memory of the tile that is next, so that it comes while this one is computed. (Where there is none a
+/// prefetch is ignored.)
 void Worker::prefetch(const Phase& phase, Window window) const {
-  for (const Ahead& ahead : phase.ahead)
-    for (int64_t row = 0; row < window.rows; row++)
-      for (int64_t byte = 0; byte < window.columns * ahead.unit; byte += static_cast<int64_t>(kLine))
-        __builtin_prefetch(reinterpret_cast<const void*>(addresses_[ahead.access] + row * ahead.rowBytes + byte));
+  for (const Ahead& ahead : phase.ahead) {
+    const int64_t start = addresses_[ahead.access] + ahead.toNext;
+    int64_t rows = window.rows, bytes = window.columns * ahead.unit;
+    if (ahead.rowBytes == bytes) {
+      bytes *= rows;
+      rows = 1;
+    }
+    for (int64_t row = 0; row < rows; row++)
+      for (int64_t byte = 0; byte < bytes; byte += static_cast<int64_t>(kLine))
+        __builtin_prefetch(reinterpret_cast<const void*>(start + row * ahead.rowBytes + byte));
+  }
 }
 
 void Worker::runStep(const Step& step, Window window) {
