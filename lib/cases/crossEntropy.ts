@@ -8,6 +8,7 @@ import {
   type OpCase,
   type OperandSpec,
   rowsOf,
+  STEPS_IN_CACHE,
   shortRows,
 } from './case.js'
 import { REDUCTIONS, type Reduction, reduce } from './loss.js'
@@ -215,7 +216,7 @@ const NLL: readonly OpCase[] = REDUCTIONS.map(
   (reduction): OpCase => ({
     name: `nllLoss, ${reduction}`,
     operands: [{ shape: [4, 5, 3] }, indices([4, 3], 5, 'i32', -1)],
-    bench: { operands: [{ shape: [64, 128, 1024] }, indices([64, 1024], 128, 'i32', -1)] },
+    bench: { operands: [{ shape: [64, 128, 1024] }, indices([64, 1024], 128, 'i32', -1)], ...STEPS_IN_CACHE },
     run: (x, t) => h.nllLoss(x, t, { axis: 1, ignoreIndex: -1, reduction }),
     reference: (x, t) => crossEntropy(x, t as Dense, { axis: 1, ignoreIndex: -1, reduction }, (logs) => logs),
   }),
