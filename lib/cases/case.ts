@@ -115,6 +115,11 @@ export const EXPONENTIALS: Pick<Benchmark, 'reason'> = {
   reason: 'exponentials and logarithms, of some twenty operations an element each',
 }
 
+/** What is said of fused programs of some cheap steps an element. */
+export const STEPS_IN_CACHE: Pick<Benchmark, 'reason'> = {
+  reason: 'its steps, one after the other in the cache, take as long as memory does',
+}
+
 /** What is said of bytes. */
 export const IN_I32 = 'in i32: registers hold a quarter of the elements that memory moves'
 

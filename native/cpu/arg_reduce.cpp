@@ -8,6 +8,7 @@
 #include "../core/element.h"
 #include "kernels.h"
 #include "levels.h"
+#include "narrow_columns.h"
 #include "rounding.h"
 
 #define HEDDLE_LOOPS "arg_reduce_loops.h"

@@ -146,11 +146,6 @@ HEDDLE_INLINE void extremesOfRows(const T* x, int64_t from, int64_t to, int64_t 
   for (; row < to; row++) compareRows<kMax, 1>(x + row * stride, row, stride, count, best, position);
 }
 
-// Up to so many columns fill vectors badly, so that several rows of them are walked as one.
-constexpr int64_t kMostNarrow = 64;
-// So many rows are whole vectors of any level and type, whatever the columns.
-constexpr int64_t kVectorRows = 16;
-
 /// The extremes of elements `from` to `to`, at least one, of `count` columns of a matrix whose rows are `stride` wide.
 template <bool kMax, typename T>
 void extremesOfColumns(const T* x, int64_t from, int64_t to, int64_t stride, int64_t count, Compute<T>* best,

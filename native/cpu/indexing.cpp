@@ -4,11 +4,17 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include "../core/indexing_problem.h"
 #include "kernels.h"
+#include "levels.h"
+
+#define HEDDLE_LOOPS "index_add_loops.h"
+#include "for_each_level.h"
 
 namespace heddle {
 namespace {
@@ -138,25 +144,14 @@ class IndexAdd : public Kernel {
     for (int64_t row = 0; row < size_; row++) ends[row + 1] += ends[row];
     // After this, ends[row] is where the row's positions end.
     for (int64_t i = 0; i < count_; i++) order[ends[static_cast<int64_t>(indices[i])]++] = i;
+    const auto sumRows = HEDDLE_DISPATCH(sumRowsAt<T>);
 #pragma omp parallel for schedule(dynamic, 64) if ((count_ + size_) * width_ > kParallelElements)
     for (int64_t row = 0; row < size_; row++)
-      sum(dy, order, row == 0 ? 0 : ends[row - 1], ends[row], out + row * width_);
+      sumRows(dy, order, row == 0 ? 0 : ends[row - 1], ends[row], ends[std::min(row + 1, size_ - 1)], width_,
+              out + row * width_);
   }
 
  private:
-  void sum(const T* dy, const int64_t* order, int64_t first, int64_t last, T* to) const {
-    constexpr int64_t block = 64;
-    for (int64_t column = 0; column < width_; column += block) {
-      const int64_t columns = std::min(block, width_ - column);
-      C sums[block] = {};
-      for (int64_t i = first; i < last; i++) {
-        const T* from = dy + order[i] * width_ + column;
-        for (int64_t j = 0; j < columns; j++) sums[j] = static_cast<C>(sums[j] + load(from[j]));
-      }
-      for (int64_t j = 0; j < columns; j++) to[column + j] = store<T>(sums[j]);
-    }
-  }
-
   int64_t size_, count_, width_;
 };
 

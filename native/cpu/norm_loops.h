@@ -1,21 +1,29 @@
 // Rows of layer norm and RMS norm and their gradients; included once per instruction-set level.
 
+/// Rows of up to so many bytes leave room in the first-level cache for the next one.
+constexpr int64_t kMostAhead = 8192;
+
 /// y = (x - mean) rstd gamma + beta; without centring mean and beta are zero.
 template <typename T, bool kCentred>
 void normRow(const T* x, const T* gamma, const T* beta, T* y, Compute<T>* mean, Compute<T>* rstd, int64_t size,
              Compute<T> eps) {
   typedef Compute<T> C;
+  // A row is read from memory while the one before it is computed, and what it will write is fetched before that.
+  const int64_t ahead = size * static_cast<int64_t>(sizeof(T)) <= kMostAhead ? size : 0;
   C middle = 0;
   if constexpr (kCentred) {
     middle =
-        sumRow<T>(
+        sumRow<T, 4>(
             size, [&](int64_t j, int64_t count) __attribute__((always_inline)) { return loadSome(x + j, count); }) /
         static_cast<C>(size);
     *mean = middle;
   }
-  const C variance = sumRow<T>(
+  const C variance = sumRow<T, 4>(
                          size,
                          [&](int64_t j, int64_t count) __attribute__((always_inline)) {
+                           // (Behind the last row a prefetch is ignored.)
+                           __builtin_prefetch(x + ahead + j);
+                           __builtin_prefetch(y + j, 1);
                            const Vector<T> d = fillBehind<T>(loadSome(x + j, count) - middle, count, C{0});
                            return d * d;
                          }) /

@@ -185,18 +185,28 @@ HEDDLE_INLINE Vector<T> fillBehind(Vector<T> value, int64_t count, Compute<T> fi
   for (int64_t i = count; i < kLanes<T>; i++) value[i] = fill;
   return value;
 }
-/// The sum of `term(j, count)` over a row, in blocks so that the rounding error of long rows stays small.
-template <typename T, typename Term>
+/// The sum of `term(j, count)` over a row, in blocks so that the rounding error of long rows stays small. `kChains`
+/// sums side by side, where a term costs less than an addition takes to be done.
+template <typename T, int kChains = 1, typename Term>
 HEDDLE_INLINE Compute<T> sumRow(int64_t size, Term&& term) {
   constexpr int64_t block = 64 * kLanes<T>;
   Vector<T> total = {};
   for (int64_t first = 0; first < size; first += block) {
-    Vector<T> sum = {};
+    const int64_t end = size - first < block ? size : first + block;
+    Vector<T> sums[kChains] = {};
+    int64_t start = first;
+    if constexpr (kChains > 1) {
+      for (; start + kChains * kLanes<T> <= end; start += kChains * kLanes<T>)
+#pragma GCC unroll 4
+        for (int chain = 0; chain < kChains; chain++) sums[chain] += term(start + chain * kLanes<T>, kLanes<T>);
+    }
     eachVector<T>(
-        size - first < block ? size - first : block, [&](int64_t j, int64_t count) __attribute__((always_inline)) {
-          sum += term(first + j, count);
-        });
-    total += sum;
+        end - start, [&](int64_t j, int64_t count)
+                         __attribute__((always_inline)) { sums[0] += term(start + j, count); });
+#pragma GCC unroll 4
+    for (int half = kChains / 2; half > 0; half /= 2)
+      for (int chain = 0; chain < half; chain++) sums[chain] += sums[chain + half];
+    total += sums[0];
   }
   return sumLanes(total);
 }

@@ -5,12 +5,16 @@
 #include "classification.h"
 #include "executable.h"
 #include "identity.h"
+#include "look_ahead.h"
 #include "phase_tile.h"
 #include "registers.h"
 #include "representation.h"
 
 namespace heddle::fused {
 namespace {
+
+// What is at least so large is written past the caches, which would hardly keep it until it is read.
+constexpr int64_t kBeyondCaches = 16 << 20;
 
 size_t at(int position) { return static_cast<size_t>(position); }
 
@@ -39,6 +43,10 @@ class Assembler {
       reduction();
     }
     emitPhase(exe_.after, classes_.after);
+    if (exe_.before.steps.size() >= 2)
+      exe_.before.ahead = lookAhead(exe_, exe_.before, classes_.before, exe_.geometry.reduced);
+    if (exe_.after.steps.size() >= 3)
+      exe_.after.ahead = lookAhead(exe_, exe_.after, classes_.after, exe_.geometry.kept);
     allocate();
     return std::move(exe_);
   }
@@ -124,9 +132,11 @@ class Assembler {
     const int access = classes_.accessOf[at(i)];
     const bool one = state.single || !tile_.varies(phase, access);
     const bool moves = !one && classes_.onlyStored[at(i)];
-    // A transposed tile is put together in a register, from where whole rows go to memory.
+    // A transposed tile that is not only moved, or of small elements, is put together in a register, from where whole
+    // rows go to memory.
+    const int size = log2Bytes(dtype);
     const bool turned = tile_.rowStride(phase, access) == 1 && tile_.columnStride(phase, access) > 1;
-    const int store = one || turned ? -1 : directStore(phase, state, i, moves);
+    const int store = one || (turned && (!moves || size < 2)) ? -1 : directStore(phase, state, i, moves);
     const int value = newValue(moves ? kDTypeBytes[static_cast<int>(dtype)] : registerBytes(dtype), one);
     state.valueOf[at(i)] = value;
     // The reduction reads after the stores, which may be in place.
@@ -137,11 +147,18 @@ class Assembler {
       phase.bindings.push_back({value, access});
       return;
     }
+    if (store < 0 && !one && reducedInPlace(phase, state, i)) {
+      values_[at(value)].memory = true;
+      phase.bindings.push_back({value, access});
+      exe_.reduceRowStride = tile_.rowStride(phase, access);
+      return;
+    }
     Step step{Step::Kind::load};
     step.single = one;
     step.out = value;
     step.access = access;
-    step.load = moves ? loops_.move[log2Bytes(dtype)] : loops_.load[static_cast<int>(dtype)];
+    step.load = moves ? loops_.move[size] : loops_.load[static_cast<int>(dtype)];
+    if (turned && store >= 0) step.load = loops_.turn[program_.elements() << size >= kBeyondCaches][size - 2];
     step.rowStride = tile_.rowStride(phase, access);
     step.columnStride = tile_.columnStride(phase, access);
     if (store >= 0) {
@@ -153,6 +170,16 @@ class Assembler {
       values_[at(value)].resident = true;
     }
     phase.steps.push_back(step);
+  }
+
+  /// Whether the reduction may read a load's rows where they lie, though they do not follow one another.
+  bool reducedInPlace(const Phase& phase, const PhaseContents& state, int i) const {
+    const Geometry& geometry = exe_.geometry;
+    const int access = classes_.accessOf[at(i)];
+    return &state == &classes_.before && reducesMemory(program_) &&
+           program_.instructions[at(program_.reduce)].args[0] == i && phase.rows && phase.columns &&
+           geometry.row.reduced != geometry.column.reduced && tile_.columnStride(phase, access) == 1 &&
+           tile_.rowStride(phase, access) != 0;
   }
 
   bool sameForEveryTile(int access) const {
@@ -173,6 +200,8 @@ class Assembler {
     step.count = loops_.count[static_cast<int>(classOf(source.dtype))];
     step.rowStride = tile_.rowStride(phase, access);
     step.columnStride = tile_.columnStride(phase, access);
+    const bool wrapped = source.dtype == DType::i8 || source.dtype == DType::u8;
+    if (!step.single && !wrapped && sameForEveryTile(access)) step.resident = values_[at(step.out)].resident = true;
     phase.steps.push_back(step);
     wrap(phase, source.dtype, step.out, step.single);
   }
@@ -333,7 +362,7 @@ class Assembler {
     const Instruction& source = program_.instructions[at(program_.reduce)];
     const int kind = static_cast<int>(source.reduction);
     const RegisterClass operand = classOf(source.dtype);
-    const RegisterClass accumulator = isFloatClass(operand) ? RegisterClass::f64 : RegisterClass::i64;
+    const RegisterClass accumulator = accumulatorOf(source.reduction, operand);
     int value = reference(classes_.before, source.args[0]);
     if (single(value) && (exe_.before.rows || exe_.before.columns))
       value = repeated(exe_.before, source.args[0], value, -1);

@@ -15,7 +15,7 @@ struct Step {
   enum class Kind : uint8_t { load, repeat, count, compute, draw, store };
   Kind kind;
   bool single = false;      // one element whatever the tile
-  bool resident = false;    // a load that is the same for every tile: done again only for more rows
+  bool resident = false;    // a load or a count that is the same for every tile: done again only for more rows
   bool contiguous = false;  // draw: positions follow one another
   int out = -1;
   int a = 0;
@@ -40,12 +40,21 @@ struct Binding {
   int access;
 };
 
+/// Memory that is walked along its rows, of which the next tile, `toNext` bytes on, is asked for ahead.
+struct Ahead {
+  int access;
+  int64_t unit;  // bytes of an element
+  int64_t rowBytes;
+  int64_t toNext;
+};
+
 /// What is evaluated per tile. An axis that does not take part (a reduced one after the reduction) counts as one row.
 struct Phase {
   bool rows = false;
   bool columns = false;
   std::vector<Binding> bindings;
   std::vector<Step> steps;
+  std::vector<Ahead> ahead;
 };
 
 struct Executable {
@@ -69,6 +78,7 @@ struct Executable {
   int reduceResult = -1;
   int64_t identity = 0;  // the accumulator's first bits
   bool alongRows = false;
+  int64_t reduceRowStride = 0;  // of the argument, where its rows are memory that is not packed; otherwise 0
   Reduce reduce = nullptr;
   Reduce combine = nullptr;  // of accumulators
   Compute finish = nullptr;

@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "../rounding.h"
+#include "representation.h"
 
 namespace heddle::fused {
 namespace {
@@ -43,6 +44,27 @@ int rowAxis(const std::vector<Axis>& axes, size_t column, const std::vector<Acce
   return best;
 }
 
+// Of memory that is summed up over rows, a tile is some rows of so many columns that the accumulators stay in the
+// first-level cache: each is then read and written once for several rows.
+constexpr int64_t kAccumulatedColumns = 2048;
+constexpr int64_t kAccumulatedRows = 8;
+constexpr int64_t kLeastAccumulated = 512;
+
+/// The longest reduced axis where a tile of several rows of memory is reduced to one, or -1.
+int accumulatedAxis(const std::vector<Axis>& axes, size_t column, const Program& program,
+                    const std::vector<Access>& accesses) {
+  if (!reducesMemory(program) || axes[column].reduced || axes[column].extent < kLeastAccumulated) return -1;
+  const int argument = program.instructions[static_cast<size_t>(program.reduce)].args[0];
+  for (size_t a = 0; a < accesses.size(); a++)
+    if (accesses[a].kind == Access::Kind::load && accesses[a].position == argument && axes[column].strides[a] != 1)
+      return -1;
+  int longest = -1;
+  for (size_t i = 0; i < axes.size(); i++)
+    if (axes[i].reduced && (longest < 0 || axes[i].extent > axes[static_cast<size_t>(longest)].extent))
+      longest = static_cast<int>(i);
+  return longest;
+}
+
 /// The largest tile edge up to `limit` that cuts `extent` into parts of nearly one size, whole vectors long.
 int64_t evenPart(int64_t extent, int64_t limit) {
   if (extent <= limit) return extent;
@@ -74,6 +96,16 @@ int64_t Geometry::reducedTiles() const {
   return count;
 }
 
+bool reducesMemory(const Program& program) {
+  if (program.reduce < 0) return false;
+  const Instruction& argument =
+      program.instructions[static_cast<size_t>(program.instructions[static_cast<size_t>(program.reduce)].args[0])];
+  if (argument.op != Opcode::load || !plain(argument.dtype)) return false;
+  for (const bool after : storesAfterReduce(program))
+    if (!after) return false;
+  return true;
+}
+
 Geometry planGeometry(const Program& program, const std::vector<Access>& accesses, int64_t block) {
   Geometry geometry;
   for (size_t i = 0; i < program.extents.size(); i++) {
@@ -95,7 +127,13 @@ Geometry planGeometry(const Program& program, const std::vector<Access>& accesse
     const size_t column = innermostAxis(axes, accesses);
     const int64_t extent = axes[column].extent;
     int row = transposedAxis(axes, column, accesses);
-    if (row >= 0) {
+    const int accumulated = row >= 0 ? -1 : accumulatedAxis(axes, column, program, accesses);
+    int64_t rows = 0;
+    if (accumulated >= 0) {
+      row = accumulated;
+      geometry.tileColumns = evenPart(extent, std::min(kAccumulatedColumns, 2 * block));
+      rows = std::max(kAccumulatedRows, block / geometry.tileColumns);
+    } else if (row >= 0) {
       const int64_t edge = block >= 128 * 128 ? 128 : 32;
       geometry.tileColumns = evenPart(extent, std::max(edge, block / axes[static_cast<size_t>(row)].extent));
     } else {
@@ -105,7 +143,8 @@ Geometry planGeometry(const Program& program, const std::vector<Access>& accesse
     geometry.column = axes[column];
     if (row >= 0) {
       geometry.row = axes[static_cast<size_t>(row)];
-      geometry.tileRows = evenPart(geometry.row.extent, std::max<int64_t>(1, block / geometry.tileColumns));
+      if (rows == 0) rows = std::max<int64_t>(1, block / geometry.tileColumns);
+      geometry.tileRows = evenPart(geometry.row.extent, rows);
     }
     addLevel(geometry, geometry.column, geometry.tileColumns, accesses, &geometry.columnLevel);
     if (row >= 0) addLevel(geometry, geometry.row, geometry.tileRows, accesses, &geometry.rowLevel);

@@ -32,6 +32,9 @@ struct Geometry {
   int64_t reducedTiles() const;
 };
 
+/// Whether the reduction's argument is memory as it lies, which nothing else reads meanwhile.
+bool reducesMemory(const Program& program);
+
 /// `block`: the most elements of a tile.
 Geometry planGeometry(const Program& program, const std::vector<Access>& accesses, int64_t block);
 

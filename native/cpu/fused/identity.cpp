@@ -3,7 +3,7 @@
 
 #include <limits>
 
-#include "loops.h"
+#include "representation.h"
 
 namespace heddle::fused {
 namespace {
@@ -21,8 +21,13 @@ double floatIdentity(Reduction reduction) {
 
 int64_t reductionIdentity(Reduction reduction, DType dtype) {
   const RegisterClass kind = classOf(dtype);
-  if (kind == RegisterClass::f32 || kind == RegisterClass::f64)
-    return __builtin_bit_cast(int64_t, floatIdentity(reduction));
+  if (isFloatClass(kind)) {
+    const double identity = floatIdentity(reduction);
+    if (accumulatorOf(reduction, kind) == RegisterClass::f64) return __builtin_bit_cast(int64_t, identity);
+    // One in each half, so that words of it are twice as many accumulators.
+    const float halves[2] = {static_cast<float>(identity), static_cast<float>(identity)};
+    return __builtin_bit_cast(int64_t, halves);
+  }
   if (reduction == Reduction::sum) return 0;
   if (reduction == Reduction::prod) return 1;
   const bool lowest = reduction == Reduction::max;

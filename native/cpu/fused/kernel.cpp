@@ -62,10 +62,10 @@ class FusedKernel : public Kernel {
       block /= 2;
       executable_ = fused::assemble(program, block);
     }
-    if (executable_.bytesPerElement == 0)
-      executable_ = fused::assemble(program, kStreamBlock);
-    else if (executable_.transposes())
+    if (executable_.transposes())
       executable_ = fused::assemble(program, kTransposedBlock);
+    else if (executable_.bytesPerElement == 0)
+      executable_ = fused::assemble(program, kStreamBlock);
     keptTiles_ = executable_.geometry.keptTiles();
     reducedTiles_ = executable_.reduces ? executable_.geometry.reducedTiles() : 0;
     if (executable_.reduces && keptTiles_ > 0 && keptTiles_ < kParts)

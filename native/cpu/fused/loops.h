@@ -36,9 +36,9 @@ using StoreLoop = void (*)(void* out, int64_t rowStride, int64_t columnStride, c
 /// start + r * rowStride + c * columnStride.
 using Count = void (*)(void* out, int64_t start, int64_t rowStride, int64_t columnStride, int64_t rows,
                        int64_t columns);
-/// Combines packed values into accumulators (f64 for floats, i64 for integers and bool): `rows` of them when reducing
-/// along rows, `columns` of them when reducing along columns.
-using Reduce = void (*)(void* accumulators, const void* values, int64_t rows, int64_t columns);
+/// Combines rows of packed values, which lie `rowStride` apart, into accumulators (accumulatorOf in representation.h):
+/// `rows` of them when reducing along rows, `columns` of them when reducing along columns.
+using Reduce = void (*)(void* accumulators, const void* values, int64_t rows, int64_t columns, int64_t rowStride);
 /// Draws for the positions `index`; `contiguous` promises index[i] = index[0] + i.
 using Draw = void (*)(void* out, const int64_t* index, uint64_t seed, uint64_t counter, bool contiguous, int64_t n);
 
@@ -56,6 +56,7 @@ struct Loops {
   StoreLoop store[kDTypes];
   Load move[4];  // elements of 1, 2, 4, 8 bytes, uninterpreted
   StoreLoop moveOut[4];
+  Load turn[2][2];  // elements of 4, 8 bytes, down columns of memory; [1]: past the cache
   Count count[kClasses];
   Reduce reduceRows[kReductions][kClasses];
   Reduce reduceColumns[kReductions][kClasses];

@@ -12,6 +12,13 @@ inline bool plain(DType dtype) {
   return dtype == DType::f32 || dtype == DType::f64 || dtype == DType::i32 || dtype == DType::i64;
 }
 
+/// What values of a class are reduced in. Sums and products need more bits than their terms have; the largest or
+/// smallest value is one of them. Integers all have i64.
+inline RegisterClass accumulatorOf(Reduction reduction, RegisterClass kind) {
+  if (!isFloatClass(kind)) return RegisterClass::i64;
+  return reduction == Reduction::max || reduction == Reduction::min ? kind : RegisterClass::f64;
+}
+
 /// f16 and bf16 results of a reduction stay f32 until they are stored.
 inline DType resultDType(DType dtype) { return dtype == DType::f16 || dtype == DType::bf16 ? DType::f32 : dtype; }
 

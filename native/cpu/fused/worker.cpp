@@ -103,7 +103,7 @@ void Worker::complete(int64_t tile, const int64_t* accumulators, int64_t parts, 
   const int64_t width = executable_.keptWidth();
   for (int64_t i = 0; i < width; i++) accumulators_[i] = executable_.identity;
   for (int64_t part = 0; part < parts; part++)
-    executable_.combine(accumulators_, accumulators + part * stride, 1, width);
+    executable_.combine(accumulators_, accumulators + part * stride, 1, width, width);
   finish(accumulators_);
   run(executable_.after, windowOf(executable_.after));
 }
@@ -122,8 +122,9 @@ void Worker::reduceTiles(int64_t begin, int64_t end, int64_t* accumulators) {
     const void* values = values_[executable_.reduceArgument];
     // An axis that is treated like the other one is folded into it.
     const bool fold = geometry.row.reduced == geometry.column.reduced;
-    executable_.reduce(accumulators, values, fold ? 1 : window.rows,
-                       fold ? window.rows * window.columns : window.columns);
+    const int64_t columns = fold ? window.rows * window.columns : window.columns;
+    executable_.reduce(accumulators, values, fold ? 1 : window.rows, columns,
+                       executable_.reduceRowStride != 0 ? executable_.reduceRowStride : columns);
     advance(geometry.reduced, reducedIndices_, addresses_, accesses);
   }
 }
@@ -159,7 +160,31 @@ Worker::Window Worker::windowOf(const Phase& phase) const {
 void Worker::run(const Phase& phase, Window window) {
   for (const Binding& binding : phase.bindings)
     values_[binding.value] = reinterpret_cast<void*>(addresses_[binding.access]);
+  prefetch(phase, window);
   for (const Step& step : phase.steps) runStep(step, window);
+}
+
+/// Whether a resident value has less than these elements; it is then made anew.
+bool Worker::grows(int value, int64_t elements) {
+  if (resident_[value] >= elements) return false;
+  resident_[value] = elements;
+  return true;
+}
+
+/// Asks for the memory of the tile that is next, so that it comes while this one is computed. (Where there is none a
+/// prefetch is ignored.)
+void Worker::prefetch(const Phase& phase, Window window) const {
+  for (const Ahead& ahead : phase.ahead) {
+    const int64_t start = addresses_[ahead.access] + ahead.toNext;
+    int64_t rows = window.rows, bytes = window.columns * ahead.unit;
+    if (ahead.rowBytes == bytes) {
+      bytes *= rows;
+      rows = 1;
+    }
+    for (int64_t row = 0; row < rows; row++)
+      for (int64_t byte = 0; byte < bytes; byte += static_cast<int64_t>(kLine))
+        __builtin_prefetch(reinterpret_cast<const void*>(start + row * ahead.rowBytes + byte));
+  }
 }
 
 void Worker::runStep(const Step& step, Window window) {
@@ -170,10 +195,7 @@ void Worker::runStep(const Step& step, Window window) {
       step.compute(values_[step.out], values_[step.a], values_[step.b], values_[step.c], rows * columns);
       return;
     case Step::Kind::load:
-      if (step.resident) {
-        if (resident_[step.out] >= rows * columns) return;
-        resident_[step.out] = rows * columns;
-      }
+      if (step.resident && !grows(step.out, rows * columns)) return;
       step.load(values_[step.out], step.packed ? columns : step.outRowStride,
                 reinterpret_cast<const void*>(addresses_[step.access]), step.rowStride, step.columnStride, rows,
                 columns);
@@ -186,6 +208,7 @@ void Worker::runStep(const Step& step, Window window) {
                  rows, columns);
       return;
     case Step::Kind::count:
+      if (step.resident && !grows(step.out, rows * columns)) return;
       step.count(values_[step.out], addresses_[step.access], step.rowStride, step.columnStride, rows, columns);
       return;
     case Step::Kind::draw: {

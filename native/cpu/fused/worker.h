@@ -34,6 +34,8 @@ class Worker {
   Window tile() const;
   Window windowOf(const Phase& phase) const;
   void run(const Phase& phase, Window window);
+  bool grows(int value, int64_t elements);
+  void prefetch(const Phase& phase, Window window) const;
   void runStep(const Step& step, Window window);
 
   const Executable& executable_;

@@ -2,6 +2,7 @@
 // values.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <memory>
 #include <random>
 
@@ -189,6 +190,33 @@ void strided() {
       }
 }
 
+/// Memory walked down its columns that goes to memory walked along its rows, with edges of every kind; the largest ones
+/// go past the caches.
+void transposed() {
+  const auto check = [](DType dtype, const Shape& extents, int64_t gap, int64_t before) {
+    Tensor x(dtype, extents, {1, extents[0] + gap}), y(dtype, extents, {extents[1] + gap, 1}, before);
+    x.integers(13, 0, 100);
+    FusedProgram program(extents);
+    program.store(program.load(x), y);
+    program.run();
+    expectExact(std::string("fused transposed ") + kDTypeNames[static_cast<int>(dtype)] + " " +
+                    std::to_string(extents[0]) + "x" + std::to_string(extents[1]) + " gap " + std::to_string(gap),
+                y, program.expected()[0]);
+  };
+  for (const DType dtype : {DType::f32, DType::f64, DType::i32, DType::i64, DType::bf16, DType::i8})
+    for (const int64_t rows : {2, 15, 16, 33, 130, 300})
+      for (const int64_t columns : {2, 7, 8, 16, 31, 129, 257})
+        for (const int64_t gap : {0, 3}) {
+          if (compilesPrograms() && (rows != 130 || gap != 3)) continue;
+          check(dtype, {rows, columns}, gap, gap == 3 ? 1 : 0);
+        }
+  if (compilesPrograms()) return;
+  check(DType::f32, {2050, 2064}, 0, 0);
+  check(DType::f32, {2050, 2051}, 0, 0);
+  check(DType::f32, {2050, 2064}, 0, 1);
+  check(DType::f64, {1030, 2080}, 0, 0);
+}
+
 /// Sums of uniform numbers stay within the library's tolerance whatever the length and the direction.
 void accuracy() {
   for (const Shape& extents :
@@ -230,6 +258,46 @@ void columnReductions() {
         }
       }
     }
+}
+
+/// Columns that take several tiles, of rows that follow one another, lie apart or run backwards; the special values of
+/// a column reach its result and no other.
+void wideColumnReductions() {
+  const double infinity = std::numeric_limits<double>::infinity();
+  for (const DType dtype : {DType::f32, DType::f64, DType::bf16, DType::i32})
+    for (const int64_t columns : {511, 512, 2049, 5003})
+      for (const int64_t rows : {1, 3, 8, 13, 150}) {
+        if (compilesPrograms() ? columns != 2049 || rows != 13 : rows == 150 && columns > 2049) continue;
+        for (const int64_t step : {columns, columns + 5, -columns}) {
+          Tensor x(dtype, {rows, columns}, {step, 1});
+          std::vector<double> values = x.integers(static_cast<uint32_t>(columns + rows), -40, 40).values();
+          if (dtype != DType::i32)
+            for (int64_t r = 0; r < rows; r++) {
+              double* row = values.data() + r * columns;
+              row[7] = -infinity;
+              row[8] = infinity;
+              row[9] = r == rows / 2 ? std::nan("") : row[9];
+              row[columns - 1] = r % 2 == 0 ? -0.0 : 0.0;
+              row[columns - 2] = r == 0 ? std::nan("") : infinity;
+            }
+          x.assign(values);
+          for (const Reduction kind : {Reduction::sum, Reduction::max, Reduction::min}) {
+            FusedProgram program({rows, columns}, {true, false});
+            Tensor y(dtype, {1, columns}), twice(dtype, {1, columns});
+            const int result = program.reduce(dtype, kind, program.load(x));
+            program.store(result, y);
+            program.store(program.apply(Opcode::add, dtype, {result, result}), twice);
+            program.run();
+            const std::string name = "fused reduction " + std::to_string(static_cast<int>(kind)) + " of " +
+                                     std::to_string(rows) + " rows, " + std::to_string(step) + " apart, of " +
+                                     std::to_string(columns) + " " + kDTypeNames[static_cast<int>(dtype)];
+            const auto expected = program.expected();
+            if (dtype == DType::bf16 && kind == Reduction::sum && rows > 3) continue;  // they round
+            expectExact(name, y, expected[0]);
+            expectExact(name + ", twice", twice, expected[1]);
+          }
+        }
+      }
 }
 
 /// Integers of the whole range wrap in i32, where sums and products of bytes are taken, and are compared as they are.
@@ -291,8 +359,10 @@ void testFusedWalks() {
   inPlace();
   shortRows();
   strided();
+  transposed();
   accuracy();
   columnReductions();
+  wideColumnReductions();
   integerReductions();
   decodeErrors();
 }

@@ -29,6 +29,7 @@ void addFunctions(Loops& table);
 void addDoubleFunctions(Loops& table);
 void addCasts(Loops& table);
 void addTransfers(Loops& table);
+void addTurns(Loops& table);
 void addReductions(Loops& table);
 void addDraws(Loops& table);
 

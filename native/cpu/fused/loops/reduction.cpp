@@ -1,4 +1,5 @@
 // Reduction loops: packed values into accumulators, along rows or along columns. The order of combination is fixed.
+#include "../../narrow_columns.h"
 #include "apply.h"
 
 // Vectors are passed between functions that are always inlined, so how a call would pass them does not matter.
@@ -19,11 +20,6 @@ constexpr int kVectorBytes = 16;
 // than registers apart element by element, so a group is as many vectors as it takes. The order of extremes does not
 // matter.
 constexpr int kGroupBytes = 64;
-
-// Up to so many columns fill vectors badly, so that several rows of them are walked as one.
-constexpr int64_t kMostNarrow = 64;
-// So many rows are whole vectors of any level and type, whatever the columns.
-constexpr int64_t kVectorRows = 16;
 
 /// A vector as wide as the level's registers. Loads need no alignment.
 template <typename T>
@@ -106,18 +102,33 @@ HEDDLE_INLINE T combineAll(const T* x, int64_t n) {
   return F::combine(result, rest);
 }
 
+/// What values of T are reduced in: f64, or T where the result is one of them.
 template <typename F, typename T>
-void floatRows(void* accumulators, const void* values, int64_t rows, int64_t columns) {
-  double* total = static_cast<double*>(accumulators);
+struct Accumulator {
+  typedef double type;
+};
+template <typename T>
+struct Accumulator<Max, T> {
+  typedef T type;
+};
+template <typename T>
+struct Accumulator<Min, T> {
+  typedef T type;
+};
+
+template <typename F, typename T>
+void floatRows(void* accumulators, const void* values, int64_t rows, int64_t columns, int64_t rowStride) {
+  typedef typename Accumulator<F, T>::type A;
+  A* total = static_cast<A*>(accumulators);
   const T* x = static_cast<const T*>(values);
   for (int64_t r = 0; r < rows; r++)
-    total[r] = F::combine(total[r], static_cast<double>(combineAll<F, T>(x + r * columns, columns)));
+    total[r] = F::combine(total[r], static_cast<A>(combineAll<F, T>(x + r * rowStride, columns)));
 }
 
 /// Few columns, as a flat walk: a lane belongs to column lane % columns. There are as many lanes as whole rows that are
 /// whole vectors at every level take.
-template <typename F, typename T>
-void narrowColumns(double* total, const T* x, int64_t count, int64_t columns) {
+template <typename F, typename T, typename A>
+void narrowColumns(A* total, const T* x, int64_t count, int64_t columns) {
   T lanes[kMostNarrow * kVectorRows];
   int64_t group = columns;
   while (group < kMostNarrow || group % kVectorRows != 0) group *= 2;
@@ -128,41 +139,65 @@ void narrowColumns(double* total, const T* x, int64_t count, int64_t columns) {
   for (int64_t lane = 0; i + lane < count; lane++) lanes[lane] = F::combine(lanes[lane], x[i + lane]);
   for (int64_t half = group / 2; half >= columns; half /= 2)
     for (int64_t lane = 0; lane < half; lane++) lanes[lane] = F::combine(lanes[lane], lanes[lane + half]);
-  for (int64_t c = 0; c < columns; c++) total[c] = F::combine(total[c], static_cast<double>(lanes[c]));
+  for (int64_t c = 0; c < columns; c++) total[c] = F::combine(total[c], static_cast<A>(lanes[c]));
 }
 
 /// As many values as a vector has accumulators.
-template <typename T>
+template <typename T, typename A>
 struct Values {
-  static constexpr int64_t kCount = Lanes<double>::kCount;
+  static constexpr int64_t kCount = Lanes<A>::kCount;
   typedef T Vector __attribute__((vector_size(kCount * sizeof(T))));
   typedef T Unaligned __attribute__((vector_size(kCount * sizeof(T)), aligned(sizeof(T)), may_alias));
 };
 
-template <typename T>
-HEDDLE_INLINE Lanes<double>::Vector widened(typename Values<T>::Vector values) {
-  Lanes<double>::Vector wide;
-  for (int64_t lane = 0; lane < Values<T>::kCount; lane++) wide[lane] = values[lane];  // one conversion
+template <typename A, typename T>
+HEDDLE_INLINE typename Lanes<A>::Vector loadAs(const T* from) {
+  const typename Values<T, A>::Vector values = *reinterpret_cast<const typename Values<T, A>::Unaligned*>(from);
+  typename Lanes<A>::Vector wide;
+  for (int64_t lane = 0; lane < Values<T, A>::kCount; lane++) wide[lane] = values[lane];  // one conversion
   return wide;
 }
 
-template <typename F, typename T>
-void floatColumns(void* accumulators, const void* values, int64_t rows, int64_t columns) {
-  constexpr int64_t kLanes = Values<T>::kCount;
-  double* total = static_cast<double*>(accumulators);
-  const T* x = static_cast<const T*>(values);
-  if (columns <= kMostNarrow && rows > 1) return narrowColumns<F, T>(total, x, rows * columns, columns);
-  // A row after the other: several at once would be more streams than a processor foresees.
-  for (int64_t r = 0; r < rows; r++) {
-    const T* row = x + r * columns;
-    int64_t c = 0;
-    for (; c + kLanes <= columns; c += kLanes) {
-      auto& result = *reinterpret_cast<Lanes<double>::Unaligned*>(total + c);
-      const typename Values<T>::Vector next = *reinterpret_cast<const typename Values<T>::Unaligned*>(row + c);
-      result = F::combine(Lanes<double>::Vector(result), widened<T>(next));
+// So many rows are combined before an accumulator is written again.
+constexpr int64_t kRowsTogether = 4;
+
+/// Each accumulator takes the rows in their order.
+template <typename F, int64_t kRows, typename T, typename A>
+HEDDLE_INLINE void combineRows(A* total, const T* x, int64_t columns, int64_t rowStride) {
+  constexpr int64_t kLine = 64 / sizeof(T);
+  constexpr int64_t kLanes = Lanes<A>::kCount;
+  int64_t c = 0;
+  for (; c + kLine <= columns; c += kLine) {
+    // Rows side by side are more streams than a processor foresees. (Behind the last row a prefetch is ignored.)
+    if (kRows > 1)
+#pragma GCC unroll 4
+      for (int64_t r = 0; r < kRows; r++)
+        __builtin_prefetch(reinterpret_cast<const void*>(
+            reinterpret_cast<uintptr_t>(x) + static_cast<uintptr_t>((kRows + r) * rowStride + c) * sizeof(T)));
+#pragma GCC unroll 8
+    for (int64_t part = 0; part < kLine; part += kLanes) {
+      auto& place = *reinterpret_cast<typename Lanes<A>::Unaligned*>(total + c + part);
+      typename Lanes<A>::Vector result = place;
+#pragma GCC unroll 4
+      for (int64_t r = 0; r < kRows; r++) result = F::combine(result, loadAs<A>(x + r * rowStride + c + part));
+      place = result;
     }
-    for (; c < columns; c++) total[c] = F::combine(total[c], static_cast<double>(row[c]));
   }
+  for (; c < columns; c++)
+    for (int64_t r = 0; r < kRows; r++) total[c] = F::combine(total[c], static_cast<A>(x[r * rowStride + c]));
+}
+
+template <typename F, typename T>
+void floatColumns(void* accumulators, const void* values, int64_t rows, int64_t columns, int64_t rowStride) {
+  typedef typename Accumulator<F, T>::type A;
+  A* total = static_cast<A*>(accumulators);
+  const T* x = static_cast<const T*>(values);
+  if (columns <= kMostNarrow && rows > 1 && rowStride == columns)
+    return narrowColumns<F, T>(total, x, rows * columns, columns);
+  int64_t r = 0;
+  for (; r + kRowsTogether <= rows; r += kRowsTogether)
+    combineRows<F, kRowsTogether>(total, x + r * rowStride, columns, rowStride);
+  for (; r < rows; r++) combineRows<F, 1>(total, x + r * rowStride, columns, rowStride);
 }
 
 // Integers: unsigned where they wrap, since i64 accumulators cut to the result's width wrap like the width itself. For
@@ -201,32 +236,32 @@ struct IntegerMin {
 };
 
 template <typename F>
-void narrowRows(void* accumulators, const void* values, int64_t rows, int64_t columns) {
+void narrowRows(void* accumulators, const void* values, int64_t rows, int64_t columns, int64_t rowStride) {
   using Narrow = typename F::Narrow;
   int64_t* total = static_cast<int64_t*>(accumulators);
   const Narrow* x = static_cast<const Narrow*>(values);
   for (int64_t r = 0; r < rows; r++) {
     Narrow result = F::kIdentity;
-    for (int64_t c = 0; c < columns; c++) result = F::combine(result, x[r * columns + c]);
+    for (int64_t c = 0; c < columns; c++) result = F::combine(result, x[r * rowStride + c]);
     total[r] = F::combine(total[r], static_cast<int64_t>(result));
   }
 }
 template <typename F>
-void wideRows(void* accumulators, const void* values, int64_t rows, int64_t columns) {
+void wideRows(void* accumulators, const void* values, int64_t rows, int64_t columns, int64_t rowStride) {
   int64_t* total = static_cast<int64_t*>(accumulators);
   const int64_t* x = static_cast<const int64_t*>(values);
   for (int64_t r = 0; r < rows; r++) {
     int64_t result = total[r];
-    for (int64_t c = 0; c < columns; c++) result = F::combine(result, x[r * columns + c]);
+    for (int64_t c = 0; c < columns; c++) result = F::combine(result, x[r * rowStride + c]);
     total[r] = result;
   }
 }
 template <typename F, typename T>
-void integerColumns(void* accumulators, const void* values, int64_t rows, int64_t columns) {
+void integerColumns(void* accumulators, const void* values, int64_t rows, int64_t columns, int64_t rowStride) {
   int64_t* total = static_cast<int64_t*>(accumulators);
   const T* x = static_cast<const T*>(values);
   for (int64_t r = 0; r < rows; r++)
-    for (int64_t c = 0; c < columns; c++) total[c] = F::combine(total[c], static_cast<int64_t>(x[r * columns + c]));
+    for (int64_t c = 0; c < columns; c++) total[c] = F::combine(total[c], static_cast<int64_t>(x[r * rowStride + c]));
 }
 
 template <typename F, typename Integer>

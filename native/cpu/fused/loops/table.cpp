@@ -13,6 +13,7 @@ void fill(Loops& table) {
   addDoubleFunctions(table);
   addCasts(table);
   addTransfers(table);
+  addTurns(table);
   addReductions(table);
   addDraws(table);
 }
