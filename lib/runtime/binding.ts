@@ -89,8 +89,8 @@ export interface Binding {
   place(kind: DeviceKind, library: string, error: string): void
   /** A buffer of undefined contents. */
   alloc(device: number, bytes: number, label: string): number
-  /** Drops the handle; queued work keeps the memory. */
-  free(handle: number): void
+  /** Drops the handle; queued work keeps the memory. `collected` says that the garbage collector found it. */
+  free(handle: number, collected?: boolean): void
   /**
    * Ordered after the work queued on the buffer. Copies at once where there is none and returns 0, else stages a copy
    * and returns a ticket. Writing the whole buffer makes a failed one good again. With `lent` the bytes are read on the

@@ -14,7 +14,7 @@ interface Remains {
 
 const abandoned = new FinalizationRegistry<Remains>(({ handle, entry }) => {
   leave(entry)
-  library().free(handle)
+  library().free(handle, true)
 })
 let finalizers = true
 

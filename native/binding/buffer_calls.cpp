@@ -21,7 +21,7 @@ napi_value alloc(const Arguments& arguments) {
 }
 
 napi_value free(const Arguments& arguments) {
-  Environment::of(arguments.env).removeBuffer(arguments.handle(0, "handle"));
+  Environment::of(arguments.env).removeBuffer(arguments.handle(0, "handle"), arguments.flag(1, "collected"));
   return undefined(arguments.env);
 }
 

@@ -1,7 +1,9 @@
 // The tear-down order matters: first nothing settles any more, then jobs and handles go, then the device may rest.
 #include "environment.h"
 
+#include <algorithm>
 #include <cstdlib>
+#include <utility>
 
 namespace heddle::binding {
 
@@ -9,6 +11,9 @@ namespace {
 
 // Telling the garbage collector costs more than an allocation from the pool: small changes are told together.
 constexpr int64_t kReportedAtOnce = 1 << 20;
+// V8 collects, all of its heap, when it hears that 64 MiB more are held than were at the least since the last time. So
+// it is told of the most that was held of late: what comes and goes, a large result each step, is no reason to collect.
+constexpr int kChangesPerSpan = 256;
 
 }  // namespace
 
@@ -62,10 +67,10 @@ uint32_t Environment::addBuffer(Device& device, BufferPointer buffer) {
   return handle;
 }
 
-void Environment::removeBuffer(uint32_t handle) {
+void Environment::removeBuffer(uint32_t handle, bool collected) {
   const int64_t bytes = static_cast<int64_t>(buffer(handle).buffer->blockBytes);
   buffers_.remove(handle);
-  account(-bytes);
+  account(-bytes, collected);
 }
 
 uint32_t Environment::addPlan(Device& device, std::shared_ptr<Plan> plan) {
@@ -81,12 +86,22 @@ void Environment::removePlan(uint32_t handle) {
   plans_.remove(handle);
 }
 
-void Environment::account(int64_t bytes) {
-  unreported_ += bytes;
-  if (std::abs(unreported_) < kReportedAtOnce) return;
+void Environment::account(int64_t bytes, bool collected) {
+  held_ += bytes;
+  most_ = std::max(most_, held_);
+  if (collected) {
+    // What it has given back, it is to know of: the next such amount is a reason to collect again.
+    changes_ = 0;
+    most_ = mostBefore_ = held_;
+  } else if (++changes_ == kChangesPerSpan) {
+    changes_ = 0;
+    mostBefore_ = std::exchange(most_, held_);
+  }
+  const int64_t change = std::max(most_, mostBefore_) - reported_;
+  if (std::abs(change) < kReportedAtOnce) return;
   int64_t total;
-  napi_adjust_external_memory(env_, unreported_, &total);
-  unreported_ = 0;
+  napi_adjust_external_memory(env_, change, &total);
+  reported_ += change;
 }
 
 }  // namespace heddle::binding

@@ -29,7 +29,8 @@ class Environment {
   DevicePlan& plan(uint32_t handle) const;
 
   uint32_t addBuffer(Device& device, BufferPointer buffer);
-  void removeBuffer(uint32_t handle);
+  /// `collected`: the garbage collector found that nobody has it.
+  void removeBuffer(uint32_t handle, bool collected = false);
   uint32_t addPlan(Device& device, std::shared_ptr<Plan> plan);
   void removePlan(uint32_t handle);
 
@@ -38,13 +39,17 @@ class Environment {
  private:
   explicit Environment(napi_env env) : env_(env), settlement_(std::make_shared<Settlement>(env)) {}
   void tearDown();
-  void account(int64_t bytes);
+  void account(int64_t bytes, bool collected = false);
 
   const napi_env env_;
   std::shared_ptr<Settlement> settlement_;
   HandleTable<DeviceBuffer> buffers_;
   HandleTable<DevicePlan> plans_;
-  int64_t unreported_ = 0;  // bytes the garbage collector has not been told of yet
+  int64_t held_ = 0;      // bytes
+  int64_t reported_ = 0;  // those the garbage collector knows of
+  // The most that was held in this span of changes, and in the one before.
+  int64_t most_ = 0, mostBefore_ = 0;
+  int changes_ = 0;
 };
 
 }  // namespace heddle::binding
