@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
+import { ONE_THREAD } from '../oneThread.js'
 import { STEPS } from './trainedRun.js'
 
 const program = fileURLToPath(new URL('../../dist/test/crash/train.js', import.meta.url)).replace(
@@ -28,7 +29,7 @@ async function runOnce(folder: string | undefined, kill: (stepsTaken: number) =>
   // The algorithms must not depend on what is fastest in which process.
   const child: Child = spawn(process.execPath, [program, ...(folder === undefined ? [] : [folder])], {
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, HEDDLE_DETERMINISTIC: '1' },
+    env: { ...process.env, ...ONE_THREAD, HEDDLE_DETERMINISTIC: '1' },
   })
   let output = ''
   let taken = 0

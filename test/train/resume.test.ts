@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { DataLoader } from '../../lib/data/index.js'
@@ -44,7 +45,9 @@ const child = (folder: string): ChildProcess =>
 /** What the process says, until it ends or `until` holds. */
 async function saying(from: ChildProcess, until: (output: string) => boolean): Promise<string> {
   let output = ''
-  for await (const text of from.stdout as AsyncIterable<Buffer>) {
+  // Who stops listening leaves the stream as it is: were it closed, the process would fail where it writes its next line.
+  const stdout = from.stdout as Readable
+  for await (const text of stdout.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     output += text.toString()
     if (until(output)) break
   }
