@@ -29,16 +29,10 @@ class AvgPoolPlanes : public Kernel {
   size_t workspaceBytes() const override { return static_cast<size_t>(rows_.held() * rows_.threads()) * sizeof(C); }
 
   void run(const RunOperands& operands) override {
-    rows_.each(
-        static_cast<const T*>(operands.inputs[0]), static_cast<T*>(operands.outputs[0]),
-        [&](int64_t thread) {
-          C* held = static_cast<C*>(operands.workspace) + thread * rows_.held();
-          std::fill_n(held, rows_.held(), C{0});
-          return held;
-        },
-        [&](const T* x, T* y, int64_t first, int64_t last, C* held) {
-          means_(rows_.windows(), x, first, last, held, y, sizes_.data(), divisors_.data());
-        });
+    rows_.each(static_cast<const T*>(operands.inputs[0]), static_cast<T*>(operands.outputs[0]), operands.workspace,
+               C{0}, [&](const T* x, T* y, int64_t first, int64_t last, C* held) {
+                 means_(rows_.windows(), x, first, last, held, y, sizes_.data(), divisors_.data());
+               });
   }
 
  private:

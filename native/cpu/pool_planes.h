@@ -78,14 +78,16 @@ class PlaneRows {
   int64_t held() const { return windows_.length * windows_.together; }
   int threads() const { return threads_; }
 
-  /// Calls `begin(thread)` in each thread, then `take(x, y, first, last)` with its planes and rows of windows.
-  template <typename T, typename Begin, typename Take>
-  void each(const T* x, T* y, Begin&& begin, Take&& take) const {
+  /// Calls `take(x, y, first, last, held)` in each thread with its planes and rows of windows, and with its part of the
+  /// workspace, full of `padding`.
+  template <typename T, typename C, typename Take>
+  void each(const T* x, T* y, void* workspace, C padding, Take&& take) const {
     const int64_t all = planes_ * rows_;
 #pragma omp parallel num_threads(threads_) if (all * windows_.count > 4096)
     {
       const int64_t thread = omp_get_thread_num(), threads = omp_get_num_threads();
-      auto* held = begin(thread);
+      C* const held = static_cast<C*>(workspace) + thread * this->held();
+      std::fill_n(held, this->held(), padding);
       for (int64_t at = all * thread / threads, end = all * (thread + 1) / threads; at < end;) {
         const int64_t plane = at / rows_, first = at % rows_, last = std::min(rows_, first + end - at);
         const int64_t n = plane / channels_, c = plane % channels_;

@@ -282,6 +282,7 @@ void wideColumnReductions() {
             }
           x.assign(values);
           for (const Reduction kind : {Reduction::sum, Reduction::max, Reduction::min}) {
+            if (dtype == DType::bf16 && kind == Reduction::sum && rows > 3) continue;  // they round
             FusedProgram program({rows, columns}, {true, false});
             Tensor y(dtype, {1, columns}), twice(dtype, {1, columns});
             const int result = program.reduce(dtype, kind, program.load(x));
@@ -292,7 +293,6 @@ void wideColumnReductions() {
                                      std::to_string(rows) + " rows, " + std::to_string(step) + " apart, of " +
                                      std::to_string(columns) + " " + kDTypeNames[static_cast<int>(dtype)];
             const auto expected = program.expected();
-            if (dtype == DType::bf16 && kind == Reduction::sum && rows > 3) continue;  // they round
             expectExact(name, y, expected[0]);
             expectExact(name + ", twice", twice, expected[1]);
           }
