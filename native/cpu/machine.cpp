@@ -55,15 +55,10 @@ class StreamingCopy : public Kernel {
   void run(const RunOperands& operands) override {
     const auto* from = static_cast<const char*>(operands.inputs[0]);
     auto* to = static_cast<char*>(operands.outputs[0]);
-    // Operands may be windows: what is not a whole line goes the ordinary way.
-    const bool aligned = (reinterpret_cast<uintptr_t>(from) | reinterpret_cast<uintptr_t>(to)) % 64 == 0;
 #pragma omp parallel for schedule(static)
     for (int64_t first = 0; first < bytes_; first += kBlock) {
       const int64_t count = std::min(kBlock, bytes_ - first);
-      if (aligned)
-        HEDDLE_DISPATCH(streamBytes)(from + first, to + first, count);
-      else
-        std::copy_n(from + first, count, to + first);
+      HEDDLE_DISPATCH(streamCopy)(from + first, to + first, count);
     }
   }
 

@@ -1,5 +1,7 @@
 // What the processor gives at most: multiply-adds that stay in registers, and a copy with streaming stores.
 
+#include "stream_loops.h"
+
 template <typename T>
 struct Wide {
   typedef T type __attribute__((vector_size(kVectorBytes)));
@@ -27,24 +29,8 @@ void multiplyAddBlock(T* x, int64_t size, int64_t repeats, T factor, T term) {
   }
 }
 
-/// Both 64-byte aligned.
-inline void streamBytes(const char* from, char* to, int64_t bytes) {
-#if HEDDLE_VECTOR_BYTES == 64
-  typedef long long Line __attribute__((vector_size(64)));
-  for (int64_t i = 0; i + 64 <= bytes; i += 64)
-    __builtin_ia32_movntdq512(reinterpret_cast<Line*>(to + i), *reinterpret_cast<const Line*>(from + i));
-#elif HEDDLE_VECTOR_BYTES == 32
-  typedef long long Line __attribute__((vector_size(32)));
-  for (int64_t i = 0; i + 64 <= bytes; i += 64) {
-    const Line low = *reinterpret_cast<const Line*>(from + i), high = *reinterpret_cast<const Line*>(from + i + 32);
-    __builtin_ia32_movntdq256(reinterpret_cast<Line*>(to + i), low);
-    __builtin_ia32_movntdq256(reinterpret_cast<Line*>(to + i + 32), high);
-  }
-#else
-  __builtin_memcpy(to, from, static_cast<size_t>(bytes - bytes % 64));
-#endif
-  __builtin_memcpy(to + bytes - bytes % 64, from + bytes - bytes % 64, static_cast<size_t>(bytes % 64));
-#if HEDDLE_VECTOR_BYTES >= 32
-  __builtin_ia32_sfence();
-#endif
+/// A copy whose stores pass the caches by.
+inline void streamCopy(const char* from, char* to, int64_t bytes) {
+  streamBytes(to, from, bytes);
+  streamEnd();
 }

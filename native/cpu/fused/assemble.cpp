@@ -18,9 +18,14 @@ constexpr int64_t kBeyondCaches = 16 << 20;
 
 size_t at(int position) { return static_cast<size_t>(position); }
 
+bool beyondCaches(const Program& program, DType dtype) {
+  return program.elements() * kDTypeBytes[static_cast<int>(dtype)] >= kBeyondCaches;
+}
+
 class Assembler {
  public:
-  Assembler(const Program& program, int64_t block) : program_(program), loops_(loops()) {
+  Assembler(const Program& program, int64_t block, Stores stores)
+      : program_(program), loops_(loops()), stores_(stores) {
     exe_.accesses = accessesOf(program);
     exe_.geometry = planGeometry(program, exe_.accesses, block);
     exe_.reduces = program.reduce >= 0;
@@ -45,8 +50,9 @@ class Assembler {
     emitPhase(exe_.after, classes_.after);
     if (exe_.before.steps.size() >= 2)
       exe_.before.ahead = lookAhead(exe_, exe_.before, classes_.before, exe_.geometry.reduced);
-    if (exe_.after.steps.size() >= 3)
+    if (exe_.after.steps.size() >= (exe_.streamEnd ? 2 : 3))
       exe_.after.ahead = lookAhead(exe_, exe_.after, classes_.after, exe_.geometry.kept);
+    if (exe_.streamEnd) lookAheadWithStores(exe_.after);
     allocate();
     return std::move(exe_);
   }
@@ -79,10 +85,10 @@ class Assembler {
 
   /// The store whose memory may take instruction `i`'s result as it is computed, or -1. Memory that a load still reads
   /// later in the block may be the store's own (in place), so the step must be the last reader.
-  int directStore(const Phase& phase, const PhaseContents& state, int i, bool moves) const {
+  int directStore(const Phase& phase, const PhaseContents& state, int i, bool moves, bool turned = false) const {
     for (const int s : state.stores) {
       const Store& store = program_.stores[at(s)];
-      if (store.value != i) continue;
+      if (store.value != i || (!turned && goesPast(phase, s))) continue;
       const int access = classes_.storeAccess[at(s)];
       const bool fits =
           moves ? tile_.columnStride(phase, access) == 1 : plain(store.dtype) && tile_.flat(phase, access);
@@ -96,6 +102,13 @@ class Assembler {
       if (free) return s;
     }
     return -1;
+  }
+
+  /// Whether a store writes tiles as they lie in a register past the caches.
+  bool goesPast(const Phase& phase, int s) const {
+    const Store& store = program_.stores[at(s)];
+    return stores_ == Stores::streaming && plain(store.dtype) && beyondCaches(program_, store.dtype) &&
+           tile_.flat(phase, classes_.storeAccess[at(s)]);
   }
 
   void bindStore(Phase& phase, int store, int value) {
@@ -136,7 +149,7 @@ class Assembler {
     // rows go to memory.
     const int size = log2Bytes(dtype);
     const bool turned = tile_.rowStride(phase, access) == 1 && tile_.columnStride(phase, access) > 1;
-    const int store = one || (turned && (!moves || size < 2)) ? -1 : directStore(phase, state, i, moves);
+    const int store = one || (turned && (!moves || size < 2)) ? -1 : directStore(phase, state, i, moves, turned);
     const int value = newValue(moves ? kDTypeBytes[static_cast<int>(dtype)] : registerBytes(dtype), one);
     state.valueOf[at(i)] = value;
     // The reduction reads after the stores, which may be in place.
@@ -158,7 +171,7 @@ class Assembler {
     step.out = value;
     step.access = access;
     step.load = moves ? loops_.move[size] : loops_.load[static_cast<int>(dtype)];
-    if (turned && store >= 0) step.load = loops_.turn[program_.elements() << size >= kBeyondCaches][size - 2];
+    if (turned && store >= 0) step.load = loops_.turn[beyondCaches(program_, dtype)][size - 2];
     step.rowStride = tile_.rowStride(phase, access);
     step.columnStride = tile_.columnStride(phase, access);
     if (store >= 0) {
@@ -342,8 +355,9 @@ class Assembler {
     const bool tile = phase.rows || phase.columns;
     if (single(value) && tile) {
       const bool straight = plain(store.dtype) && tile_.columnStride(phase, access) == 1;
-      value = repeated(phase, store.value, value, straight ? s : -1);
-      if (straight) return;
+      const bool direct = straight && !goesPast(phase, s);
+      value = repeated(phase, store.value, value, direct ? s : -1);
+      if (direct) return;
     }
     Step step{Step::Kind::store};
     step.single = !tile;
@@ -355,6 +369,12 @@ class Assembler {
     step.store = moved ? loops_.moveOut[log2Bytes(store.dtype)] : loops_.store[static_cast<int>(store.dtype)];
     step.rowStride = tile_.rowStride(phase, access);
     step.columnStride = tile_.columnStride(phase, access);
+    if (tile && goesPast(phase, s)) {
+      step.kind = Step::Kind::stream;
+      step.stream = loops_.stream;
+      step.unit = kDTypeBytes[static_cast<int>(store.dtype)];
+      exe_.streamEnd = loops_.streamEnd;
+    }
     phase.steps.push_back(step);
   }
 
@@ -385,6 +405,7 @@ class Assembler {
 
   const Program& program_;
   const Loops& loops_;
+  const Stores stores_;
   Executable exe_;
   PhaseTile tile_{exe_.geometry};
   Classification classes_;
@@ -394,6 +415,16 @@ class Assembler {
 
 }  // namespace
 
-Executable assemble(const Program& program, int64_t block) { return Assembler(program, block).assemble(); }
+bool streams(const Program& program) {
+  // Of what is reduced the accumulators' places depend on the tiles, which are chosen anew.
+  if (program.reduce >= 0) return false;
+  for (const Store& store : program.stores)
+    if (plain(store.dtype) && beyondCaches(program, store.dtype)) return true;
+  return false;
+}
+
+Executable assemble(const Program& program, int64_t block, Stores stores) {
+  return Assembler(program, block, stores).assemble();
+}
 
 }  // namespace heddle::fused

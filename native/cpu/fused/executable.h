@@ -12,11 +12,12 @@ namespace heddle::fused {
 
 /// One call of a loop on one tile.
 struct Step {
-  enum class Kind : uint8_t { load, repeat, count, compute, draw, store };
+  enum class Kind : uint8_t { load, repeat, count, compute, draw, store, stream };
   Kind kind;
   bool single = false;      // one element whatever the tile
   bool resident = false;    // a load or a count that is the same for every tile: done again only for more rows
   bool contiguous = false;  // draw: positions follow one another
+  bool looksAhead = false;  // stream: asks for `Phase::aheadWithStores`
   int out = -1;
   int a = 0;
   int b = 0;
@@ -27,9 +28,11 @@ struct Step {
   bool packed = true;  // load, repeat: the destination is packed, or its rows lie outRowStride apart
   int64_t outRowStride = 0;
   int64_t offset = 0;  // draw
+  int64_t unit = 0;    // stream: bytes of an element
   Compute compute = nullptr;
   Load load = nullptr;
   StoreLoop store = nullptr;
+  Stream stream = nullptr;
   Count count = nullptr;
   Draw draw = nullptr;
 };
@@ -46,7 +49,11 @@ struct Ahead {
   int64_t unit;  // bytes of an element
   int64_t rowBytes;
   int64_t toNext;
+  bool inOnePiece;  // its rows follow one another
 };
+
+/// Of what a stream step asks for, at most so many.
+constexpr size_t kMostAheadWithStores = 4;
 
 /// What is evaluated per tile. An axis that does not take part (a reduced one after the reduction) counts as one row.
 struct Phase {
@@ -55,6 +62,7 @@ struct Phase {
   std::vector<Binding> bindings;
   std::vector<Step> steps;
   std::vector<Ahead> ahead;
+  std::vector<Ahead> aheadWithStores;  // as many bytes of each, in one piece, as a stream step writes
 };
 
 struct Executable {
@@ -83,12 +91,21 @@ struct Executable {
   Reduce combine = nullptr;  // of accumulators
   Compute finish = nullptr;
 
+  void (*streamEnd)() = nullptr;  // after the last tile, where stores pass the caches by
+
   int64_t keptWidth() const;  // accumulators per kept tile, at most
   /// Only moves memory, some of it across its direction.
   bool transposes() const;
 };
 
+/// Where results go that are larger than the caches: to memory through them, which fetches each line first, or past
+/// them. Lines that were read a moment before are in them, so what is written in place goes through.
+enum class Stores : uint8_t { ordinary, streaming };
+
+/// Whether some of a program's results can be stored past the caches and are so large that this is worth it.
+bool streams(const Program& program);
+
 /// Chooses loops, registers and the walk. `block`: the most elements of a tile.
-Executable assemble(const Program& program, int64_t block);
+Executable assemble(const Program& program, int64_t block, Stores stores);
 
 }  // namespace heddle::fused

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <memory>
 #include <new>
+#include <optional>
 
 #include "executable.h"
 #include "worker.h"
@@ -16,6 +17,7 @@ namespace heddle {
 namespace {
 
 using fused::Executable;
+using fused::Stores;
 using fused::Worker;
 
 // A block's registers should stay in the first-level cache beside the memory that streams through it.
@@ -53,19 +55,24 @@ class Scratch {
 
 thread_local Scratch scratch;
 
+/// With the tiles that suit it.
+Executable assembleTiles(const Program& program, Stores stores) {
+  int64_t block = kLargestBlock;
+  Executable executable = fused::assemble(program, block, stores);
+  while (block > kSmallestBlock && executable.bytesPerElement * block > kRegisterBytes) {
+    block /= 2;
+    executable = fused::assemble(program, block, stores);
+  }
+  if (executable.transposes()) return fused::assemble(program, kTransposedBlock, stores);
+  if (executable.bytesPerElement == 0) return fused::assemble(program, kStreamBlock, stores);
+  return executable;
+}
+
 class FusedKernel : public Kernel {
  public:
   explicit FusedKernel(const Program& program) {
-    int64_t block = kLargestBlock;
-    executable_ = fused::assemble(program, block);
-    while (block > kSmallestBlock && executable_.bytesPerElement * block > kRegisterBytes) {
-      block /= 2;
-      executable_ = fused::assemble(program, block);
-    }
-    if (executable_.transposes())
-      executable_ = fused::assemble(program, kTransposedBlock);
-    else if (executable_.bytesPerElement == 0)
-      executable_ = fused::assemble(program, kStreamBlock);
+    executable_ = assembleTiles(program, Stores::ordinary);
+    if (fused::streams(program)) streaming_ = assembleTiles(program, Stores::streaming);
     keptTiles_ = executable_.geometry.keptTiles();
     reducedTiles_ = executable_.reduces ? executable_.geometry.reducedTiles() : 0;
     if (executable_.reduces && keptTiles_ > 0 && keptTiles_ < kParts)
@@ -81,10 +88,23 @@ class FusedKernel : public Kernel {
 
   void run(const RunOperands& operands) override {
     if (keptTiles_ == 0) return;
-    const int64_t units = keptTiles_ * parts_;
+    if (streaming_ && !inPlace(operands)) return runTiles(*streaming_, operands);
+    runTiles(executable_, operands);
+  }
+
+ private:
+  static bool inPlace(const RunOperands& operands) {
+    for (const void* output : operands.outputs)
+      for (const void* input : operands.inputs)
+        if (input == output) return true;
+    return false;
+  }
+
+  void runTiles(const Executable& executable, const RunOperands& operands) const {
+    const int64_t units = executable.geometry.keptTiles() * parts_;
     if (work_ < kSerialWork || units == 1) {
-      Worker worker(executable_, operands, scratch.atLeast(Worker::scratchBytes(executable_)));
-      share(worker, operands, 0, 1);
+      Worker worker(executable, operands, scratch.atLeast(Worker::scratchBytes(executable)));
+      share(worker, operands, units, 0, 1);
       if (parts_ > 1) shareRest(worker, operands, 0, 1);
       return;
     }
@@ -93,7 +113,7 @@ class FusedKernel : public Kernel {
     {
       char* memory = nullptr;
       try {
-        memory = scratch.atLeast(Worker::scratchBytes(executable_));
+        memory = scratch.atLeast(Worker::scratchBytes(executable));
       } catch (const std::bad_alloc&) {
         failed = true;
       }
@@ -101,8 +121,8 @@ class FusedKernel : public Kernel {
       if (!failed) {
         const int thread = omp_get_thread_num();
         const int threads = omp_get_num_threads();
-        Worker worker(executable_, operands, memory);
-        share(worker, operands, thread, threads);
+        Worker worker(executable, operands, memory);
+        share(worker, operands, units, thread, threads);
         if (parts_ > 1) {
 #pragma omp barrier
           shareRest(worker, operands, thread, threads);
@@ -112,10 +132,8 @@ class FusedKernel : public Kernel {
     if (failed) throw Error(ErrorCode::outOfMemory, "fused: a thread has no memory for its registers");
   }
 
- private:
   /// Thread `thread`'s part of the tiles, or of the pairs of a tile and a part of its reduction.
-  void share(Worker& worker, const RunOperands& operands, int64_t thread, int64_t threads) const {
-    const int64_t units = keptTiles_ * parts_;
+  void share(Worker& worker, const RunOperands& operands, int64_t units, int64_t thread, int64_t threads) const {
     const int64_t begin = units * thread / threads;
     const int64_t end = units * (thread + 1) / threads;
     if (parts_ == 1) return worker.evaluate(begin, end);
@@ -133,6 +151,7 @@ class FusedKernel : public Kernel {
   }
 
   Executable executable_;
+  std::optional<Executable> streaming_;  // where results go past the caches, if they are not in place
   int64_t keptTiles_ = 0;
   int64_t reducedTiles_ = 0;
   int64_t parts_ = 1;

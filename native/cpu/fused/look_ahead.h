@@ -11,4 +11,7 @@ namespace heddle::fused {
 std::vector<Ahead> lookAhead(const Executable& executable, const Phase& phase, const PhaseContents& contents,
                              const std::vector<Level>& levels);
 
+/// Moves what lies in one piece, of elements as large as those that the first stream step writes, to that step.
+void lookAheadWithStores(Phase& phase);
+
 }  // namespace heddle::fused

@@ -33,6 +33,8 @@ using Load = void (*)(void* out, int64_t outRowStride, const void* in, int64_t r
 /// Writes packed rows of `columns` elements to a window of memory.
 using StoreLoop = void (*)(void* out, int64_t rowStride, int64_t columnStride, const void* in, int64_t rows,
                            int64_t columns);
+/// Writes `bytes` bytes past the caches, and meanwhile asks for as many from each of `ahead` on.
+using Stream = void (*)(char* out, const char* in, int64_t bytes, const char* const* ahead, int64_t aheadCount);
 /// start + r * rowStride + c * columnStride.
 using Count = void (*)(void* out, int64_t start, int64_t rowStride, int64_t columnStride, int64_t rows,
                        int64_t columns);
@@ -56,6 +58,8 @@ struct Loops {
   StoreLoop store[kDTypes];
   Load move[4];  // elements of 1, 2, 4, 8 bytes, uninterpreted
   StoreLoop moveOut[4];
+  Stream stream;
+  void (*streamEnd)();
   Load turn[2][2];  // elements of 4, 8 bytes, down columns of memory; [1]: past the cache
   Count count[kClasses];
   Reduce reduceRows[kReductions][kClasses];

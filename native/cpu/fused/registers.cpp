@@ -46,7 +46,8 @@ void RegisterPlan::addPhase(const Phase& phase, int kept, int given) {
   for (size_t s = 0; s < phase.steps.size(); s++) {
     const Step& step = phase.steps[s];
     const bool reads = step.kind == Step::Kind::compute || step.kind == Step::Kind::draw ||
-                       step.kind == Step::Kind::store || step.kind == Step::Kind::repeat;
+                       step.kind == Step::Kind::store || step.kind == Step::Kind::stream ||
+                       step.kind == Step::Kind::repeat;
     if (reads) {
       last[static_cast<size_t>(step.a)] = s + 1;
       if (step.kind != Step::Kind::repeat) {

@@ -90,6 +90,7 @@ void Worker::evaluate(int64_t begin, int64_t end) {
     run(executable_.after, windowOf(executable_.after));
     advance(executable_.geometry.kept, keptIndices_, addresses_, executable_.accesses.size());
   }
+  if (executable_.streamEnd) executable_.streamEnd();
 }
 
 void Worker::accumulate(int64_t tile, int64_t begin, int64_t end, int64_t* accumulators) {
@@ -161,7 +162,7 @@ void Worker::run(const Phase& phase, Window window) {
   for (const Binding& binding : phase.bindings)
     values_[binding.value] = reinterpret_cast<void*>(addresses_[binding.access]);
   prefetch(phase, window);
-  for (const Step& step : phase.steps) runStep(step, window);
+  for (const Step& step : phase.steps) runStep(phase, step, window);
 }
 
 /// Whether a resident value has less than these elements; it is then made anew.
@@ -187,7 +188,17 @@ void Worker::prefetch(const Phase& phase, Window window) const {
   }
 }
 
-void Worker::runStep(const Step& step, Window window) {
+void Worker::stream(const Phase& phase, const Step& step, int64_t bytes) const {
+  const char* ahead[kMostAheadWithStores];
+  int64_t count = 0;
+  if (step.looksAhead)
+    for (const Ahead& next : phase.aheadWithStores)
+      ahead[count++] = reinterpret_cast<const char*>(addresses_[next.access] + next.toNext);
+  step.stream(reinterpret_cast<char*>(addresses_[step.access]), static_cast<const char*>(values_[step.a]), bytes, ahead,
+              count);
+}
+
+void Worker::runStep(const Phase& phase, const Step& step, Window window) {
   const int64_t rows = step.single ? 1 : window.rows;
   const int64_t columns = step.single ? 1 : window.columns;
   switch (step.kind) {
@@ -207,6 +218,7 @@ void Worker::runStep(const Step& step, Window window) {
       step.store(reinterpret_cast<void*>(addresses_[step.access]), step.rowStride, step.columnStride, values_[step.a],
                  rows, columns);
       return;
+    case Step::Kind::stream: return stream(phase, step, rows * columns * step.unit);
     case Step::Kind::count:
       if (step.resident && !grows(step.out, rows * columns)) return;
       step.count(values_[step.out], addresses_[step.access], step.rowStride, step.columnStride, rows, columns);

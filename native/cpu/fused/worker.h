@@ -36,7 +36,8 @@ class Worker {
   void run(const Phase& phase, Window window);
   bool grows(int value, int64_t elements);
   void prefetch(const Phase& phase, Window window) const;
-  void runStep(const Step& step, Window window);
+  void stream(const Phase& phase, const Step& step, int64_t bytes) const;
+  void runStep(const Phase& phase, const Step& step, Window window);
 
   const Executable& executable_;
   void** values_;

@@ -12,6 +12,15 @@
 #define HEDDLE_LEVEL baseline
 #endif
 
+// The level's files are compiled for it as a whole, so the compiler's macros tell how wide its registers are.
+#if defined(__AVX512F__)
+#define HEDDLE_VECTOR_BYTES 64
+#elif defined(__AVX2__)
+#define HEDDLE_VECTOR_BYTES 32
+#else
+#define HEDDLE_VECTOR_BYTES 16
+#endif
+
 #define HEDDLE_INLINE static inline __attribute__((always_inline))
 
 namespace heddle::fused::HEDDLE_LEVEL {

@@ -7,6 +7,8 @@
 namespace heddle::fused::HEDDLE_LEVEL {
 namespace {
 
+#include "../../stream_loops.h"
+
 template <typename T>
 struct Same {
   using Memory = T;
@@ -159,6 +161,11 @@ void store(void* to, int64_t rowStride, int64_t columnStride, const void* from, 
   }
 }
 
+void stream(char* out, const char* in, int64_t bytes, const char* const* ahead, int64_t aheadCount) {
+  streamBytes(out, in, bytes, ahead, aheadCount);
+}
+void endStreams() { streamEnd(); }
+
 template <typename T>
 void count(void* to, int64_t start, int64_t rowStride, int64_t columnStride, int64_t rows, int64_t columns) {
   T* out = static_cast<T*>(to);
@@ -203,6 +210,8 @@ void addTransfers(Loops& table) {
   addMove<uint16_t>(table, 1);
   addMove<uint32_t>(table, 2);
   addMove<uint64_t>(table, 3);
+  table.stream = stream;
+  table.streamEnd = endStreams;
   table.count[static_cast<int>(RegisterClass::f32)] = count<float>;
   table.count[static_cast<int>(RegisterClass::f64)] = count<double>;
   table.count[static_cast<int>(RegisterClass::i32)] = count<int32_t>;
