@@ -7,7 +7,7 @@
 
 namespace heddle {
 
-inline constexpr const char* kSchemaHash = "86f3317d9e7f9209";
+inline constexpr const char* kSchemaHash = "1238052710ed547e";
 
 enum class DType : uint8_t { f32, f64, bf16, f16, i8, u8, i32, i64, bool_, count };
 inline constexpr const char* kDTypeNames[] = { "f32", "f64", "bf16", "f16", "i8", "u8", "i32", "i64", "bool" };
@@ -15,8 +15,8 @@ inline constexpr int kDTypeBytes[] = { 4, 8, 2, 2, 1, 1, 4, 8, 1 };
 
 enum class Opcode : uint8_t { load, iota, constant, reduce, neg, abs, sign, floor, ceil, round, trunc, sqrt, rsqrt, reciprocal, exp, expm1, exp2, log, log1p, log2, sin, cos, tan, asin, acos, atan, sinh, cosh, tanh, asinh, acosh, atanh, erf, erfc, erfinv, lgamma, digamma, sigmoid, not_, isNaN, isFinite, cast, add, sub, mul, div, floorDiv, mod, pow, max, min, atan2, eq, ne, lt, le, gt, ge, and_, or_, xor_, where, uniform, normal, count };
 enum class Reduction : uint8_t { sum, prod, max, min, count };
-enum class OpId : uint16_t { adam, argReduce, attention, attentionGrad, avgPool, avgPoolGrad, batchNorm, batchNormGrad, concat, conv, convInputGrad, convWeightGrad, crossEntropy, crossEntropyGrad, fused, gather, globalNorm, indexAdd, indexCopy, layerNorm, layerNormGrad, logSoftmax, logSoftmaxGrad, matmul, maxPool, maxPoolGather, maxPoolGrad, multiplyAdd, pad, quantizedConv, quantizedMatmul, rmsNorm, rmsNormGrad, scatterAdd, sgd, softmax, softmaxGrad, streamingCopy, take, count };
-inline constexpr const char* kOpNames[] = { "adam", "argReduce", "attention", "attentionGrad", "avgPool", "avgPoolGrad", "batchNorm", "batchNormGrad", "concat", "conv", "convInputGrad", "convWeightGrad", "crossEntropy", "crossEntropyGrad", "fused", "gather", "globalNorm", "indexAdd", "indexCopy", "layerNorm", "layerNormGrad", "logSoftmax", "logSoftmaxGrad", "matmul", "maxPool", "maxPoolGather", "maxPoolGrad", "multiplyAdd", "pad", "quantizedConv", "quantizedMatmul", "rmsNorm", "rmsNormGrad", "scatterAdd", "sgd", "softmax", "softmaxGrad", "streamingCopy", "take" };
+enum class OpId : uint16_t { adam, argReduce, attention, attentionGrad, avgPool, avgPoolGrad, batchNorm, batchNormGrad, concat, conv, convInputGrad, convWeightGrad, crossEntropy, crossEntropyGrad, fused, gather, globalNorm, indexAdd, indexCopy, layerNorm, layerNormGrad, logSoftmax, logSoftmaxGrad, matmul, maxPool, maxPoolGather, maxPoolGrad, multiplyAdd, pad, quantizedConv, quantizedMatmul, rmsNorm, rmsNormGrad, scatterAdd, sgd, softmax, softmaxGrad, streamingCopy, streamingRead, take, count };
+inline constexpr const char* kOpNames[] = { "adam", "argReduce", "attention", "attentionGrad", "avgPool", "avgPoolGrad", "batchNorm", "batchNormGrad", "concat", "conv", "convInputGrad", "convWeightGrad", "crossEntropy", "crossEntropyGrad", "fused", "gather", "globalNorm", "indexAdd", "indexCopy", "layerNorm", "layerNormGrad", "logSoftmax", "logSoftmaxGrad", "matmul", "maxPool", "maxPoolGather", "maxPoolGrad", "multiplyAdd", "pad", "quantizedConv", "quantizedMatmul", "rmsNorm", "rmsNormGrad", "scatterAdd", "sgd", "softmax", "softmaxGrad", "streamingCopy", "streamingRead", "take" };
 inline constexpr int kPlanVersion = 1;
 
 struct AdamParams {
@@ -492,6 +492,13 @@ struct StreamingCopyParams {
   static StreamingCopyParams read(Reader& words) {
     (void)words;
     return StreamingCopyParams{};
+  }
+};
+struct StreamingReadParams {
+  template <typename Reader>
+  static StreamingReadParams read(Reader& words) {
+    (void)words;
+    return StreamingReadParams{};
   }
 };
 struct TakeParams {

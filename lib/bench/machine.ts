@@ -1,4 +1,4 @@
-// The machine's own limits, measured: arithmetic per second by dtype, and bytes per second of a large copy.
+// The machine's own limits, measured: arithmetic per second by dtype, and bytes per second of a large copy and of reading.
 import {
   compile,
   concat,
@@ -10,7 +10,7 @@ import {
   reshape,
   type Tensor,
 } from '../index.js'
-import { MULTIPLY_ADD_ELEMENTS, multiplyAdd, streamingCopy } from '../ops/machine.js'
+import { MULTIPLY_ADD_ELEMENTS, multiplyAdd, streamingCopy, streamingRead } from '../ops/machine.js'
 import { bytesOf } from '../schema/dtype.js'
 import { drawn } from './operands.js'
 import { sample } from './sampling.js'
@@ -31,14 +31,20 @@ export interface Machine {
   readonly copyBytesPerSecond: number
   /** The same by a copy with ordinary stores, which fetch each line before they write it; the C library's on a CPU. */
   readonly ordinaryCopyBytesPerSecond: number
+  /** Bytes per second where as many are only read. Results of earlier versions do not have it. */
+  readonly readBytesPerSecond?: number
   readonly peaks: Readonly<Partial<Record<DType, Peak>>>
   /** Seconds from a call to its result, of a run that does next to nothing. */
   readonly callSeconds: number
+  /** The same of each of many calls, one behind the other. */
+  readonly queuedCallSeconds: number
 }
 
 const COPY_BYTES = { cpu: 2 ** 28, cuda: 2 ** 31 }
 const PRODUCT = { cpu: 2048, cuda: 8192 }
 const SECONDS = 0.25
+/** What neighbours leave of the memory changes from one moment to the next. */
+const MEMORY_SECONDS = 1
 
 /** Integers of other widths are computed as these. */
 const STAND_INS: Partial<Record<DType, DType>> = { i64: 'f64', u8: 'i8', bool: 'i32' }
@@ -49,13 +55,13 @@ export const peakOf = ({ peaks }: Machine, dtype: DType): Peak | undefined => pe
 type Run = () => Promise<Tensor>
 
 /** The least seconds of one run. */
-async function least(device: Device, run: Run): Promise<number> {
+async function least(device: Device, run: Run, seconds = SECONDS): Promise<number> {
   const timing = await sample(
     async (cycles) => {
       for (let i = 0; i < cycles; i++) (await run()).dispose()
       await device.synchronize()
     },
-    { seconds: SECONDS, minSamples: 5 },
+    { seconds, minSamples: 5 },
   )
   return timing.least
 }
@@ -133,8 +139,12 @@ export async function measureMachine(device: Device, dtypes: ReadonlySet<DType> 
   const copy = compile((operand: Tensor) => (kind === 'cpu' ? streamingCopy(operand) : operand.mul(0.5)), {
     name: 'a large copy',
   })
-  const copySeconds = await least(device, () => copy(x))
+  const copySeconds = await least(device, () => copy(x), MEMORY_SECONDS)
   const ordinarySeconds = kind === 'cpu' ? await ordinaryCopySeconds(device, x) : copySeconds
+  const read = compile((operand: Tensor) => (kind === 'cpu' ? streamingRead(operand) : operand.sum()), {
+    name: 'reading',
+  })
+  const readSeconds = await least(device, () => read(x), MEMORY_SECONDS)
   x.dispose()
   const nothing = await drawn({ shape: [1] }, 'f32', generator)
   const call = compile((operand: Tensor) => operand.add(1), { name: 'next to nothing' })
@@ -145,6 +155,13 @@ export async function measureMachine(device: Device, dtypes: ReadonlySet<DType> 
     },
     { seconds: 0.1, cycles: 1 },
   )
+  const queued = await sample(
+    async (cycles) => {
+      for (let i = 0; i < cycles; i++) (await call(nothing)).dispose()
+      await device.synchronize()
+    },
+    { seconds: 0.1 },
+  )
   return {
     device: name,
     kind,
@@ -152,7 +169,9 @@ export async function measureMachine(device: Device, dtypes: ReadonlySet<DType> 
     threads,
     copyBytesPerSecond: (2 * bytes) / copySeconds,
     ordinaryCopyBytesPerSecond: (2 * bytes) / ordinarySeconds,
+    readBytesPerSecond: bytes / readSeconds,
     peaks: await peaksOf(device, dtypes, generator),
     callSeconds: idle.p50,
+    queuedCallSeconds: queued.p50,
   }
 }

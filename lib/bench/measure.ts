@@ -1,12 +1,17 @@
-// Times one case, cold and warm, and holds it against the machine's limits.
+// Times one case, cold and warm, holds it against the machine's limits, and looks why it stays behind them.
+
+import type { Plan } from '../graph/plan.js'
+import type { PlanWork } from '../graph/work.js'
 import { compile, type Device, type DType, type Generator, type Tensor, vjp } from '../index.js'
 import { bytesOf, isFloat } from '../schema/dtype.js'
 import { sizeOf } from '../schema/shape.js'
+import { inCache } from './inCache.js'
 import { type Machine, peakOf } from './machine.js'
 import { drawn } from './operands.js'
-import { type Bound, EXPECTED, type Measured, type Row } from './result.js'
+import { type Bound, EXPECTED, isUnexplained, type Measured, type Row } from './result.js'
 import { sample, type Timing } from './sampling.js'
 import type { Subject } from './subject.js'
+import { formatShare } from './table.js'
 
 export interface MeasureOptions {
   readonly device: Device
@@ -18,16 +23,18 @@ export interface MeasureOptions {
   readonly seconds: number
 }
 
-type Arithmetic = Readonly<Partial<Record<DType, number>>>
-
-/** The least seconds that arithmetic, and that memory, would take. */
-function limitsOf(machine: Machine, arithmetic: Arithmetic, bytes: number): { arithmetic: number; memory: number } {
+/** The least seconds that arithmetic, and that memory, would take: reading gives less than half of what a copy moves at most. */
+function limitsOf(machine: Machine, { arithmetic, bytes, written }: PlanWork): { arithmetic: number; memory: number } {
+  const { copyBytesPerSecond, readBytesPerSecond = copyBytesPerSecond } = machine
   let seconds = 0
   for (const [dtype, operations] of Object.entries(arithmetic)) {
     const peak = peakOf(machine, dtype as DType)
     if (peak) seconds += operations / peak.flopsPerSecond
   }
-  return { arithmetic: seconds, memory: bytes / machine.copyBytesPerSecond }
+  return {
+    arithmetic: seconds,
+    memory: Math.max(bytes / copyBytesPerSecond, (bytes - written) / readBytesPerSecond),
+  }
 }
 
 /** The operands of a subject, a random cotangent behind them where gradients are timed. */
@@ -60,74 +67,107 @@ const dispose = (tensors: readonly Tensor[]): void => {
 /** From this share of a run on, what is measured is the call. */
 const CALL_SHARE = 0.2
 
-/** From this share of the bytes on, what is written counts. */
-const WRITTEN_SHARE = 0.2
-
-/** Why a case stays behind, where that is measured; `written` is the share of its bytes that are its results'. */
-function reasonOf(
-  machine: Machine,
-  bound: Bound,
-  { gbPerS, p50 }: Measured,
-  limit: number,
-  written: number,
-): string | undefined {
-  const { callSeconds, ordinaryCopyBytesPerSecond } = machine
-  if (p50 > limit && callSeconds >= CALL_SHARE * p50)
-    return `too small: the call alone is ${Math.round(100 * Math.min(1, callSeconds / p50))} % of the time`
-  const stores = bound === 'memory' && written >= WRITTEN_SHARE
-  if (stores && gbPerS * 1e9 >= EXPECTED * ordinaryCopyBytesPerSecond)
-    return 'as fast as memcpy: ordinary stores fetch each line before they write it'
-  return undefined
+interface Prepared {
+  readonly runs: (cycles: number) => Promise<void>
+  readonly plan: Plan
+  readonly resultBytes: number
+  readonly operandBytes: number
+  readonly dispose: () => void
 }
 
-/** Times a subject. Throws what its op throws where the shapes do not fit it. */
-export async function measure(subject: Subject, options: MeasureOptions): Promise<Row> {
-  const { device, machine, generator, sweep, seconds } = options
+/** A subject ready to be timed. Throws what its op throws where the shapes do not fit it. */
+async function prepare(subject: Subject, { device, generator }: MeasureOptions): Promise<Prepared> {
   const operands = await operandsOf(subject, generator)
   try {
     const compiled = compile(functionOf(subject), { name: subject.name })
     const results = await compiled(operands)
     await device.synchronize()
     const resultBytes = bytesIn(results)
-    const allocatedBytes = bytesIn(operands) + resultBytes
     dispose(results)
+    const { plan } = compiled
+    if (!plan) throw new Error(`${subject.name}: it has no plan after its runs`)
     const runs = async (cycles: number): Promise<void> => {
       for (let i = 0; i < cycles; i++) dispose(await compiled(operands))
       await device.synchronize()
     }
-    const warm = await sample(runs, { seconds })
-    const cold = await sample(runs, { seconds, cycles: 1, before: sweep })
-    const plan = compiled.plan
-    if (!plan) throw new Error(`${subject.name}: it has no plan after its runs`)
-    const { arithmetic, bytes, steps } = plan.work
-    const operations = Object.values(arithmetic).reduce((sum, count) => sum + count, 0)
-    const limits = limitsOf(machine, arithmetic, bytes)
-    const bound: Bound = limits.arithmetic > limits.memory ? 'arithmetic' : 'memory'
-    const limit = Math.max(limits.arithmetic, limits.memory)
-    const measured = (timing: Timing): Measured => ({
-      ...timing,
-      roofline: limit / timing.p50,
-      gflops: operations / timing.p50 / 1e9,
-      gbPerS: bytes / timing.p50 / 1e9,
-    })
-    const [warmest, coldest] = [measured(warm), measured(cold)]
-    const counted = bound === 'arithmetic' ? warmest : coldest
-    const reason = subject.reason ?? reasonOf(machine, bound, counted, limit, resultBytes / bytes)
-    return {
-      case: subject.name,
-      family: subject.family,
-      dtype: subject.dtype,
-      shapes: subject.operands.map(({ shape }) => shape),
-      small: subject.small,
-      work: { operations, bytes, steps },
-      memory: { arenaBytes: plan.memory.arena, allocatedBytes },
-      bound,
-      warm: warmest,
-      cold: coldest,
-      roofline: counted.roofline,
-      ...(reason !== undefined && { reason }),
-    }
-  } finally {
+    return { runs, plan, resultBytes, operandBytes: bytesIn(operands), dispose: () => dispose(operands) }
+  } catch (error) {
     dispose(operands)
+    throw error
   }
+}
+
+/** The share of the roofline a subject of so many bytes reaches with all of it in the largest cache, where it can be made so small. */
+async function shareInCache(subject: Subject, bytes: number, options: MeasureOptions): Promise<number | undefined> {
+  const { machine, seconds } = options
+  for (const smaller of inCache(subject, bytes)) {
+    let prepared: Prepared
+    try {
+      prepared = await prepare(smaller, options)
+    } catch {
+      // Shapes or indices do not fit one another any more.
+      continue
+    }
+    try {
+      const { least } = await sample(prepared.runs, { seconds })
+      return limitsOf(machine, prepared.plan.work).memory / Math.max(least / 2, least - machine.queuedCallSeconds)
+    } finally {
+      prepared.dispose()
+    }
+  }
+  return undefined
+}
+
+/** Why a case stays behind, where its own time shows that. */
+function reasonOf({ callSeconds }: Machine, seconds: number, limit: number): string | undefined {
+  if (seconds <= limit || callSeconds < CALL_SHARE * seconds) return undefined
+  return `too small: the call alone is ${Math.round(100 * Math.min(1, callSeconds / seconds))} % of the time`
+}
+
+/** Times a subject. Throws what its op throws where the shapes do not fit it. */
+export async function measure(subject: Subject, options: MeasureOptions): Promise<Row> {
+  const { machine, sweep, seconds } = options
+  const { runs, plan, resultBytes, operandBytes, dispose: end } = await prepare(subject, options)
+  let warm: Timing
+  let cold: Timing
+  try {
+    warm = await sample(runs, { seconds })
+    cold = await sample(runs, { seconds, cycles: 1, before: sweep })
+  } finally {
+    end()
+  }
+  const { arithmetic, bytes, steps } = plan.work
+  const operations = Object.values(arithmetic).reduce((sum, count) => sum + count, 0)
+  const limits = limitsOf(machine, plan.work)
+  const bound: Bound = limits.arithmetic > limits.memory ? 'arithmetic' : 'memory'
+  const limit = Math.max(limits.arithmetic, limits.memory)
+  const measured = (timing: Timing): Measured => ({
+    ...timing,
+    roofline: limit / timing.p50,
+    gflops: operations / timing.p50 / 1e9,
+    gbPerS: bytes / timing.p50 / 1e9,
+  })
+  const [warmest, coldest] = [measured(warm), measured(cold)]
+  const counted = bound === 'arithmetic' ? warmest : coldest
+  const allocatedBytes = operandBytes + resultBytes
+  const known = bound === 'arithmetic' ? (subject.reason ?? subject.instructions) : subject.reason
+  let reason = known ?? reasonOf(machine, counted.p50, limit)
+  const row = {
+    case: subject.name,
+    family: subject.family,
+    dtype: subject.dtype,
+    shapes: subject.operands.map(({ shape }) => shape),
+    small: subject.small,
+    work: { operations, bytes, steps },
+    memory: { arenaBytes: plan.memory.arena, allocatedBytes },
+    bound,
+    warm: warmest,
+    cold: coldest,
+    roofline: counted.roofline,
+  }
+  const asks = machine.kind === 'cpu' && bound === 'memory' && isUnexplained({ ...row, reason })
+  const share = asks ? await shareInCache(subject, plan.memory.arena + allocatedBytes, options) : undefined
+  if (share !== undefined && share < EXPECTED)
+    reason = `${subject.instructions ?? 'its instructions'}: ${formatShare(share)} with all of it in the cache`
+  return { ...row, ...(share !== undefined && { inCache: share }), ...(reason !== undefined && { reason }) }
 }

@@ -21,7 +21,7 @@ export async function drawn(spec: OperandSpec, dtype: DType, generator: Generato
 const MEBI = 2 ** 20
 
 /** Bytes of the largest cache, as Linux tells; 32 MiB where it does not. */
-function cacheBytes(): number {
+export function cacheBytes(): number {
   try {
     const text = readFileSync('/sys/devices/system/cpu/cpu0/cache/index3/size', 'utf8')
     const [, count, unit] = /^(\d+)([KM])/.exec(text) ?? []

@@ -32,6 +32,8 @@ export interface Row {
   readonly cold: Measured
   /** What counts: warm where arithmetic is the limit, cold where memory is. */
   readonly roofline: number
+  /** Where it stays behind: the share of the roofline it reaches with its operands in the largest cache. */
+  readonly inCache?: number
   /** Why it stays behind, where that is known. */
   readonly reason?: string
   /** Where there is a baseline: its median over this one's, and what that means. */
@@ -65,7 +67,12 @@ export interface BenchResult {
 export const EXPECTED = 0.8
 
 /** Whether it stays behind, at a size for timing, and nobody knows why. */
-export const isUnexplained = ({ small, roofline, reason }: Row): boolean => !small && roofline < EXPECTED && !reason
+export const isUnexplained = ({
+  small,
+  roofline,
+  reason,
+}: Pick<Row, 'small' | 'roofline'> & { readonly reason?: string | undefined }): boolean =>
+  !small && roofline < EXPECTED && !reason
 
 /** What counts of a row. */
 export const headline = ({ bound, warm, cold }: Row): Measured => (bound === 'arithmetic' ? warm : cold)

@@ -13,8 +13,9 @@ export interface Subject {
   readonly run: (...tensors: Tensor[]) => Tensor
   /** Whether its gradients by all floats are timed instead. */
   readonly gradient: boolean
-  /** What the case says of why it stays behind. */
+  /** What the case says of why it stays behind, and of what its instructions are. */
   readonly reason: string | undefined
+  readonly instructions: string | undefined
   /** Whether it has no shapes of its own for timing, but those it is checked at. */
   readonly small: boolean
 }
@@ -81,7 +82,8 @@ export function subjectsOf(selection: Selection): Subject[] {
       // Where there are no elements there is nothing to time.
       if (operands.some(({ shape }) => shape.includes(0))) continue
       const small = selection.small === true || (!op.bench && !selection.shapes)
-      const subject = { family, dtype, operands, run: op.run, reason: op.bench?.reason, small }
+      const { reason, instructions } = op.bench ?? {}
+      const subject = { family, dtype, operands, run: op.run, reason, instructions, small }
       subjects.push({ ...subject, name, gradient: false })
       const differentiable = (op.order ?? 2) > 0 && isFloat(dtype)
       if (selection.gradients && differentiable)

@@ -22,6 +22,7 @@ export function machineLines({
   threads,
   copyBytesPerSecond,
   ordinaryCopyBytesPerSecond,
+  readBytesPerSecond,
   peaks,
   callSeconds,
 }: Machine): string[] {
@@ -31,7 +32,7 @@ export function machineLines({
   )
   return [
     `${device}, ${instructionSet}, ${threads} thread${threads === 1 ? '' : 's'}; a call alone takes ${formatSeconds(callSeconds)}`,
-    `copy ${digits(copyBytesPerSecond / 1e9)} GB/s (with ordinary stores ${digits(ordinaryCopyBytesPerSecond / 1e9)}); ${arithmetic.join(', ')}`,
+    `copy ${digits(copyBytesPerSecond / 1e9)} GB/s (with ordinary stores ${digits(ordinaryCopyBytesPerSecond / 1e9)})${readBytesPerSecond ? `, reading ${digits(readBytesPerSecond / 1e9)} GB/s` : ''}; ${arithmetic.join(', ')}`,
   ]
 }
 

@@ -45,9 +45,9 @@ const ROWS: readonly Row[] = [
   ],
 ]
 
-/** Why those that are made of exponentials stay behind the memory they read and write. */
+/** Those that are made of exponentials. */
 const EXPONENTIAL = /^(elu|selu|silu|softplus|logSigmoid|mish|gelu)/
-const reasonOf = (name: string): Pick<Benchmark, 'reason'> => (EXPONENTIAL.test(name) ? EXPONENTIALS : {})
+const instructionsOf = (name: string): Pick<Benchmark, 'instructions'> => (EXPONENTIAL.test(name) ? EXPONENTIALS : {})
 
 export const CASES: readonly OpCase[] = [
   ...ROWS.map(
@@ -56,13 +56,13 @@ export const CASES: readonly OpCase[] = [
       operands: [{ shape: [6, 7], ...GRID }],
       run,
       reference: (x) => x.map(rule),
-      bench: { operands: [{ shape: MATRIX }], ...reasonOf(name) },
+      bench: { operands: [{ shape: MATRIX }], ...instructionsOf(name) },
     }),
   ),
   {
     name: 'gelu',
     operands: [{ shape: [5, 6], low: -3, high: 3 }],
-    bench: { operands: [{ shape: MATRIX, low: -3, high: 3 }], ...reasonOf('gelu') },
+    bench: { operands: [{ shape: MATRIX, low: -3, high: 3 }], ...instructionsOf('gelu') },
     run: (x) => h.gelu(x),
     reference: (x) => x.map((v) => 0.5 * v * (1 + erf(v / Math.SQRT2))),
   },
@@ -70,7 +70,7 @@ export const CASES: readonly OpCase[] = [
     ([name, run, rule]): OpCase => ({
       name: `${name} far from 0`,
       operands: [{ shape: [64], low: -900, high: 900 }],
-      bench: { operands: [{ shape: MATRIX, low: -900, high: 900 }], ...reasonOf(name) },
+      bench: { operands: [{ shape: MATRIX, low: -900, high: 900 }], ...instructionsOf(name) },
       run,
       reference: (x) => x.map(rule),
       order: 0,
@@ -90,7 +90,7 @@ export const CASES: readonly OpCase[] = [
   {
     name: 'relu of integers',
     operands: [{ shape: [5, 3], low: -5, high: 6, integers: true }],
-    bench: { operands: [{ shape: MATRIX, low: -5, high: 6, integers: true }], reason: IN_I32 },
+    bench: { operands: [{ shape: MATRIX, low: -5, high: 6, integers: true }], ...IN_I32 },
     run: (x) => h.relu(x),
     reference: (x) => x.map((v) => Math.max(v, 0)),
     dtypes: ['i8', 'i32', 'i64'],

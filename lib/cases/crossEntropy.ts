@@ -8,7 +8,6 @@ import {
   type OpCase,
   type OperandSpec,
   rowsOf,
-  STEPS_IN_CACHE,
   shortRows,
 } from './case.js'
 import { REDUCTIONS, type Reduction, reduce } from './loss.js'
@@ -186,7 +185,7 @@ const LINEAR: readonly OpCase[] = [
       ...(rows === undefined && {
         bench: {
           operands: [{ shape: [512, 256] }, { shape: [8192, 256] }, indices([512], 8192)],
-          reason: 'a product, then exponentials of 8192 results a row',
+          instructions: 'a product, then exponentials of 8192 results a row',
         },
       }),
       run: (x, w, t) => h.linearCrossEntropy(x, w as h.Tensor, t as h.Tensor, { ...(rows && { rows }) }),
@@ -219,7 +218,7 @@ const NLL: readonly OpCase[] = REDUCTIONS.map(
   (reduction): OpCase => ({
     name: `nllLoss, ${reduction}`,
     operands: [{ shape: [4, 5, 3] }, indices([4, 3], 5, 'i32', -1)],
-    bench: { operands: [{ shape: [64, 128, 1024] }, indices([64, 1024], 128, 'i32', -1)], ...STEPS_IN_CACHE },
+    bench: { operands: [{ shape: [64, 128, 1024] }, indices([64, 1024], 128, 'i32', -1)] },
     run: (x, t) => h.nllLoss(x, t, { axis: 1, ignoreIndex: -1, reduction }),
     reference: (x, t) => crossEntropy(x, t as Dense, { axis: 1, ignoreIndex: -1, reduction }, (logs) => logs),
   }),

@@ -62,11 +62,11 @@ const erfinvOf = (y: number): number => {
 /** NumPy's rounding: ties to even. */
 const roundEven = (x: number): number => (Math.abs(x % 1) === 0.5 ? 2 * Math.round(x / 2) : Math.round(x))
 
-const named = (reason: string, ...names: readonly string[]): (readonly [string, string])[] =>
-  names.map((name) => [name, reason])
+const named = (instructions: string, ...names: readonly string[]): (readonly [string, string])[] =>
+  names.map((name) => [name, instructions])
 
-/** Why these stay behind the memory they read and write. */
-const REASONS: ReadonlyMap<string, string> = new Map([
+/** What these compute for each element. */
+const INSTRUCTIONS: ReadonlyMap<string, string> = new Map([
   ...named(
     'some twenty operations an element, of a polynomial and of what stands around it',
     ...['exp', 'expm1', 'exp2', 'log', 'log1p', 'log2', 'tanh', 'sigmoid', 'erf'],
@@ -79,9 +79,9 @@ const REASONS: ReadonlyMap<string, string> = new Map([
   ...named("the C library's, element by element, for it branches", ...['erfc', 'erfinv', 'lgamma', 'digamma', 'pow']),
 ])
 
-function reasonOf(name: string): Pick<Benchmark, 'reason'> {
-  const reason = REASONS.get(name)
-  return reason === undefined ? {} : { reason }
+function instructionsOf(name: string): Pick<Benchmark, 'instructions'> {
+  const instructions = INSTRUCTIONS.get(name)
+  return instructions === undefined ? {} : { instructions }
 }
 
 const positive = { low: 0.1, high: 3 }
@@ -189,7 +189,7 @@ export const CASES: readonly OpCase[] = [
       operands: [{ shape: [3, 5], ...operand }],
       run,
       reference: (x) => x.map(f),
-      bench: { operands: [{ ...operand, shape: MATRIX }], ...reasonOf(name) },
+      bench: { operands: [{ ...operand, shape: MATRIX }], ...instructionsOf(name) },
       ...more,
     }),
   ),
@@ -207,7 +207,7 @@ export const CASES: readonly OpCase[] = [
           { ...a, shape: MATRIX },
           { ...b, shape: MATRIX },
         ],
-        ...reasonOf(name),
+        ...instructionsOf(name),
       },
       ...more,
     }),
@@ -228,9 +228,9 @@ export const CASES: readonly OpCase[] = [
           { ...int, shape: MATRIX },
           { ...int, shape: MATRIX },
         ],
-        reason: /floorDiv|mod/.test(name)
-          ? 'divided in f64, for processors have no division of vectors of integers'
-          : IN_I32,
+        ...(/floorDiv|mod/.test(name)
+          ? { instructions: 'divided in f64, for processors have no division of vectors of integers' }
+          : IN_I32),
       },
       order: 0,
     }),
@@ -241,7 +241,7 @@ export const CASES: readonly OpCase[] = [
     run: (x) => (x as Tensor).mul(3).add(250),
     reference: (x) => (x as Dense).map((v) => (((v * 3) % 256) + 250) % 256),
     dtypes: ['u8'],
-    bench: { operands: [{ shape: [4 * ELEMENTS], low: 0, high: 256, integers: true }], reason: IN_I32 },
+    bench: { operands: [{ shape: [4 * ELEMENTS], low: 0, high: 256, integers: true }], ...IN_I32 },
     order: 0,
   },
   {
@@ -270,7 +270,7 @@ export const CASES: readonly OpCase[] = [
           { ...flag, shape: [4 * ELEMENTS] },
           { ...flag, shape: [4 * ELEMENTS] },
         ],
-        reason: IN_I32,
+        ...IN_I32,
       },
       order: 0,
     }),
@@ -280,7 +280,7 @@ export const CASES: readonly OpCase[] = [
     operands: [{ shape: [9], ...flag }],
     run: (x) => h.logicalNot(x as Tensor),
     reference: (x) => (x as Dense).map((v) => 1 - v),
-    bench: { operands: [{ ...flag, shape: [4 * ELEMENTS] }], reason: IN_I32 },
+    bench: { operands: [{ ...flag, shape: [4 * ELEMENTS] }], ...IN_I32 },
     dtypes: ['bool'],
     order: 0,
   },

@@ -1,6 +1,6 @@
 // Cases of pooling over one and two axes.
 import * as h from '../index.js'
-import { type Benchmark, Dense, type ErrorCase, forEachIndex, IMAGES, type OpCase } from './case.js'
+import { Dense, type ErrorCase, forEachIndex, IMAGES, type OpCase } from './case.js'
 
 interface Window {
   readonly kernel: readonly number[]
@@ -85,20 +85,13 @@ const max = (rank: number) => (rank === 3 ? h.maxPool1d : h.maxPool2d)
 const large = ({ length }: readonly number[]): h.Shape => (length === 3 ? [32, 64, 4096] : IMAGES)
 const avg = (rank: number) => (rank === 3 ? h.avgPool1d : h.avgPool2d)
 
-const REASONS: Readonly<Record<string, Pick<Benchmark, 'reason'>>> = {
-  'that overlap in two axes': {
-    reason: 'the result is as large as what is read, and its lines are fetched before they are written',
-  },
-  'padded unevenly': { reason: 'overlapping windows of 16 elements: in the cache they take as long as memory does' },
-}
-
 export const CASES: readonly OpCase[] = [
   ...ROWS.flatMap(([name, shape, kernel, options, window]): OpCase[] => [
     {
       name: `maxima ${name}`,
       // Far enough apart that no difference quotient sees another maximum.
       operands: [{ shape, apart: 0.03125 }],
-      bench: { operands: [{ shape: large(shape) }], ...REASONS[name] },
+      bench: { operands: [{ shape: large(shape) }] },
       run: (x) => max(shape.length)(x, kernel, options),
       reference: (x) => pool(x, window, largest),
     },
@@ -106,7 +99,7 @@ export const CASES: readonly OpCase[] = [
       (countIncludePad): OpCase => ({
         name: `means ${name}${countIncludePad ? ', counting padding' : ''}`,
         operands: [{ shape }],
-        bench: { operands: [{ shape: large(shape) }], ...REASONS[name] },
+        bench: { operands: [{ shape: large(shape) }] },
         run: (x) => avg(shape.length)(x, kernel, { ...options, countIncludePad }),
         reference: (x) => pool(x, window, mean(countIncludePad)),
       }),

@@ -15,6 +15,8 @@ export interface PlanWork {
   readonly arithmetic: Readonly<Partial<Record<DType, number>>>
   /** Bytes that all steps read and write; what is repeated (a stride of zero) counts once. */
   readonly bytes: number
+  /** Those of them that are written. */
+  readonly written: number
   /** Steps. */
   readonly steps: number
 }
@@ -137,6 +139,7 @@ export function workOf(steps: readonly LoweredStep[]): PlanWork {
     flops: steps.reduce((sum, step) => sum + flopsOf(step), 0),
     arithmetic,
     bytes: steps.reduce((sum, { inputs, outputs }) => sum + bytesIn(inputs) + bytesIn(outputs), 0),
+    written: steps.reduce((sum, { outputs }) => sum + bytesIn(outputs), 0),
     steps: steps.length,
   }
 }

@@ -4,6 +4,7 @@
 
 #include "../core/concat_pad_problem.h"
 #include "kernels.h"
+#include "stream.h"
 #include "strided_copy.h"
 
 namespace heddle {
@@ -35,6 +36,7 @@ class Concat : public Kernel {
 class Interleave : public Kernel {
  public:
   static constexpr int64_t kNarrow = 1024;
+  static constexpr int64_t kBlockBytes = 16384;
 
   /// Whether it is for these.
   static bool suits(Specs inputs, const TensorSpec& output, size_t axis) {
@@ -51,14 +53,20 @@ class Interleave : public Kernel {
   }
 
   void run(const RunOperands& operands) override {
-    constexpr int64_t blockBytes = 16384;
-    const int64_t block = blockBytes / rowBytes_;
-#pragma omp parallel for schedule(static) if (rows_ * rowBytes_ > 131072)
-    for (int64_t first = 0; first < rows_; first += block) {
-      const int64_t rows = std::min(block, rows_ - first);
-      char* to = static_cast<char*>(operands.outputs[0]) + first * rowBytes_;
-      for (size_t i = 0; i < widths_.size(); to += widths_[i++])
-        copyRows(static_cast<const char*>(operands.inputs[i]) + first * widths_[i], widths_[i], rows, to);
+    // Whole lines, wherever a row ends.
+    const int64_t block = std::max<int64_t>(1, kBlockBytes / rowBytes_ / 64) * 64;
+    const bool streams = block * rowBytes_ <= RowWriter<char>::kMostBytes && rows_ * rowBytes_ >= kBeyondCaches;
+#pragma omp parallel if (rows_ * rowBytes_ > 131072)
+    {
+      RowWriter<char> writer(static_cast<char*>(operands.outputs[0]), rowBytes_ * block, streams);
+#pragma omp for schedule(static) nowait
+      for (int64_t first = 0; first < rows_; first += block) {
+        const int64_t rows = std::min(block, rows_ - first);
+        writer.write(first / block, rows * rowBytes_, [&](char* to) {
+          for (size_t i = 0; i < widths_.size(); to += widths_[i++])
+            copyRows(static_cast<const char*>(operands.inputs[i]) + first * widths_[i], widths_[i], rows, to);
+        });
+      }
     }
   }
 

@@ -5,6 +5,7 @@
 #include "../core/cross_entropy_problem.h"
 #include "kernels.h"
 #include "levels.h"
+#include "stream.h"
 
 #define HEDDLE_LOOPS "softmax_loops.h"
 #include "for_each_level.h"
@@ -82,10 +83,17 @@ class CrossEntropyBackward : public CrossEntropy<T, Index> {
     auto* dlogits = static_cast<T*>(operands.outputs[0]);
     this->checkTargets("crossEntropyGrad", targets);
     const auto row = HEDDLE_DISPATCH(crossEntropyGradRow<T>);
-#pragma omp parallel for schedule(static) if (this->rows_ * this->classes_ > kParallelElements)
-    for (int64_t i = 0; i < this->rows_; i++)
-      row(logits + i * this->classes_, this->classes_, this->target(targets, i), this->smoothing_, logSumExp[i],
-          dloss[i], dlogits + i * this->classes_);
+    const int64_t rows = this->rows_, classes = this->classes_;
+    const bool streams = RowWriter<T>::streams(rows, classes, dlogits == logits);
+#pragma omp parallel if (rows * classes > kParallelElements)
+    {
+      RowWriter<T> writer(dlogits, classes, streams);
+#pragma omp for schedule(static) nowait
+      for (int64_t i = 0; i < rows; i++)
+        writer.write(i, [&](T* to) {
+          row(logits + i * classes, classes, this->target(targets, i), this->smoothing_, logSumExp[i], dloss[i], to);
+        });
+    }
   }
 };
 

@@ -12,6 +12,7 @@
 #include "../core/indexing_problem.h"
 #include "kernels.h"
 #include "levels.h"
+#include "stream.h"
 
 #define HEDDLE_LOOPS "index_add_loops.h"
 #include "for_each_level.h"
@@ -50,13 +51,26 @@ class Take : public Kernel {
     const auto* indices = static_cast<const Index*>(operands.inputs[1]);
     auto* out = static_cast<char*>(operands.outputs[0]);
     checkIndices("take", indices, count_, size_);
+    const int64_t part = std::max<int64_t>(1, (count_ + omp_get_max_threads() - 1) / omp_get_max_threads());
 #pragma omp parallel for schedule(static) if (count_ * rowBytes_ > 4 * kParallelElements)
-    for (int64_t i = 0; i < count_; i++)
-      std::memcpy(out + i * rowBytes_, x + static_cast<int64_t>(indices[i]) * rowBytes_,
-                  static_cast<size_t>(rowBytes_));
+    for (int64_t first = 0; first < count_; first += part)
+      takeRows(x, indices, out, first, std::min(first + part, count_));
   }
 
  private:
+  void takeRows(const char* x, const Index* indices, char* out, int64_t first, int64_t last) const {
+    const auto rowOf = [&](int64_t i) { return x + static_cast<int64_t>(indices[i]) * rowBytes_; };
+    if (rowBytes_ < kLeastStreamed || count_ * rowBytes_ < kBeyondCaches) {
+      for (int64_t i = first; i < last; i++) std::memcpy(out + i * rowBytes_, rowOf(i), static_cast<size_t>(rowBytes_));
+      return;
+    }
+    for (int64_t i = first; i < last; i++) streamCopy(out + i * rowBytes_, rowOf(i), rowBytes_);
+    endStreams();
+  }
+
+  /// Rows of fewer bytes are hardly more than their ends, which are parts of lines.
+  static constexpr int64_t kLeastStreamed = 256;
+
   int64_t size_, count_, rowBytes_;
 };
 

@@ -7,6 +7,7 @@
 #include "../core/norm_problem.h"
 #include "kernels.h"
 #include "levels.h"
+#include "stream.h"
 
 #define HEDDLE_LOOPS "norm_loops.h"
 #include "for_each_level.h"
@@ -34,9 +35,15 @@ class Norm : public Kernel {
     auto* rstd = static_cast<C*>(operands.outputs[kCentred ? 2 : 1]);
     const auto row = HEDDLE_DISPATCH(normRow<T, kCentred>);
     const int64_t size = rows_.size;
-#pragma omp parallel for schedule(static) if (rows_.count * size > kParallelElements)
-    for (int64_t i = 0; i < rows_.count; i++)
-      row(x + i * size, gamma, beta, y + i * size, kCentred ? mean + i : nullptr, rstd + i, size, eps_);
+    const bool streams = RowWriter<T>::streams(rows_.count, size, x == y);
+#pragma omp parallel if (rows_.count * size > kParallelElements)
+    {
+      RowWriter<T> writer(y, size, streams);
+#pragma omp for schedule(static) nowait
+      for (int64_t i = 0; i < rows_.count; i++)
+        writer.write(
+            i, [&](T* to) { row(x + i * size, gamma, beta, to, kCentred ? mean + i : nullptr, rstd + i, size, eps_); });
+    }
   }
 
  private:
@@ -68,14 +75,21 @@ class NormGrad : public Kernel {
     const auto add = HEDDLE_DISPATCH(addParts<T>);
     const int64_t size = rows_.size;
     const bool parallel = rows_.count * size > kParallelElements;
-#pragma omp parallel for schedule(static) if (parallel)
-    for (int64_t part = 0; part < parts_; part++) {
-      C* dgamma = gammaParts + part * size;
-      C* dbeta = betaParts + part * size;
-      std::memset(dgamma, 0, static_cast<size_t>(size) * sizeof(C));
-      if (kCentred) std::memset(dbeta, 0, static_cast<size_t>(size) * sizeof(C));
-      for (int64_t i = part * rows_.count / parts_; i < (part + 1) * rows_.count / parts_; i++)
-        row(dy + i * size, x + i * size, gamma, kCentred ? mean[i] : C{0}, rstd[i], dx + i * size, dgamma, dbeta, size);
+    const bool streams = RowWriter<T>::streams(rows_.count, size, dx == x || dx == dy);
+#pragma omp parallel if (parallel)
+    {
+      RowWriter<T> writer(dx, size, streams);
+#pragma omp for schedule(static) nowait
+      for (int64_t part = 0; part < parts_; part++) {
+        C* dgamma = gammaParts + part * size;
+        C* dbeta = betaParts + part * size;
+        std::memset(dgamma, 0, static_cast<size_t>(size) * sizeof(C));
+        if (kCentred) std::memset(dbeta, 0, static_cast<size_t>(size) * sizeof(C));
+        for (int64_t i = part * rows_.count / parts_; i < (part + 1) * rows_.count / parts_; i++)
+          writer.write(i, [&](T* to) {
+            row(dy + i * size, x + i * size, gamma, kCentred ? mean[i] : C{0}, rstd[i], to, dgamma, dbeta, size);
+          });
+      }
     }
     constexpr int64_t block = 256;
 #pragma omp parallel for schedule(static) if (parallel)

@@ -1,4 +1,4 @@
-// Ops multiplyAdd and streamingCopy: what benchmarks hold kernels against.
+// Ops multiplyAdd, streamingCopy and streamingRead: what benchmarks hold kernels against.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -8,6 +8,7 @@
 
 #include "kernels.h"
 #include "levels.h"
+#include "stream.h"
 
 #define HEDDLE_LOOPS "machine_loops.h"
 #include "for_each_level.h"
@@ -57,14 +58,32 @@ class StreamingCopy : public Kernel {
     auto* to = static_cast<char*>(operands.outputs[0]);
 #pragma omp parallel for schedule(static)
     for (int64_t first = 0; first < bytes_; first += kBlock) {
-      const int64_t count = std::min(kBlock, bytes_ - first);
-      HEDDLE_DISPATCH(streamCopy)(from + first, to + first, count);
+      streamCopy(to + first, from + first, std::min(kBlock, bytes_ - first));
+      endStreams();
     }
   }
 
  private:
   static constexpr int64_t kBlock = int64_t{1} << 20;
   int64_t bytes_;
+};
+
+class StreamingRead : public Kernel {
+ public:
+  explicit StreamingRead(int64_t words) : words_(words) {}
+
+  void run(const RunOperands& operands) override {
+    const auto* words = static_cast<const uint32_t*>(operands.inputs[0]);
+    uint32_t all = 0;
+#pragma omp parallel for schedule(static) reduction(^ : all)
+    for (int64_t first = 0; first < words_; first += kBlock)
+      all ^= HEDDLE_DISPATCH(readWords)(words + first, std::min(kBlock, words_ - first));
+    *static_cast<uint32_t*>(operands.outputs[0]) = all;
+  }
+
+ private:
+  static constexpr int64_t kBlock = int64_t{1} << 18;
+  int64_t words_;
 };
 
 template <typename T>
@@ -90,11 +109,19 @@ std::unique_ptr<Kernel> makeStreamingCopy(WordReader&, Specs in, Specs out) {
   return std::make_unique<StreamingCopy>(sizeOf("streamingCopy", in, out) * bytesOf(in[0].dtype));
 }
 
+std::unique_ptr<Kernel> makeStreamingRead(WordReader&, Specs in, Specs out) {
+  if (in.size() != 1 || out.size() != 1 || bytesOf(in[0].dtype) != 4 || !in[0].contiguous() ||
+      out[0].dtype != DType::i32 || out[0].size() != 1)
+    throw Error(ErrorCode::invalidPlan, "streamingRead: it takes one contiguous operand of 32-bit words and gives one");
+  return std::make_unique<StreamingRead>(in[0].size());
+}
+
 }  // namespace
 
 void registerMachine(KernelTable& table) {
   table.add(OpId::multiplyAdd, makeMultiplyAdd);
   table.add(OpId::streamingCopy, makeStreamingCopy);
+  table.add(OpId::streamingRead, makeStreamingRead);
 }
 
 }  // namespace heddle

@@ -1,6 +1,4 @@
-// What the processor gives at most: multiply-adds that stay in registers, and a copy with streaming stores.
-
-#include "stream_loops.h"
+// What the processor gives at most: multiply-adds that stay in registers, and reading.
 
 template <typename T>
 struct Wide {
@@ -29,8 +27,22 @@ void multiplyAddBlock(T* x, int64_t size, int64_t repeats, T factor, T term) {
   }
 }
 
-/// A copy whose stores pass the caches by.
-inline void streamCopy(const char* from, char* to, int64_t bytes) {
-  streamBytes(to, from, bytes);
-  streamEnd();
+/// The exclusive or of `count` words, by as many chains as hide the latency of a load.
+inline uint32_t readWords(const uint32_t* words, int64_t count) {
+  typedef uint32_t V __attribute__((vector_size(kVectorBytes)));
+  constexpr int64_t lanes = kVectorBytes / 4, readers = 4;
+  V chains[readers] = {};
+  int64_t i = 0;
+  for (; i + readers * lanes <= count; i += readers * lanes)
+#pragma GCC unroll 4
+    for (int64_t k = 0; k < readers; k++) {
+      V next;
+      __builtin_memcpy(&next, words + i + k * lanes, sizeof next);
+      chains[k] ^= next;
+    }
+  uint32_t result = 0;
+  for (int64_t k = 0; k < readers; k++)
+    for (int64_t lane = 0; lane < lanes; lane++) result ^= chains[k][lane];
+  for (; i < count; i++) result ^= words[i];
+  return result;
 }

@@ -5,6 +5,7 @@
 #include "../core/softmax_problem.h"
 #include "kernels.h"
 #include "levels.h"
+#include "stream.h"
 
 #define HEDDLE_LOOPS "softmax_loops.h"
 #include "for_each_level.h"
@@ -23,8 +24,13 @@ class RowKernel : public Kernel {
   void run(const RunOperands& operands) override {
     const auto* x = static_cast<const T*>(operands.inputs[0]);
     auto* y = static_cast<T*>(operands.outputs[0]);
-#pragma omp parallel for schedule(static) if (rows_ * size_ > kParallelElements)
-    for (int64_t i = 0; i < rows_; i++) row_(x + i * size_, y + i * size_, size_);
+    const bool streams = RowWriter<T>::streams(rows_, size_, x == y);
+#pragma omp parallel if (rows_ * size_ > kParallelElements)
+    {
+      RowWriter<T> writer(y, size_, streams);
+#pragma omp for schedule(static) nowait
+      for (int64_t i = 0; i < rows_; i++) writer.write(i, [&](T* to) { row_(x + i * size_, to, size_); });
+    }
   }
 
  private:
@@ -42,8 +48,14 @@ class RowGradKernel : public Kernel {
     const auto* y = static_cast<const T*>(operands.inputs[0]);
     const auto* dy = static_cast<const T*>(operands.inputs[1]);
     auto* dx = static_cast<T*>(operands.outputs[0]);
-#pragma omp parallel for schedule(static) if (rows_ * size_ > kParallelElements)
-    for (int64_t i = 0; i < rows_; i++) row_(y + i * size_, dy + i * size_, dx + i * size_, size_);
+    const bool streams = RowWriter<T>::streams(rows_, size_, dx == y || dx == dy);
+#pragma omp parallel if (rows_ * size_ > kParallelElements)
+    {
+      RowWriter<T> writer(dx, size_, streams);
+#pragma omp for schedule(static) nowait
+      for (int64_t i = 0; i < rows_; i++)
+        writer.write(i, [&](T* to) { row_(y + i * size_, dy + i * size_, to, size_); });
+    }
   }
 
  private:

@@ -49,3 +49,5 @@ HEDDLE_INLINE void streamBytes(char* to, const char* from, int64_t bytes, const 
 }
 
 #endif
+
+inline void streamAll(char* to, const char* from, int64_t bytes) { streamBytes(to, from, bytes); }

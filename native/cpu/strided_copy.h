@@ -1,10 +1,12 @@
 // Copies one strided tensor into another of the same shape, whatever the element.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
 #include "../core/kernel.h"
+#include "stream.h"
 
 namespace heddle {
 
@@ -19,43 +21,58 @@ class StridedCopy {
       toStep_ = to_.back() * bytes;
     }
     for (size_t axis = 0; axis + 1 < shape_.size(); axis++) rows_ *= shape_[axis];
+    streams_ = fromStep_ == bytes_ && toStep_ == bytes_ && columns_ * bytes_ >= kLeastStreamed &&
+               rows_ * columns_ * bytes_ >= kBeyondCaches;
   }
 
   void run(const void* from, void* to) const {
+    // A row alone is divided among the threads.
+    const int64_t part = rows_ == 1 ? kPart : columns_, parts = columns_ == 0 ? 0 : (columns_ + part - 1) / part;
 #pragma omp parallel for schedule(static) if (rows_ * columns_ > 32768)
-    for (int64_t row = 0; row < rows_; row++) {
-      int64_t source = 0, target = 0, rest = row;
+    for (int64_t piece = 0; piece < rows_ * parts; piece++) {
+      int64_t source = 0, target = 0, rest = piece / parts;
+      const int64_t first = piece % parts * part;
       for (size_t axis = shape_.size(); axis-- > 1;) {
         const int64_t index = rest % shape_[axis - 1];
         rest /= shape_[axis - 1];
         source += index * from_[axis - 1];
         target += index * to_[axis - 1];
       }
-      copyRow(static_cast<const char*>(from) + source * bytes_, static_cast<char*>(to) + target * bytes_);
+      copyRow(static_cast<const char*>(from) + source * bytes_ + first * fromStep_,
+              static_cast<char*>(to) + target * bytes_ + first * toStep_, std::min(part, columns_ - first));
     }
   }
 
  private:
-  void copyRow(const char* from, char* to) const {
+  static constexpr int64_t kPart = 16384;
+  /// Rows of fewer bytes are hardly more than their ends, which are parts of lines.
+  static constexpr int64_t kLeastStreamed = 256;
+
+  void copyRow(const char* from, char* to, int64_t columns) const {
+    if (streams_) {
+      streamCopy(to, from, columns * bytes_);
+      return endStreams();
+    }
     if (fromStep_ == bytes_ && toStep_ == bytes_) {
-      std::memcpy(to, from, static_cast<size_t>(columns_ * bytes_));
+      std::memcpy(to, from, static_cast<size_t>(columns * bytes_));
       return;
     }
     switch (bytes_) {
-      case 1: return copyElements<uint8_t>(from, to);
-      case 2: return copyElements<uint16_t>(from, to);
-      case 4: return copyElements<uint32_t>(from, to);
-      default: return copyElements<uint64_t>(from, to);
+      case 1: return copyElements<uint8_t>(from, to, columns);
+      case 2: return copyElements<uint16_t>(from, to, columns);
+      case 4: return copyElements<uint32_t>(from, to, columns);
+      default: return copyElements<uint64_t>(from, to, columns);
     }
   }
 
   template <typename T>
-  void copyElements(const char* from, char* to) const {
-    for (int64_t i = 0; i < columns_; i++) std::memcpy(to + i * toStep_, from + i * fromStep_, sizeof(T));
+  void copyElements(const char* from, char* to, int64_t columns) const {
+    for (int64_t i = 0; i < columns; i++) std::memcpy(to + i * toStep_, from + i * fromStep_, sizeof(T));
   }
 
   std::vector<int64_t> shape_, from_, to_;
   int64_t bytes_, rows_ = 1, columns_ = 1, fromStep_ = 0, toStep_ = 0;
+  bool streams_ = false;
 };
 
 }  // namespace heddle

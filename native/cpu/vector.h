@@ -86,38 +86,106 @@ HEDDLE_INLINE void storeVector(Float16* to, FloatVector value) {
   __builtin_memcpy(to, &half, sizeof half);
 }
 
-/// The first `count` elements; the lanes behind them are zero.
+template <typename V, int... kLane>
+HEDDLE_INLINE V laneNumbers(std::integer_sequence<int, kLane...>) {
+  return V{kLane...};
+}
+/// All bits of the lanes before number `count`.
+template <typename V>
+HEDDLE_INLINE auto lanesBefore(int64_t count) {
+  typedef decltype(V{} == V{}) Mask;
+  typedef std::remove_cvref_t<decltype(Mask{}[0])> Number;
+  constexpr int lanes = sizeof(Mask) / sizeof(Number);
+  return laneNumbers<Mask>(std::make_integer_sequence<int, lanes>()) < static_cast<Number>(count);
+}
+
+/// The first `count` elements; the lanes behind them are zero. By way of the stack, which costs a row of a few elements
+/// more than all else, only where the processor has no masks for them.
 template <typename T>
 HEDDLE_INLINE Vector<T> loadPart(const T* from, int64_t count) {
+#if HEDDLE_VECTOR_BYTES == 64
+  const auto mask = static_cast<uint16_t>((1u << count) - 1);
+  if constexpr (std::is_same_v<T, float>) {
+    return __builtin_ia32_loadups512_mask(from, FloatVector{}, mask);
+  } else if constexpr (std::is_same_v<T, double>) {
+    return __builtin_ia32_loadupd512_mask(from, DoubleVector{}, static_cast<uint8_t>(mask));
+  } else {
+    typedef short Shorts __attribute__((vector_size(32)));
+    T lanes[kLanes<T>];
+    const Shorts bits = __builtin_ia32_loaddquhi256_mask(reinterpret_cast<const short*>(from), Shorts{}, mask);
+    __builtin_memcpy(lanes, &bits, sizeof bits);
+    return loadVector(lanes);
+  }
+#else
+#if HEDDLE_VECTOR_BYTES == 32
+  typedef long long Longs __attribute__((vector_size(32)));
+  if constexpr (std::is_same_v<T, float>)
+    return __builtin_ia32_maskloadps256(reinterpret_cast<const FloatVector*>(from), lanesBefore<FloatVector>(count));
+  if constexpr (std::is_same_v<T, double>)
+    return __builtin_ia32_maskloadpd256(reinterpret_cast<const DoubleVector*>(from),
+                                        (Longs)lanesBefore<DoubleVector>(count));
+#endif
   T lanes[kLanes<T>] = {};
   __builtin_memcpy(lanes, from, static_cast<size_t>(count) * sizeof(T));
   return loadVector(lanes);
+#endif
 }
 template <typename T>
 HEDDLE_INLINE void storePart(T* to, Vector<T> value, int64_t count) {
+#if HEDDLE_VECTOR_BYTES == 64
+  const auto mask = static_cast<uint16_t>((1u << count) - 1);
+  if constexpr (std::is_same_v<T, float>) {
+    __builtin_ia32_storeups512_mask(to, value, mask);
+  } else if constexpr (std::is_same_v<T, double>) {
+    __builtin_ia32_storeupd512_mask(to, value, static_cast<uint8_t>(mask));
+  } else {
+    typedef short Shorts __attribute__((vector_size(32)));
+    T lanes[kLanes<T>];
+    storeVector(lanes, value);
+    Shorts bits;
+    __builtin_memcpy(&bits, lanes, sizeof bits);
+    __builtin_ia32_storedquhi256_mask(reinterpret_cast<short*>(to), bits, mask);
+  }
+#else
+#if HEDDLE_VECTOR_BYTES == 32
+  typedef long long Longs __attribute__((vector_size(32)));
+  if constexpr (std::is_same_v<T, float>)
+    return __builtin_ia32_maskstoreps256(reinterpret_cast<FloatVector*>(to), lanesBefore<FloatVector>(count), value);
+  if constexpr (std::is_same_v<T, double>)
+    return __builtin_ia32_maskstorepd256(reinterpret_cast<DoubleVector*>(to), (Longs)lanesBefore<DoubleVector>(count),
+                                         value);
+#endif
   T lanes[kLanes<T>];
   storeVector(lanes, value);
   __builtin_memcpy(to, lanes, static_cast<size_t>(count) * sizeof(T));
+#endif
 }
 
-/// A fixed tree, so the result depends on the lanes alone.
+/// Each lane gets that of the one `kStep` further on.
+template <int kStep, typename V, int... kLane>
+HEDDLE_INLINE V lanesAhead(V value, std::integer_sequence<int, kLane...>) {
+  return __builtin_shufflevector(value, value, (kLane + kStep) % int{sizeof...(kLane)}...);
+}
+/// Combines the lanes in a fixed tree, so that the result depends on them alone.
+template <int kStep, typename V, typename Combine>
+HEDDLE_INLINE auto foldLanes(V value, Combine&& combine) {
+  constexpr std::make_integer_sequence<int, sizeof(V) / sizeof(value[0])> lanes;
+  const V folded = combine(value, lanesAhead<kStep>(value, lanes));
+  if constexpr (kStep > 1)
+    return foldLanes<kStep / 2>(folded, combine);
+  else
+    return std::remove_cvref_t<decltype(folded[0])>(folded[0]);
+}
 template <typename V>
 HEDDLE_INLINE auto sumLanes(V value) {
-  typedef std::remove_cvref_t<decltype(value[0])> Element;
-  constexpr int count = sizeof(V) / sizeof(Element);
-  Element lanes[count];
-  storeVector(lanes, value);
-  for (int width = count / 2; width > 0; width /= 2)
-    for (int i = 0; i < width; i++) lanes[i] += lanes[i + width];
-  return lanes[0];
+  return foldLanes<sizeof(V) / sizeof(value[0]) / 2>(
+      value, [](V a, V b) __attribute__((always_inline)) { return a + b; });
 }
 /// NaN lanes win.
 template <typename S, typename V>
 HEDDLE_INLINE S maxLanes(V value) {
-  constexpr int count = sizeof(V) / sizeof(S);
-  S result = value[0];
-  for (int i = 1; i < count; i++) result = result > value[i] || result != result ? result : S(value[i]);
-  return result;
+  return foldLanes<sizeof(V) / sizeof(S) / 2>(
+      value, [](V a, V b) __attribute__((always_inline)) { return (a > b) | (a != a) ? a : b; });
 }
 
 #include "exponential_loops.h"
@@ -182,8 +250,7 @@ HEDDLE_INLINE void storeSome(T* to, Vector<T> value, int64_t count) {
 /// Lanes from `count` on become `fill`.
 template <typename T>
 HEDDLE_INLINE Vector<T> fillBehind(Vector<T> value, int64_t count, Compute<T> fill) {
-  for (int64_t i = count; i < kLanes<T>; i++) value[i] = fill;
-  return value;
+  return lanesBefore<Vector<T>>(count) ? value : broadcast<Vector<T>>(fill);
 }
 /// The sum of `term(j, count)` over a row, in blocks so that the rounding error of long rows stays small. `kChains`
 /// sums side by side, where a term costs less than an addition takes to be done.

@@ -13,6 +13,7 @@ const subject = (name: string): Subject => ({
   run: (x) => x,
   gradient: false,
   reason: undefined,
+  instructions: undefined,
   small: false,
 })
 

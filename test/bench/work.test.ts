@@ -13,7 +13,7 @@ import {
   tensor,
   zeros,
 } from '../../lib/index.js'
-import { MULTIPLY_ADD_ELEMENTS, multiplyAdd, streamingCopy } from '../../lib/ops/machine.js'
+import { MULTIPLY_ADD_ELEMENTS, multiplyAdd, streamingCopy, streamingRead } from '../../lib/ops/machine.js'
 
 async function workOf(run: (...tensors: Tensor[]) => Tensor, ...shapes: number[][]): Promise<PlanWork | undefined> {
   const compiled = compile((tensors: Tensor[]) => run(...tensors))
@@ -64,6 +64,13 @@ it.each([1, 15, 16, 17, 1000, 300_001])('streamingCopy copies %d elements, also 
   )
   expect(await streamingCopy(x).data()).toEqual(await x.data())
   expect(await streamingCopy(x.slice([1])).data()).toEqual(((await x.data()) as Float32Array).slice(1))
+})
+
+it.each([1, 15, 63, 64, 1000, 600_001])('streamingRead reads each of %d words', async (size) => {
+  const words = Int32Array.from({ length: size }, (_, i) => Math.imul(i + 1, 0x9e3779b1))
+  const expected = words.reduce((all, word) => all ^ word, 0)
+  expect(Array.from((await streamingRead(tensor(words)).data()) as Int32Array)).toEqual([expected])
+  expect(() => streamingRead(zeros([5], { dtype: 'f64' }))).toThrow(/f32 or i32, not f64/)
 })
 
 it('every case is named once and all of them are timed', () => {

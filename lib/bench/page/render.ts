@@ -49,6 +49,7 @@ function summary(result: BenchResult): string {
 <dl class="facts">${[
     fact('copy', `${(machine.copyBytesPerSecond / 1e9).toFixed(1)} GB/s`),
     fact('copy, ordinary stores', `${(machine.ordinaryCopyBytesPerSecond / 1e9).toFixed(1)} GB/s`),
+    ...(machine.readBytesPerSecond ? [fact('reading', `${(machine.readBytesPerSecond / 1e9).toFixed(1)} GB/s`)] : []),
     ...peaks,
     fact('a call alone', formatSeconds(machine.callSeconds)),
     fact('heddle', heddle),

@@ -2,6 +2,7 @@
 #include <limits>
 #include <string>
 
+#include "../stream.h"
 #include "classification.h"
 #include "executable.h"
 #include "identity.h"
@@ -12,9 +13,6 @@
 
 namespace heddle::fused {
 namespace {
-
-// What is at least so large is written past the caches, which would hardly keep it until it is read.
-constexpr int64_t kBeyondCaches = 16 << 20;
 
 size_t at(int position) { return static_cast<size_t>(position); }
 
