@@ -79,21 +79,38 @@ void extremeOfRow(const T* x, int64_t from, int64_t to, Compute<T>* best, int32_
     found = first ? values : found;
     at = first ? places : at;
   };
-  // Two of each, as each comparison waits for the one before.
-  typename Side::Values found = Side::load(row), others = found;
-  Positions at = own, places = own, next = own + static_cast<Position>(lanes);
-  int64_t i = lanes;
-  for (; i + 2 * lanes <= count; i += 2 * lanes) {
-    see(i, next, found, at);
-    see(i + lanes, next + static_cast<Position>(lanes), others, places);
-    next += static_cast<Position>(2 * lanes);
+  // Four of each, as each comparison waits for the one before: vectors side by side, or in four parts of what is long,
+  // each of which a processor foresees by itself, so that it asks for more lines at once.
+  constexpr int64_t chains = 4, leastOfStreams = 16384;
+  const bool streams = count * static_cast<int64_t>(sizeof(T)) >= leastOfStreams;
+  const int64_t apart = streams ? count / (chains * lanes) * lanes : lanes, step = streams ? lanes : chains * lanes;
+  const int64_t whole = count / (chains * lanes) * (chains * lanes), end = streams ? apart : whole;
+  typename Side::Values found[chains];
+  Positions at[chains];
+#pragma GCC unroll 4
+  for (int64_t chain = 0; chain < chains; chain++) {
+    found[chain] = Side::load(row);
+    at[chain] = own;
   }
-  if (i + lanes <= count) see(i, next, found, at);
-  see(count - lanes, own + static_cast<Position>(count - lanes), others, places);
-  takeIn<kMax>(found, at, others, places);
-  takeInLanes<kMax, lanes / 2>(found, at);
-  *best = static_cast<Compute<T>>(found[0]);
-  *position = static_cast<int32_t>(from + int64_t{at[0]});
+  Positions next = own;
+  for (int64_t i = 0; i < end; i += step) {
+    if (!streams)
+#pragma GCC unroll 4
+      for (int64_t chain = 0; chain < chains; chain++) fetchPageAhead(row + i + chain * lanes);
+#pragma GCC unroll 4
+    for (int64_t chain = 0; chain < chains; chain++)
+      see(i + chain * apart, next + static_cast<Position>(chain * apart), found[chain], at[chain]);
+    next += static_cast<Position>(step);
+  }
+  for (int64_t i = whole; i + lanes <= count; i += lanes) see(i, own + static_cast<Position>(i), found[0], at[0]);
+  see(count - lanes, own + static_cast<Position>(count - lanes), found[1], at[1]);
+#pragma GCC unroll 4
+  for (int64_t half = chains / 2; half > 0; half /= 2)
+    for (int64_t chain = 0; chain < half; chain++)
+      takeIn<kMax>(found[chain], at[chain], found[chain + half], at[chain + half]);
+  takeInLanes<kMax, lanes / 2>(found[0], at[0]);
+  *best = static_cast<Compute<T>>(found[0][0]);
+  *position = static_cast<int32_t>(from + int64_t{at[0][0]});
 }
 
 /// `kRows` rows from number `row` on, of which each column's best so far is read and written once where it is as wide

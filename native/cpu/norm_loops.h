@@ -48,6 +48,8 @@ void normGradRow(const T* dy, const T* x, const T* gamma, Compute<T> mean, Compu
       sumRow<T>(
           size,
           [&](int64_t j, int64_t count) __attribute__((always_inline)) {
+            fetchPageAhead(dy + j);
+            fetchPageAhead(x + j);
             return loadSome(dy + j, count) * loadSome(gamma + j, count) * (loadSome(x + j, count) - mean);
           }) *
       rstd / static_cast<C>(size);

@@ -62,6 +62,7 @@ HEDDLE_INLINE void poolRows(const T* x, const int64_t* offsets, int64_t count, i
         const T* near[few] = {x + offsets[0]};
         for (int64_t i = 1; i < few && i < rows; i++) near[i] = x + offsets[i];
         const auto pooled = [&](int64_t j) __attribute__((always_inline)) {
+          for (int64_t i = 0; i < few && i < rows; i++) fetchPageAhead(near[i] + j);
           Full<T> all = Pool::first(loadFull(near[0] + j));
           for (int64_t i = 1; i < rows; i++) all = Pool::both(loadFull((i < few ? near[i] : x + offsets[i]) + j), all);
           storeFull(to + j, all);

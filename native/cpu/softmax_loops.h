@@ -9,6 +9,7 @@ HEDDLE_INLINE void rowStatistics(const T* x, int64_t size, Compute<T>& highest, 
   Vector<T> most = broadcast<Vector<T>>(lowest);
   eachVector<T>(
       size, [&](int64_t j, int64_t count) __attribute__((always_inline)) {
+        fetchPageAhead(x + j);
         const Vector<T> value = fillBehind<T>(loadSome(x + j, count), count, lowest);
         most = most < value ? value : most;
       });
@@ -64,8 +65,11 @@ void logSoftmaxRow(const T* x, T* y, int64_t size) {
 template <typename T>
 void softmaxGradRow(const T* y, const T* dy, T* dx, int64_t size) {
   const Compute<T> sum = sumRow<T>(
-      size, [&](int64_t j, int64_t count)
-                __attribute__((always_inline)) { return loadSome(y + j, count) * loadSome(dy + j, count); });
+      size, [&](int64_t j, int64_t count) __attribute__((always_inline)) {
+        fetchPageAhead(y + j);
+        fetchPageAhead(dy + j);
+        return loadSome(y + j, count) * loadSome(dy + j, count);
+      });
   eachVector<T>(
       size, [&](int64_t j, int64_t count) __attribute__((always_inline)) {
         storeSome(dx + j, loadSome(y + j, count) * (loadSome(dy + j, count) - sum), count);
@@ -74,8 +78,12 @@ void softmaxGradRow(const T* y, const T* dy, T* dx, int64_t size) {
 
 template <typename T>
 void logSoftmaxGradRow(const T* y, const T* dy, T* dx, int64_t size) {
-  const Compute<T> sum =
-      sumRow<T>(size, [&](int64_t j, int64_t count) __attribute__((always_inline)) { return loadSome(dy + j, count); });
+  const Compute<T> sum = sumRow<T>(
+      size, [&](int64_t j, int64_t count) __attribute__((always_inline)) {
+        fetchPageAhead(y + j);
+        fetchPageAhead(dy + j);
+        return loadSome(dy + j, count);
+      });
   eachVector<T>(
       size, [&](int64_t j, int64_t count) __attribute__((always_inline)) {
         storeSome(dx + j, loadSome(dy + j, count) - expNegative(loadSome(y + j, count)) * sum, count);
@@ -119,6 +127,7 @@ void crossEntropyGradRow(const T* x, int64_t size, int64_t target, Compute<T> sm
   const C even = smoothing / static_cast<C>(size);
   eachVector<T>(
       size, [&](int64_t j, int64_t count) __attribute__((always_inline)) {
+        fetchPageAhead(x + j);
         storeSome(dx + j, (expNegative(loadSome(x + j, count) - logSumExp) - even) * dloss, count);
       });
   const C probability = expNegative(broadcast<Vector<T>>(load(x[target]) - logSumExp))[0];

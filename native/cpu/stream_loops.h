@@ -32,11 +32,12 @@ HEDDLE_INLINE void streamBytes(char* to, const char* from, int64_t bytes, const 
   __builtin_memcpy(to, from, static_cast<size_t>(done));
   for (; done + 64 <= bytes; done += 64) {
     for (int64_t i = 0; i < aheadCount; i++) __builtin_prefetch(ahead[i] + done);
-    constexpr int parts = 64 / sizeof(StreamPart);
-    StreamPart line[parts];
-    __builtin_memcpy(line, from + done, sizeof line);
 #pragma GCC unroll 4
-    for (int i = 0; i < parts; i++) streamPart(to + done + i * static_cast<int>(sizeof(StreamPart)), line[i]);
+    for (int64_t part = 0; part < 64; part += static_cast<int64_t>(sizeof(StreamPart))) {
+      StreamPart next;
+      __builtin_memcpy(&next, from + done + part, sizeof next);
+      streamPart(to + done + part, next);
+    }
   }
   __builtin_memcpy(to + done, from + done, static_cast<size_t>(bytes - done));
 }

@@ -189,6 +189,7 @@ HEDDLE_INLINE S maxLanes(V value) {
 }
 
 #include "exponential_loops.h"
+#include "page_ahead.h"
 
 template <>
 struct NumberOf<FloatVector> : FloatParts<float> {

@@ -48,7 +48,7 @@ class Assembler {
     emitPhase(exe_.after, classes_.after);
     if (exe_.before.steps.size() >= 2)
       exe_.before.ahead = lookAhead(exe_, exe_.before, classes_.before, exe_.geometry.reduced);
-    if (exe_.after.steps.size() >= (exe_.streamEnd ? 2 : 3))
+    if (exe_.after.steps.size() >= 2)
       exe_.after.ahead = lookAhead(exe_, exe_.after, classes_.after, exe_.geometry.kept);
     if (exe_.streamEnd) lookAheadWithStores(exe_.after);
     allocate();

@@ -8,13 +8,9 @@
 namespace heddle::fused::HEDDLE_LEVEL {
 namespace {
 
-#if defined(__AVX512F__)
-constexpr int kVectorBytes = 64;
-#elif defined(__AVX2__)
-constexpr int kVectorBytes = 32;
-#else
-constexpr int kVectorBytes = 16;
-#endif
+#include "../../page_ahead.h"
+
+constexpr int kVectorBytes = HEDDLE_VECTOR_BYTES;
 
 // Sums are taken in groups of lanes that are the same at every level, for their order to be. GCC takes vectors wider
 // than registers apart element by element, so a group is as many vectors as it takes. The order of extremes does not
@@ -63,7 +59,11 @@ struct Min {
   static constexpr double kIdentity = __builtin_inf();
 };
 
-/// Four groups side by side, then a tree.
+// Four streams of a page each and more: a processor foresees each of them by itself, and so asks for more lines at
+// once.
+constexpr int64_t kLeastOfStreams = 16 << 10;
+
+/// Four groups side by side, or in four parts of what is long, then a tree.
 template <typename F, typename T>
 HEDDLE_INLINE T combineAll(const T* x, int64_t n) {
   using V = typename Lanes<T>::Vector;
@@ -78,10 +78,19 @@ HEDDLE_INLINE T combineAll(const T* x, int64_t n) {
     V total[4 * kParts] = {};
 #pragma GCC unroll 16
     for (int part = 0; part < 4 * kParts; part++) total[part] += identity;
-    for (; i + 4 * kGroup <= n; i += 4 * kGroup)
+    const bool streams = n * static_cast<int64_t>(sizeof(T)) >= kLeastOfStreams;
+    const int64_t apart = streams ? n / (4 * kGroup) * kGroup : kGroup, step = streams ? kGroup : 4 * kGroup;
+    const int64_t end = streams ? apart : n / (4 * kGroup) * (4 * kGroup);
+    for (; i < end; i += step) {
+      if (!streams)
+#pragma GCC unroll 4
+        for (int64_t line = 0; line < 4; line++) fetchPageAhead(x + i + line * kGroup);
 #pragma GCC unroll 16
       for (int part = 0; part < 4 * kParts; part++)
-        total[part] = F::combine(total[part], V(*reinterpret_cast<const U*>(x + i + part * kLanes)));
+        total[part] = F::combine(
+            total[part], V(*reinterpret_cast<const U*>(x + i + (part / kParts) * apart + (part % kParts) * kLanes)));
+    }
+    i = n / (4 * kGroup) * (4 * kGroup);
     for (; i + kGroup <= n; i += kGroup)
 #pragma GCC unroll 4
       for (int part = 0; part < kParts; part++)
