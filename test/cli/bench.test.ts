@@ -27,7 +27,7 @@ describe('heddle bench', { timeout: 300_000 }, () => {
     expect(status).toBe(0)
     expect(stdout).toMatch(/^cpu, \S+, \d+ threads?; a call alone takes /)
     expect(stdout).toMatch(
-      /^copy [\d.]+ GB\/s \(with ordinary stores [\d.]+\); f32 [\d.]+ GFLOP\/s, f64 [\d.]+ GFLOP\/s/m,
+      /^copy [\d.]+ GB\/s \(with ordinary stores [\d.]+\), reading [\d.]+ GB\/s; f32 [\d.]+ GFLOP\/s, f64 [\d.]+ GFLOP\/s/m,
     )
     const { machine, rows, failed } = await read(json)
     expect(failed).toEqual([])
