@@ -23,7 +23,7 @@ export async function bench(subjects: readonly Subject[], options: BenchOptions)
   const dtypes = new Set(
     subjects.flatMap(({ dtype, operands }) => [dtype, ...operands.map((spec) => spec.dtype ?? dtype)]),
   )
-  const machine = await measureMachine(device, dtypes)
+  const machine = await measureMachine(device, dtypes, seconds)
   onMachine?.(machine)
   const generator = new Generator(1)
   const sweep = await cacheSweep(device, generator)

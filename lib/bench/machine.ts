@@ -42,9 +42,8 @@ export interface Machine {
 
 const COPY_BYTES = { cpu: 2 ** 28, cuda: 2 ** 31 }
 const PRODUCT = { cpu: 2048, cuda: 8192 }
-const SECONDS = 0.25
-/** What neighbours leave of the memory changes from one moment to the next. */
-const MEMORY_SECONDS = 1
+/** What neighbours leave of the memory changes from one moment to the next, so copies are timed this many times as long. */
+const MEMORY_TIMES = 4
 
 /** Integers of other widths are computed as these. */
 const STAND_INS: Partial<Record<DType, DType>> = { i64: 'f64', u8: 'i8', bool: 'i32' }
@@ -55,7 +54,7 @@ export const peakOf = ({ peaks }: Machine, dtype: DType): Peak | undefined => pe
 type Run = () => Promise<Tensor>
 
 /** The least seconds of one run. */
-async function least(device: Device, run: Run, seconds = SECONDS): Promise<number> {
+async function least(device: Device, run: Run, seconds: number): Promise<number> {
   const timing = await sample(
     async (cycles) => {
       for (let i = 0; i < cycles; i++) (await run()).dispose()
@@ -66,19 +65,19 @@ async function least(device: Device, run: Run, seconds = SECONDS): Promise<numbe
   return timing.least
 }
 
-async function registersPeak(device: Device, dtype: DType, generator: Generator): Promise<Peak> {
+async function registersPeak(device: Device, dtype: DType, generator: Generator, seconds: number): Promise<Peak> {
   const shape = [device.threads * MULTIPLY_ADD_ELEMENTS]
   const x = await drawn({ shape }, dtype, generator)
   // A few milliseconds, beside which the call is nothing.
   const repeats = 200_000
   const run = compile((operand: Tensor) => multiplyAdd(operand, repeats), { name: 'multiplyAdd' })
-  const seconds = await least(device, () => run(x))
+  const best = await least(device, () => run(x), seconds)
   x.dispose()
-  return { flopsPerSecond: (2 * repeats * (shape[0] as number)) / seconds, by: 'multiply-adds in registers' }
+  return { flopsPerSecond: (2 * repeats * (shape[0] as number)) / best, by: 'multiply-adds in registers' }
 }
 
 /** Squares of the dtype; of i8, a quantized layer. */
-async function productPeak(device: Device, dtype: DType, generator: Generator): Promise<Peak> {
+async function productPeak(device: Device, dtype: DType, generator: Generator, seconds: number): Promise<Peak> {
   const n = PRODUCT[device.kind]
   const square = { shape: [n, n], ...(dtype === 'i8' && { low: -128, high: 128, integers: true }) }
   const [a, b, scale] = [
@@ -91,17 +90,23 @@ async function productPeak(device: Device, dtype: DType, generator: Generator): 
       dtype === 'i8' ? quantizedLinear(x, y, scales, { input: { scale: 1 } }) : matmul(x, y),
     { name: 'a large product' },
   )
-  const seconds = await least(device, () => run(a, b, scale))
+  const best = await least(device, () => run(a, b, scale), seconds)
   for (const operand of [a, b, scale]) operand.dispose()
-  return { flopsPerSecond: (2 * n ** 3) / seconds, by: 'a large product' }
+  return { flopsPerSecond: (2 * n ** 3) / best, by: 'a large product' }
 }
 
 const larger = (a: Peak, b: Peak): Peak => (b.flopsPerSecond > a.flopsPerSecond ? b : a)
 
-async function peaksOf(device: Device, dtypes: ReadonlySet<DType>, generator: Generator): Promise<Machine['peaks']> {
+async function peaksOf(
+  device: Device,
+  dtypes: ReadonlySet<DType>,
+  generator: Generator,
+  seconds: number,
+): Promise<Machine['peaks']> {
   const peaks: Partial<Record<DType, Peak>> = {}
   if (device.kind === 'cpu') {
-    for (const dtype of ['f32', 'f64', 'i32'] as const) peaks[dtype] = await registersPeak(device, dtype, generator)
+    for (const dtype of ['f32', 'f64', 'i32'] as const)
+      peaks[dtype] = await registersPeak(device, dtype, generator, seconds)
     // Halves and bytes have units of their own on some processors and are computed as these on others.
     for (const [dtype, otherwise] of [
       ['bf16', 'f32'],
@@ -109,16 +114,16 @@ async function peaksOf(device: Device, dtypes: ReadonlySet<DType>, generator: Ge
       ['i8', 'i32'],
     ] as const)
       if (dtypes.has(dtype))
-        peaks[dtype] = larger(peaks[otherwise] as Peak, await productPeak(device, dtype, generator))
+        peaks[dtype] = larger(peaks[otherwise] as Peak, await productPeak(device, dtype, generator, seconds))
     return peaks
   }
   for (const dtype of new Set<DType>(['f32', ...dtypes]))
-    if (dtype !== 'bool') peaks[dtype] = await productPeak(device, dtype, generator)
+    if (dtype !== 'bool') peaks[dtype] = await productPeak(device, dtype, generator, seconds)
   return peaks
 }
 
 /** Seconds in which both halves of `x` are joined again, row by row with memcpy. */
-function ordinaryCopySeconds(device: Device, x: Tensor): Promise<number> {
+function ordinaryCopySeconds(device: Device, x: Tensor, seconds: number): Promise<number> {
   const copy = compile(
     (operand: Tensor) => {
       const rows = reshape(operand, [2, -1, 4096])
@@ -126,11 +131,11 @@ function ordinaryCopySeconds(device: Device, x: Tensor): Promise<number> {
     },
     { name: 'an ordinary copy' },
   )
-  return least(device, () => copy(x))
+  return least(device, () => copy(x), seconds)
 }
 
-/** Measures a device; `dtypes` are those a run asks for beyond f32, f64 and i32. */
-export async function measureMachine(device: Device, dtypes: ReadonlySet<DType> = new Set()): Promise<Machine> {
+/** Measures a device, each limit for `seconds`; `dtypes` are those a run asks for beyond f32, f64 and i32. */
+export async function measureMachine(device: Device, dtypes: ReadonlySet<DType>, seconds: number): Promise<Machine> {
   const generator = new Generator(1)
   const { name, kind, instructionSet, threads } = device
   const bytes = COPY_BYTES[kind]
@@ -139,12 +144,12 @@ export async function measureMachine(device: Device, dtypes: ReadonlySet<DType> 
   const copy = compile((operand: Tensor) => (kind === 'cpu' ? streamingCopy(operand) : operand.mul(0.5)), {
     name: 'a large copy',
   })
-  const copySeconds = await least(device, () => copy(x), MEMORY_SECONDS)
-  const ordinarySeconds = kind === 'cpu' ? await ordinaryCopySeconds(device, x) : copySeconds
+  const copySeconds = await least(device, () => copy(x), MEMORY_TIMES * seconds)
+  const ordinarySeconds = kind === 'cpu' ? await ordinaryCopySeconds(device, x, seconds) : copySeconds
   const read = compile((operand: Tensor) => (kind === 'cpu' ? streamingRead(operand) : operand.sum()), {
     name: 'reading',
   })
-  const readSeconds = await least(device, () => read(x), MEMORY_SECONDS)
+  const readSeconds = await least(device, () => read(x), MEMORY_TIMES * seconds)
   x.dispose()
   const nothing = await drawn({ shape: [1] }, 'f32', generator)
   const call = compile((operand: Tensor) => operand.add(1), { name: 'next to nothing' })
@@ -164,7 +169,7 @@ export async function measureMachine(device: Device, dtypes: ReadonlySet<DType> 
     copyBytesPerSecond: (2 * bytes) / copySeconds,
     ordinaryCopyBytesPerSecond: (2 * bytes) / ordinarySeconds,
     readBytesPerSecond: bytes / readSeconds,
-    peaks: await peaksOf(device, dtypes, generator),
+    peaks: await peaksOf(device, dtypes, generator, seconds),
     callSeconds: idle.p50,
     queuedCallSeconds: queued.p50,
   }
