@@ -96,7 +96,7 @@ describe('quantize', () => {
     if (kind !== 'cpu' || !/vnni|amx|bf16|fp16/.test(instructionSet)) return
     // The result of the first convolution, then of its pooling.
     expect(String(run.plan)).toMatch(/u8\[16,8,8,8\]/)
-    expect(String(run.plan)).toMatch(/max -> u8\[16,8,4,4\]/)
+    expect(String(run.plan)).toMatch(/maxPool -> u8\[16,8,4,4\]/)
     expect(String(run.plan)).not.toMatch(/f32\[16,(8|12),/)
   })
 
