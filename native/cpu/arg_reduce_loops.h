@@ -79,10 +79,9 @@ void extremeOfRow(const T* x, int64_t from, int64_t to, Compute<T>* best, int32_
     found = first ? values : found;
     at = first ? places : at;
   };
-  // Four of each, as each comparison waits for the one before: vectors side by side, or in four parts of what is long,
-  // each of which a processor foresees by itself, so that it asks for more lines at once.
-  constexpr int64_t chains = 4, leastOfStreams = 16384;
-  const bool streams = count * static_cast<int64_t>(sizeof(T)) >= leastOfStreams;
+  // Four of each, as each comparison waits for the one before: vectors side by side, or in four parts of what is long.
+  constexpr int64_t chains = 4;
+  const bool streams = count * static_cast<int64_t>(sizeof(T)) >= kLeastOfStreams;
   const int64_t apart = streams ? count / (chains * lanes) * lanes : lanes, step = streams ? lanes : chains * lanes;
   const int64_t whole = count / (chains * lanes) * (chains * lanes), end = streams ? apart : whole;
   typename Side::Values found[chains];

@@ -36,7 +36,6 @@ class Concat : public Kernel {
 class Interleave : public Kernel {
  public:
   static constexpr int64_t kNarrow = 1024;
-  static constexpr int64_t kBlockBytes = 16384;
 
   /// Whether it is for these.
   static bool suits(Specs inputs, const TensorSpec& output, size_t axis) {
@@ -53,9 +52,9 @@ class Interleave : public Kernel {
   }
 
   void run(const RunOperands& operands) override {
-    // Whole lines, wherever a row ends.
-    const int64_t block = std::max<int64_t>(1, kBlockBytes / rowBytes_ / 64) * 64;
-    const bool streams = block * rowBytes_ <= RowWriter<char>::kMostBytes && rows_ * rowBytes_ >= kBeyondCaches;
+    constexpr int64_t blockBytes = 16384;
+    const int64_t block = blockBytes / rowBytes_;
+    const bool streams = rows_ * rowBytes_ >= kBeyondCaches;
 #pragma omp parallel if (rows_ * rowBytes_ > 131072)
     {
       RowWriter<char> writer(static_cast<char*>(operands.outputs[0]), rowBytes_ * block, streams);

@@ -68,9 +68,6 @@ class Take : public Kernel {
     endStreams();
   }
 
-  /// Rows of fewer bytes are hardly more than their ends, which are parts of lines.
-  static constexpr int64_t kLeastStreamed = 256;
-
   int64_t size_, count_, rowBytes_;
 };
 

@@ -8,6 +8,8 @@ namespace heddle {
 
 /// Results of so many bytes and more are worth it.
 constexpr int64_t kBeyondCaches = int64_t{16} << 20;
+/// Pieces of fewer bytes are hardly more than their ends, which are parts of lines.
+constexpr int64_t kLeastStreamed = 256;
 
 /// Copies past the caches, whatever the alignment.
 void streamCopy(void* to, const void* from, int64_t bytes);

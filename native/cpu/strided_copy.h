@@ -45,8 +45,6 @@ class StridedCopy {
 
  private:
   static constexpr int64_t kPart = 16384;
-  /// Rows of fewer bytes are hardly more than their ends, which are parts of lines.
-  static constexpr int64_t kLeastStreamed = 256;
 
   void copyRow(const char* from, char* to, int64_t columns) const {
     if (streams_) {

@@ -1,8 +1,6 @@
 // Turns a fused program into block steps: which phase evaluates what, what is memory itself and what needs a register.
-#include <limits>
 #include <string>
 
-#include "../stream.h"
 #include "classification.h"
 #include "executable.h"
 #include "identity.h"
@@ -10,20 +8,17 @@
 #include "phase_tile.h"
 #include "registers.h"
 #include "representation.h"
+#include "store_places.h"
 
 namespace heddle::fused {
 namespace {
 
 size_t at(int position) { return static_cast<size_t>(position); }
 
-bool beyondCaches(const Program& program, DType dtype) {
-  return program.elements() * kDTypeBytes[static_cast<int>(dtype)] >= kBeyondCaches;
-}
-
 class Assembler {
  public:
   Assembler(const Program& program, int64_t block, Stores stores)
-      : program_(program), loops_(loops()), stores_(stores) {
+      : program_(program), loops_(loops()), places_(program, classes_, tile_, stores) {
     exe_.accesses = accessesOf(program);
     exe_.geometry = planGeometry(program, exe_.accesses, block);
     exe_.reduces = program.reduce >= 0;
@@ -65,50 +60,6 @@ class Assembler {
   }
   bool single(int value) const { return values_[at(value)].single; }
 
-  // --- stores straight from the step that computes the value ---
-
-  int lastUse(const PhaseContents& state, int load) const {
-    int last = load;
-    for (size_t i = 0; i < program_.instructions.size(); i++) {
-      if (!state.needed[i] || program_.instructions[i].op == Opcode::reduce) continue;
-      for (int arg = 0; arg < program_.instructions[i].argCount; arg++)
-        if (program_.instructions[i].args[arg] == load) last = static_cast<int>(i);
-    }
-    if (exe_.reduces && &state == &classes_.before && program_.instructions[at(program_.reduce)].args[0] == load)
-      last = std::numeric_limits<int>::max();
-    for (const int store : state.stores)
-      if (program_.stores[at(store)].value == load) last = std::numeric_limits<int>::max();
-    return last;
-  }
-
-  /// The store whose memory may take instruction `i`'s result as it is computed, or -1. Memory that a load still reads
-  /// later in the block may be the store's own (in place), so the step must be the last reader.
-  int directStore(const Phase& phase, const PhaseContents& state, int i, bool moves, bool turned = false) const {
-    for (const int s : state.stores) {
-      const Store& store = program_.stores[at(s)];
-      if (store.value != i || (!turned && goesPast(phase, s))) continue;
-      const int access = classes_.storeAccess[at(s)];
-      const bool fits =
-          moves ? tile_.columnStride(phase, access) == 1 : plain(store.dtype) && tile_.flat(phase, access);
-      if (!fits) continue;
-      bool free = true;
-      for (size_t load = 0; load < program_.instructions.size() && free; load++) {
-        if (!state.needed[load] || program_.instructions[load].op != Opcode::load) continue;
-        if (static_cast<int>(load) == i || program_.instructions[load].strides != store.strides) continue;
-        free = lastUse(state, static_cast<int>(load)) <= i;
-      }
-      if (free) return s;
-    }
-    return -1;
-  }
-
-  /// Whether a store writes tiles as they lie in a register past the caches.
-  bool goesPast(const Phase& phase, int s) const {
-    const Store& store = program_.stores[at(s)];
-    return stores_ == Stores::streaming && plain(store.dtype) && beyondCaches(program_, store.dtype) &&
-           tile_.flat(phase, classes_.storeAccess[at(s)]);
-  }
-
   void bindStore(Phase& phase, int store, int value) {
     values_[at(value)].memory = true;
     phase.bindings.push_back({value, classes_.storeAccess[at(store)]});
@@ -147,7 +98,7 @@ class Assembler {
     // rows go to memory.
     const int size = log2Bytes(dtype);
     const bool turned = tile_.rowStride(phase, access) == 1 && tile_.columnStride(phase, access) > 1;
-    const int store = one || (turned && (!moves || size < 2)) ? -1 : directStore(phase, state, i, moves, turned);
+    const int store = one || (turned && (!moves || size < 2)) ? -1 : places_.direct(phase, state, i, moves, turned);
     const int value = newValue(moves ? kDTypeBytes[static_cast<int>(dtype)] : registerBytes(dtype), one);
     state.valueOf[at(i)] = value;
     // The reduction reads after the stores, which may be in place.
@@ -232,7 +183,7 @@ class Assembler {
     const bool one = !phase.rows && !phase.columns;
     exe_.reduceResult = newValue(registerBytes(program_.instructions[at(i)].dtype), one);
     state.valueOf[at(i)] = exe_.reduceResult;
-    const int store = one ? -1 : directStore(phase, state, i, false);
+    const int store = one ? -1 : places_.direct(phase, state, i, false);
     if (store >= 0) bindStore(phase, store, exe_.reduceResult);
   }
 
@@ -266,7 +217,7 @@ class Assembler {
     if (random && !(single(args[0]) && single(args[1])))
       throw Error(ErrorCode::invalidPlan, std::string("fused: ") + opcodeName(source.op) +
                                               " needs a generator state that is the same at every coordinate");
-    const int store = one || random ? -1 : directStore(phase, state, i, false);
+    const int store = one || random ? -1 : places_.direct(phase, state, i, false);
     const DType operand = program_.instructions[at(source.args[source.op == Opcode::where ? 1 : 0])].dtype;
     if (source.op == Opcode::cast) {
       args[0] = rounded(phase, source.args[0], args[0], operand);
@@ -353,7 +304,7 @@ class Assembler {
     const bool tile = phase.rows || phase.columns;
     if (single(value) && tile) {
       const bool straight = plain(store.dtype) && tile_.columnStride(phase, access) == 1;
-      const bool direct = straight && !goesPast(phase, s);
+      const bool direct = straight && !places_.past(phase, s);
       value = repeated(phase, store.value, value, direct ? s : -1);
       if (direct) return;
     }
@@ -367,7 +318,7 @@ class Assembler {
     step.store = moved ? loops_.moveOut[log2Bytes(store.dtype)] : loops_.store[static_cast<int>(store.dtype)];
     step.rowStride = tile_.rowStride(phase, access);
     step.columnStride = tile_.columnStride(phase, access);
-    if (tile && goesPast(phase, s)) {
+    if (tile && places_.past(phase, s)) {
       step.kind = Step::Kind::stream;
       step.stream = loops_.stream;
       step.unit = kDTypeBytes[static_cast<int>(store.dtype)];
@@ -403,23 +354,15 @@ class Assembler {
 
   const Program& program_;
   const Loops& loops_;
-  const Stores stores_;
   Executable exe_;
   PhaseTile tile_{exe_.geometry};
   Classification classes_;
+  StorePlaces places_;
   std::vector<int> direct_;  // stores that need no step
   std::vector<ValuePlace> values_;
 };
 
 }  // namespace
-
-bool streams(const Program& program) {
-  // Of what is reduced the accumulators' places depend on the tiles, which are chosen anew.
-  if (program.reduce >= 0) return false;
-  for (const Store& store : program.stores)
-    if (plain(store.dtype) && beyondCaches(program, store.dtype)) return true;
-  return false;
-}
 
 Executable assemble(const Program& program, int64_t block, Stores stores) {
   return Assembler(program, block, stores).assemble();

@@ -102,9 +102,6 @@ struct Executable {
 /// them. Lines that were read a moment before are in them, so what is written in place goes through.
 enum class Stores : uint8_t { ordinary, streaming };
 
-/// Whether some of a program's results can be stored past the caches and are so large that this is worth it.
-bool streams(const Program& program);
-
 /// Chooses loops, registers and the walk. `block`: the most elements of a tile.
 Executable assemble(const Program& program, int64_t block, Stores stores);
 

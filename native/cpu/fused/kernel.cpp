@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "executable.h"
+#include "store_places.h"
 #include "worker.h"
 
 namespace heddle {

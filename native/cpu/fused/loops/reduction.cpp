@@ -59,10 +59,6 @@ struct Min {
   static constexpr double kIdentity = __builtin_inf();
 };
 
-// Four streams of a page each and more: a processor foresees each of them by itself, and so asks for more lines at
-// once.
-constexpr int64_t kLeastOfStreams = 16 << 10;
-
 /// Four groups side by side, or in four parts of what is long, then a tree.
 template <typename F, typename T>
 HEDDLE_INLINE T combineAll(const T* x, int64_t n) {
