@@ -61,11 +61,11 @@ describe('answers', () => {
     )
     const rows = await Promise.all(samples.map((sample) => two.predict(sample)))
     const jobs = stopProfile().events.filter(({ category, name }) => category === 'job' && name.includes('of 64'))
+    expect(jobs).toHaveLength(20)
     expect(new Set(jobs.map(({ lane }) => lane))).toEqual(new Set(['high 1', 'high 2']))
-    // Whether two are under way together is a matter of time; of one lane they never are.
+    // How many each computes, and whether two are under way together, is a matter of time; of one lane they never are.
     for (const lane of ['high 1', 'high 2']) {
       const own = jobs.filter((job) => job.lane === lane)
-      expect(own.length).toBeGreaterThan(5)
       own.slice(1).forEach((job, i) => expect(job.start).toBeGreaterThanOrEqual(own[i]?.end as number))
     }
     const expected = await Promise.all(samples.map((sample) => one.predict(sample)))
