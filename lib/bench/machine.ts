@@ -69,8 +69,8 @@ async function least(device: Device, run: Run, seconds: number): Promise<number>
 async function registersPeak(device: Device, dtype: DType, generator: Generator, seconds: number): Promise<Peak> {
   const shape = [device.threads * MULTIPLY_ADD_ELEMENTS]
   const x = await drawn({ shape }, dtype, generator)
-  // A few milliseconds, beside which the call is nothing.
-  const repeats = 200_000
+  // Some ten milliseconds, beside which neither the call is anything nor what its threads begin apart.
+  const repeats = 2_000_000
   const run = compile((operand: Tensor) => multiplyAdd(operand, repeats), { name: 'multiplyAdd' })
   const best = await least(device, () => run(x), seconds)
   x.dispose()
