@@ -3,10 +3,10 @@ import { type Device, Generator } from '../index.js'
 import { compared } from './baseline.js'
 import { type Machine, measureMachine } from './machine.js'
 import { measure } from './measure.js'
-import { cacheSweep } from './operands.js'
 import { type PassOptions, timeAll } from './passes.js'
 import type { BenchResult, Row } from './result.js'
 import type { Subject } from './subject.js'
+import { Turns } from './turns.js'
 
 export interface BenchOptions extends PassOptions {
   readonly device: Device
@@ -17,7 +17,7 @@ export interface BenchOptions extends PassOptions {
   readonly onMachine?: (machine: Machine) => void
 }
 
-/** Times subjects on a device; those that stay behind and nobody knows why again at the end, where the faster time counts. */
+/** Times subjects on a device; those that stay behind and nobody knows why again at the end, where the larger share counts. */
 export async function bench(subjects: readonly Subject[], options: BenchOptions): Promise<BenchResult> {
   const { device, version, seconds, baseline, onMachine } = options
   const dtypes = new Set(
@@ -26,13 +26,14 @@ export async function bench(subjects: readonly Subject[], options: BenchOptions)
   const machine = await measureMachine(device, dtypes, seconds)
   onMachine?.(machine)
   const generator = new Generator(1)
-  const sweep = await cacheSweep(device, generator)
+  const turns = await Turns.on(device, machine, generator)
   const time = async (subject: Subject): Promise<Row> => {
-    const measured = await measure(subject, { device, machine, generator, sweep, seconds })
+    const measured = await measure(subject, { device, machine, generator, turns, seconds })
     const comparison = baseline && compared(measured, baseline)
     return comparison ? { ...measured, comparison } : measured
   }
   const { rows, failed } = await timeAll(subjects, time, options)
+  turns.dispose()
   return {
     format: 'heddle bench 1',
     heddle: version,

@@ -6,35 +6,45 @@ import { compile, type Device, type DType, type Generator, type Tensor, vjp } fr
 import { bytesOf, isFloat } from '../schema/dtype.js'
 import { sizeOf } from '../schema/shape.js'
 import { inCache } from './inCache.js'
-import { type Machine, peakOf } from './machine.js'
+import { type Limits, type Machine, standInOf } from './machine.js'
 import { drawn } from './operands.js'
 import { type Bound, EXPECTED, isUnexplained, type Measured, type Row } from './result.js'
-import { sample, type Timing } from './sampling.js'
+import { sample, type Timing, timingOf } from './sampling.js'
 import type { Subject } from './subject.js'
 import { formatShare } from './table.js'
+import type { LimitsInTurn, Turn, Turns } from './turns.js'
 
 export interface MeasureOptions {
   readonly device: Device
   readonly machine: Machine
   readonly generator: Generator
-  /** Empties the caches. */
-  readonly sweep: () => Promise<void>
+  readonly turns: Turns
   /** Of timed runs, cold and warm each. */
   readonly seconds: number
 }
 
-/** The least seconds that arithmetic, and that memory, would take: reading gives less than half of what a copy moves at most. */
-function limitsOf(machine: Machine, { arithmetic, bytes, written }: PlanWork): { arithmetic: number; memory: number } {
-  const { copyBytesPerSecond, readBytesPerSecond = copyBytesPerSecond } = machine
+/** Seconds that arithmetic, and that memory, would take at the limits: reading gives less than half of what a copy moves at most. */
+function secondsAt(limits: Limits, { arithmetic, bytes, written }: PlanWork): { arithmetic: number; memory: number } {
+  const { copyBytesPerSecond, readBytesPerSecond = copyBytesPerSecond, peaks } = limits
   let seconds = 0
   for (const [dtype, operations] of Object.entries(arithmetic)) {
-    const peak = peakOf(machine, dtype as DType)
+    const peak = peaks[standInOf(dtype as DType)]
     if (peak) seconds += operations / peak.flopsPerSecond
   }
   return {
     arithmetic: seconds,
     memory: Math.max(bytes / copyBytesPerSecond, (bytes - written) / readBytesPerSecond),
   }
+}
+
+/** The machine's limits, but those that were measured in turn with a case. */
+function limitsWith(machine: Machine, { flopsPerSecond = {}, ...memory }: LimitsInTurn): Limits {
+  const peaks = { ...machine.peaks }
+  for (const [dtype, perSecond] of Object.entries(flopsPerSecond) as [DType, number][]) {
+    const peak = peaks[dtype]
+    if (peak) peaks[dtype] = { ...peak, flopsPerSecond: perSecond }
+  }
+  return { ...machine, ...memory, peaks }
 }
 
 /** The operands of a subject, a random cotangent behind them where gradients are timed. */
@@ -110,7 +120,7 @@ async function shareInCache(subject: Subject, bytes: number, options: MeasureOpt
     }
     try {
       const { least } = await sample(prepared.runs, { seconds })
-      return limitsOf(machine, prepared.plan.work).memory / Math.max(least / 2, least - machine.queuedCallSeconds)
+      return secondsAt(machine, prepared.plan.work).memory / Math.max(least / 2, least - machine.queuedCallSeconds)
     } finally {
       prepared.dispose()
     }
@@ -124,34 +134,53 @@ function reasonOf({ callSeconds }: Machine, seconds: number, limit: number): str
   return `too small: the call alone is ${Math.round(100 * Math.min(1, callSeconds / seconds))} % of the time`
 }
 
-/** Times a subject. Throws what its op throws where the shapes do not fit it. */
+/** Times a subject, and what limits it in turn with it. Throws what its op throws where the shapes do not fit it. */
 export async function measure(subject: Subject, options: MeasureOptions): Promise<Row> {
-  const { machine, sweep, seconds } = options
+  const { machine, turns, seconds } = options
   const { runs, plan, resultBytes, operandBytes, dispose: end } = await prepare(subject, options)
+  const { arithmetic, bytes, steps } = plan.work
+  const nearer = secondsAt(machine, plan.work)
+  const bound: Bound = nearer.arithmetic > nearer.memory ? 'arithmetic' : 'memory'
+  let inTurn: LimitsInTurn
+  const shares: number[] = []
+  const limitSeconds = (now: LimitsInTurn): number => {
+    const { arithmetic, memory } = secondsAt(limitsWith(machine, now), plan.work)
+    return Math.max(arithmetic, memory)
+  }
+  const beside = (turn: Turn) => ({
+    before: turn.before,
+    onSample: (time: number) => shares.push(limitSeconds(turn.last()) / time),
+  })
   let warm: Timing
   let cold: Timing
   try {
-    warm = await sample(runs, { seconds })
-    cold = await sample(runs, { seconds, cycles: 1, before: sweep })
+    if (bound === 'arithmetic') {
+      const turn = await turns.arithmetic(new Set(Object.keys(arithmetic).map((dtype) => standInOf(dtype as DType))))
+      warm = await sample(runs, { seconds, ...beside(turn) })
+      cold = await sample(runs, { seconds, cycles: 1, before: turns.sweep })
+      inTurn = turn.limits()
+    } else {
+      const turn = turns.memory()
+      warm = await sample(runs, { seconds })
+      cold = await sample(runs, { seconds, cycles: 1, ...beside(turn) })
+      inTurn = turn.limits()
+    }
   } finally {
     end()
   }
-  const { arithmetic, bytes, steps } = plan.work
   const operations = Object.values(arithmetic).reduce((sum, count) => sum + count, 0)
-  const limits = limitsOf(machine, plan.work)
-  const bound: Bound = limits.arithmetic > limits.memory ? 'arithmetic' : 'memory'
-  const limit = Math.max(limits.arithmetic, limits.memory)
+  const limit = limitSeconds(inTurn)
   const measured = (timing: Timing): Measured => ({
     ...timing,
     roofline: limit / timing.p50,
     gflops: operations / timing.p50 / 1e9,
     gbPerS: bytes / timing.p50 / 1e9,
   })
-  const [warmest, coldest] = [measured(warm), measured(cold)]
-  const counted = bound === 'arithmetic' ? warmest : coldest
+  // Of each sample its share of what was measured just before it: neighbours change from one to the next.
+  const roofline = timingOf(shares, 1).p50
   const allocatedBytes = operandBytes + resultBytes
   const known = bound === 'arithmetic' ? (subject.reason ?? subject.instructions) : subject.reason
-  let reason = known ?? reasonOf(machine, counted.p50, limit)
+  let reason = known ?? reasonOf(machine, (bound === 'arithmetic' ? warm : cold).p50, limit)
   const row = {
     case: subject.name,
     family: subject.family,
@@ -161,9 +190,10 @@ export async function measure(subject: Subject, options: MeasureOptions): Promis
     work: { operations, bytes, steps },
     memory: { arenaBytes: plan.memory.arena, allocatedBytes },
     bound,
-    warm: warmest,
-    cold: coldest,
-    roofline: counted.roofline,
+    limits: inTurn,
+    warm: measured(warm),
+    cold: measured(cold),
+    roofline,
   }
   const asks = machine.kind === 'cpu' && bound === 'memory' && isUnexplained({ ...row, reason })
   const share = asks ? await shareInCache(subject, plan.memory.arena + allocatedBytes, options) : undefined

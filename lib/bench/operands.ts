@@ -1,7 +1,7 @@
-// Random operands of any size, drawn on the device, and a sweep over memory that leaves no case's data in a cache.
+// Random operands of any size, drawn on the device, and the size of the largest cache.
 import { readFileSync } from 'node:fs'
 import type { OperandSpec } from '../cases/case.js'
-import { cast, compile, type Device, type DType, floor, type Generator, randomUniform, type Tensor } from '../index.js'
+import { cast, compile, type DType, floor, type Generator, randomUniform, type Tensor } from '../index.js'
 
 /** A tensor as the case wants it, in memory. Distances between values (`apart`) only matter where derivatives are compared. */
 export async function drawn(spec: OperandSpec, dtype: DType, generator: Generator): Promise<Tensor> {
@@ -30,15 +30,4 @@ export function cacheBytes(): number {
     // Not told: below.
   }
   return 32 * MEBI
-}
-
-/** Reads twice as much as the largest cache holds, at most 256 MiB, with all threads, so that nothing else is left there. */
-export async function cacheSweep(device: Device, generator: Generator): Promise<() => Promise<void>> {
-  const bytes = Math.min(256 * MEBI, Math.max(64 * MEBI, 2 * cacheBytes()))
-  const memory = await drawn({ shape: [bytes / 4] }, 'f32', generator)
-  const read = compile((x: Tensor) => x.sum(), { name: 'cache sweep' })
-  return async () => {
-    ;(await read(memory)).dispose()
-    await device.synchronize()
-  }
 }

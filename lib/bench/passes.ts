@@ -4,7 +4,7 @@ import type { Subject } from './subject.js'
 
 export interface PassOptions {
   readonly onRow?: ((row: Row) => void) | undefined
-  /** Before cases are timed again; their rows follow where they were faster. */
+  /** Before cases are timed again; their rows follow where their share is larger. */
   readonly onAgain?: ((count: number) => void) | undefined
   readonly onFailure?: ((failed: FailedRow) => void) | undefined
 }
@@ -12,7 +12,7 @@ export interface PassOptions {
 /** Neighbours on a shared machine come and go within minutes. */
 const PASSES_AGAIN = 2
 
-/** The rows of all subjects that `time` could time, of those timed again the faster one; what fails is told, and the others go on. */
+/** The rows of all subjects that `time` could time, of those timed again the one with the larger share; what fails is told, and the others go on. */
 export async function timeAll(
   subjects: readonly Subject[],
   time: (subject: Subject) => Promise<Row>,

@@ -2,13 +2,14 @@
 import type { DType, Shape } from '../index.js'
 import type { Machine } from './machine.js'
 import type { Timing } from './sampling.js'
+import type { LimitsInTurn } from './turns.js'
 
 /** Which of the machine's limits is nearer. */
 export type Bound = 'arithmetic' | 'memory'
 
 /** A timing, and how near it comes to the roofline. */
 export interface Measured extends Timing {
-  /** The share of the roofline its median reaches, 1 being all of it. */
+  /** The share of the roofline its median reaches, at the medians of the limits; 1 is all of it. */
   readonly roofline: number
   readonly gflops: number
   readonly gbPerS: number
@@ -26,11 +27,16 @@ export interface Row {
   /** The arena of its plan, and the bytes of operands and results beside it. */
   readonly memory: { readonly arenaBytes: number; readonly allocatedBytes: number }
   readonly bound: Bound
+  /** What the device gave in turn with its samples, which its shares are of. Results of earlier versions do not have it. */
+  readonly limits?: LimitsInTurn
   /** In runs one after the other: operands and results are in a cache, where they fit into one. */
   readonly warm: Measured
   /** With nothing of it in any cache. */
   readonly cold: Measured
-  /** What counts: warm where arithmetic is the limit, cold where memory is. */
+  /**
+   * What counts: warm where arithmetic is the limit, cold where memory is; the median of what each sample reaches of the
+   * limits measured just before it.
+   */
   readonly roofline: number
   /** Where it stays behind: the share of the roofline it reaches with its operands in the largest cache. */
   readonly inCache?: number

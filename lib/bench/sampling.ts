@@ -15,7 +15,7 @@ export interface Timing {
 }
 
 export interface SamplingOptions {
-  /** Samples are taken for this long. */
+  /** Samples are taken until they are this long together; or, with what is done before them, several times as long. */
   readonly seconds: number
   /** But at least as many. Default 7. */
   readonly minSamples?: number
@@ -23,6 +23,8 @@ export interface SamplingOptions {
   readonly cycles?: number
   /** Done before each sample, and not timed. */
   readonly before?: () => Promise<void>
+  /** Told the seconds of a run of each sample. */
+  readonly onSample?: (seconds: number) => void
 }
 
 /**
@@ -33,6 +35,8 @@ export interface SamplingOptions {
 const SAMPLE_SECONDS = 1e-2
 const MOST_CYCLES = 1000
 const MOST_SAMPLES = 1000
+/** Of `seconds`, with what is done before samples. */
+const MOST_TIMES = 8
 
 const clock = (): number => performance.now() / 1000
 
@@ -64,7 +68,7 @@ export function timingOf(seconds: readonly number[], cycles: number): Timing {
 
 /** Times `run`, which is given how many runs to do, and settles when they are done. */
 export async function sample(run: (cycles: number) => Promise<void>, options: SamplingOptions): Promise<Timing> {
-  const { seconds, minSamples = 7, before } = options
+  const { seconds, minSamples = 7, before, onSample } = options
   const once = async (cycles: number): Promise<number> => {
     await before?.()
     const start = clock()
@@ -77,9 +81,12 @@ export async function sample(run: (cycles: number) => Promise<void>, options: Sa
   const cycles = options.cycles ?? Math.min(MOST_CYCLES, Math.max(1, Math.ceil(SAMPLE_SECONDS / first)))
   const times: number[] = []
   let timed = 0
-  while (times.length < minSamples || (timed < seconds && times.length < MOST_SAMPLES)) {
+  const end = clock() + MOST_TIMES * seconds
+  const goesOn = (): boolean => timed < seconds && times.length < MOST_SAMPLES && clock() < end
+  while (times.length < minSamples || goesOn()) {
     const time = await once(cycles)
     times.push(time)
+    onSample?.(time / cycles)
     timed += time
   }
   return timingOf(times, cycles)

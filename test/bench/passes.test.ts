@@ -1,4 +1,4 @@
-// What stays behind the machine's limits and nobody knows why is timed again, and the faster time counts.
+// What stays behind the machine's limits and nobody knows why is timed again, and the larger share counts.
 import { expect, it } from 'vitest'
 import { timeAll } from '../../lib/bench/passes.js'
 import type { FailedRow, Row } from '../../lib/bench/result.js'

@@ -26,3 +26,18 @@ it('runs twice before it counts, and then until there are enough samples', async
   await sample(run, { seconds: 1e-9 })
   expect(asked[2]).toBeGreaterThan(10)
 })
+
+it('tells of each sample, and ends where what is done before them takes long', async () => {
+  const told: number[] = []
+  const wait = () => new Promise<void>((resolve) => setTimeout(resolve, 20))
+  const timing = await sample(async () => {}, {
+    seconds: 0.01,
+    minSamples: 2,
+    cycles: 1,
+    before: wait,
+    onSample: (seconds) => told.push(seconds),
+  })
+  expect(told).toHaveLength(timing.samples)
+  // Eight times a hundredth of a second of 20 ms each, of what would be a thousand samples.
+  expect(timing.samples).toBeLessThanOrEqual(5)
+})
