@@ -7,21 +7,15 @@
 #include <cstdlib>
 #include <string>
 
+#include "spinning.h"
+
 namespace heddle {
 
 namespace {
 
-// libgomp reads its environment once, as it is loaded. Its default is to spin for milliseconds, which would take the
-// event loop's core. Waking a thread that sleeps costs some 50 us where a virtual machine has let its processor go,
-// more than many a kernel takes, so threads spin for some 100 us: what lies between two kernels, and what one of them
-// waits for another at the end of a kernel where the event loop has used a core meanwhile. After that they sleep.
-void limitSpinning() {
-  if (!std::getenv("OMP_WAIT_POLICY") && !std::getenv("GOMP_SPINCOUNT")) setenv("GOMP_SPINCOUNT", "4000", 0);
-}
-
 std::string besideThisLibrary(const std::string& name) {
   Dl_info info;
-  if (!dladdr(reinterpret_cast<const void*>(&limitSpinning), &info) || !info.dli_fname) return name;
+  if (!dladdr(reinterpret_cast<const void*>(&Devices::ofProcess), &info) || !info.dli_fname) return name;
   const std::string path = info.dli_fname;
   return path.substr(0, path.rfind('/') + 1) + name;
 }

@@ -9,6 +9,7 @@ void expect(bool condition, const char* what);
 void testExecutor();
 void testHeap();
 void testPlacement();
+void testSpinning();
 void testWalks();
 
 }  // namespace heddle::test

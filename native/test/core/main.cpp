@@ -21,6 +21,7 @@ int main() {
   heddle::test::testExecutor();
   heddle::test::testHeap();
   heddle::test::testPlacement();
+  heddle::test::testSpinning();
   heddle::test::testWalks();
   std::printf("%d passed, %d failed\n", heddle::test::passed, heddle::test::failed);
   return heddle::test::failed == 0 ? 0 : 1;
