@@ -21,6 +21,9 @@ namespace heddle {
 namespace {
 
 constexpr int64_t kParallelElements = 16384;
+/// So far ahead of what is copied rows are asked for, since they lie where no processor foresees them.
+constexpr int64_t kAheadBytes = 2048;
+constexpr int64_t rowsAhead(int64_t rowBytes) { return std::max<int64_t>(1, kAheadBytes / rowBytes); }
 
 template <typename Index>
 void checkIndices(const char* op, const Index* indices, int64_t count, int64_t size) {
@@ -64,7 +67,9 @@ class Take : public Kernel {
       for (int64_t i = first; i < last; i++) std::memcpy(out + i * rowBytes_, rowOf(i), static_cast<size_t>(rowBytes_));
       return;
     }
-    for (int64_t i = first; i < last; i++) streamCopy(out + i * rowBytes_, rowOf(i), rowBytes_);
+    const int64_t ahead = rowsAhead(rowBytes_);
+    for (int64_t i = first; i < last; i++)
+      streamCopy(out + i * rowBytes_, rowOf(i), rowBytes_, i + ahead < last ? rowOf(i + ahead) : nullptr);
     endStreams();
   }
 
@@ -88,7 +93,8 @@ class IndexCopy : public Kernel {
         rowBytes_(problem.width * bytes),
         parallel_(count_ * rowBytes_ > 4 * kParallelElements),
         once_(parallel_ && rowBytes_ >= kWideRow && count_ >= size_ / 16 &&
-              count_ <= std::numeric_limits<int32_t>::max()) {}
+              count_ <= std::numeric_limits<int32_t>::max()),
+        streams_(once_ && rowBytes_ >= kLeastStreamed && size_ * rowBytes_ >= kBeyondCaches) {}
 
   size_t workspaceBytes() const override { return once_ ? static_cast<size_t>(size_) * sizeof(int32_t) : 0; }
 
@@ -117,12 +123,24 @@ class IndexCopy : public Kernel {
   void writeOnce(const char* x, const Index* indices, const char* rows, char* out, int32_t* last) const {
     std::fill_n(last, size_, -1);
     for (int64_t i = 0; i < count_; i++) last[static_cast<int64_t>(indices[i])] = static_cast<int32_t>(i);
+    const auto source = [&](int64_t row) {
+      return last[row] >= 0 ? rows + last[row] * rowBytes_ : x + row * rowBytes_;
+    };
+    if (streams_ && out != x) return streamOnce(source, out);
 #pragma omp parallel for schedule(static)
-    for (int64_t row = 0; row < size_; row++) {
-      if (last[row] >= 0)
-        copyRow(out + row * rowBytes_, rows + last[row] * rowBytes_);
-      else if (out != x)
-        copyRow(out + row * rowBytes_, x + row * rowBytes_);
+    for (int64_t row = 0; row < size_; row++)
+      if (last[row] >= 0 || out != x) copyRow(out + row * rowBytes_, source(row));
+  }
+
+  template <typename Source>
+  void streamOnce(const Source& source, char* out) const {
+    const int64_t ahead = rowsAhead(rowBytes_);
+#pragma omp parallel
+    {
+#pragma omp for schedule(static) nowait
+      for (int64_t row = 0; row < size_; row++)
+        streamCopy(out + row * rowBytes_, source(row), rowBytes_, source(std::min(row + ahead, size_ - 1)));
+      endStreams();
     }
   }
 
@@ -130,7 +148,8 @@ class IndexCopy : public Kernel {
 
   int64_t size_, count_, rowBytes_;
   bool parallel_;
-  bool once_;  // whether each row of the output is written once, though several may go there
+  bool once_;     // whether each row of the output is written once, though several may go there
+  bool streams_;  // and that past the caches
 };
 
 /// A counting sort of the positions by index gives each output row its terms in their order; rows are then independent.

@@ -12,8 +12,9 @@
 
 namespace heddle {
 
-void streamCopy(void* to, const void* from, int64_t bytes) {
-  HEDDLE_DISPATCH(streamAll)(static_cast<char*>(to), static_cast<const char*>(from), bytes);
+void streamCopy(void* to, const void* from, int64_t bytes, const void* next) {
+  HEDDLE_DISPATCH(streamAll)
+  (static_cast<char*>(to), static_cast<const char*>(from), bytes, static_cast<const char*>(next));
 }
 
 void endStreams() { base::streamEnd(); }

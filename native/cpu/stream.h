@@ -11,8 +11,9 @@ constexpr int64_t kBeyondCaches = int64_t{16} << 20;
 /// Pieces of fewer bytes are hardly more than their ends, which are parts of lines.
 constexpr int64_t kLeastStreamed = 256;
 
-/// Copies past the caches, whatever the alignment.
-void streamCopy(void* to, const void* from, int64_t bytes);
+/// Copies past the caches, whatever the alignment. As many bytes from `next` on are asked for meanwhile, if it is
+/// given.
+void streamCopy(void* to, const void* from, int64_t bytes, const void* next = nullptr);
 /// Comes behind them, before another thread is told of what was written.
 void endStreams();
 

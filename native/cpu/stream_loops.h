@@ -51,4 +51,7 @@ HEDDLE_INLINE void streamBytes(char* to, const char* from, int64_t bytes, const 
 
 #endif
 
-inline void streamAll(char* to, const char* from, int64_t bytes) { streamBytes(to, from, bytes); }
+inline void streamAll(char* to, const char* from, int64_t bytes, const char* next) {
+  if (next) return streamBytes(to, from, bytes, &next, 1);
+  streamBytes(to, from, bytes);
+}

@@ -1,4 +1,4 @@
-// Results of 16 MiB and more, which fused programs of the CPU backend write past its caches: the same bits as in parts.
+// Results of 16 MiB and more, which the CPU backend writes past its caches: the same bits as in parts.
 import { describe, expect, it } from 'vitest'
 import * as h from '../../lib/index.js'
 
@@ -60,5 +60,26 @@ describe('large results', () => {
     const [twice, more] = await h.compile((a: h.Tensor) => [a.mul(2), a.add(1)])(x)
     const [data, first, second] = [await x.data(), await twice?.data(), await more?.data()] as Float32Array[]
     expect(data?.every((value, i) => first?.[i] === value * 2 && second?.[i] === value + 1)).toBe(true)
+  })
+  it('of rows taken by index, and of rows copied to others, of which the last stays', async () => {
+    const x = values('f32')
+    const data = (await x.data()) as Float32Array
+    const indices = Int32Array.from({ length: ROWS }, (_, i) => (i * 389) % (i % 2 === 0 ? ROWS : 500))
+    const index = h.tensor(indices)
+    const expectRow = (found: Float32Array, row: number, sign: number, from: number): void => {
+      const same = found
+        .subarray(row * COLUMNS, (row + 1) * COLUMNS)
+        .every((value, column) => value === sign * (data[from * COLUMNS + column] as number))
+      expect(same, `row ${row}`).toBe(true)
+    }
+    const taken = (await h.take(x, index).data()) as Float32Array
+    for (let row = 0; row < ROWS; row++) expectRow(taken, row, 1, indices[row] as number)
+    const copied = (await h.indexCopy(x, index, h.mul(x, -1)).data()) as Float32Array
+    for (let row = 0; row < ROWS; row++) {
+      const last = indices.lastIndexOf(row)
+      expectRow(copied, row, last < 0 ? 1 : -1, last < 0 ? row : last)
+    }
+    expect(indices.some((value, i) => indices.indexOf(value) !== i)).toBe(true)
+    expect(Array.from({ length: ROWS }, (_, row) => indices.includes(row))).toContain(false)
   })
 })
