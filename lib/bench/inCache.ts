@@ -1,12 +1,19 @@
-// Cases made so small that the largest cache holds all of them: how fast they are where memory plays no part.
+// Cases made so small that a cache holds all of them: how fast they are where memory plays no part.
 import type { OperandSpec } from '../cases/case.js'
 import { bytesOf } from '../schema/dtype.js'
 import { type Shape, sizeOf } from '../schema/shape.js'
-import { cacheBytes } from './operands.js'
+import { largestCacheBytes, ownCacheBytes } from './operands.js'
 import type { Subject } from './subject.js'
 
-/** Of the cache, which others on the machine use too. */
-const SHARE = 1 / 4
+/** Of the cores' own caches, and of the largest, which others on the machine use too. */
+const OWN_SHARE = 1 / 2
+const LARGEST_SHARE = 1 / 4
+
+/** What so many cores hold of a case in their own caches, and in the one they share. */
+export const cachedBytes = (cores: number): number[] => [
+  OWN_SHARE * ownCacheBytes() * cores,
+  LARGEST_SHARE * largestCacheBytes(),
+]
 
 type Shrink = (shape: Shape) => Shape
 
@@ -16,10 +23,10 @@ const shrinks = (extent: number, less: number): Shrink[] => [
   (shape) => shape.map((length) => (length === extent ? less : length)),
 ]
 
-/** Subjects like this one of `bytes`, as large as a part of the cache, the likest first; some may not be computable. */
-export function inCache(subject: Subject, bytes: number): Subject[] {
+/** Subjects like this one of `bytes`, but only of `fewer`, the likest first; some may not be computable. */
+export function inCache(subject: Subject, bytes: number, fewer: number): Subject[] {
   const { operands, dtype } = subject
-  const factor = Math.ceil(bytes / (SHARE * cacheBytes()))
+  const factor = Math.ceil(bytes / fewer)
   if (factor === 1) return []
   const sizes = (specs: readonly OperandSpec[]): number =>
     specs.reduce((sum, spec) => sum + sizeOf(spec.shape) * bytesOf(spec.dtype ?? dtype), 0)

@@ -37,14 +37,14 @@ export interface Machine extends Limits {
   readonly ordinaryCopyBytesPerSecond: number
   /** Seconds from a call to its result, of a run that does next to nothing. */
   readonly callSeconds: number
-  /** The same of each of many calls, one behind the other. */
-  readonly queuedCallSeconds: number
 }
 
 const COPY_BYTES = { cpu: 2 ** 28, cuda: 2 ** 31 }
 /** What neighbours leave of the memory changes from one moment to the next, so copies are timed this many times as long. */
 const MEMORY_TIMES = 4
 const WARM_UP_MS = 200
+/** Longer than a neighbour holds a virtual machine's processors at a time. */
+const CALL_SECONDS = 1
 
 /** Integers of other widths are computed as these. */
 const STAND_INS: Partial<Record<DType, DType>> = { i64: 'f64', u8: 'i8', bool: 'i32' }
@@ -96,14 +96,14 @@ export async function measureMachine(device: Device, dtypes: ReadonlySet<DType>,
   const readBytesPerSecond = await best(readProbe(device, bytes, generator), MEMORY_TIMES * seconds)
   const nothing = await drawn({ shape: [1] }, 'f32', generator)
   const call = compile((operand: Tensor) => operand.add(1), { name: 'next to nothing' })
-  const calls = async (count: number): Promise<void> => {
-    for (let i = 0; i < count; i++) (await call(nothing)).dispose()
+  const once = async (): Promise<void> => {
+    ;(await call(nothing)).dispose()
     await device.synchronize()
   }
   // Until what a call runs through is compiled, where nothing else delays it.
-  for (const end = performance.now() + WARM_UP_MS; performance.now() < end; ) await calls(4)
-  const idle = await sample(() => calls(1), { seconds: 0.1, cycles: 1 })
-  const queued = await sample(calls, { seconds: 0.1 })
+  for (const end = performance.now() + WARM_UP_MS; performance.now() < end; ) await once()
+  const calls = await sample(once, { seconds: CALL_SECONDS, cycles: 1, maxSamples: Number.POSITIVE_INFINITY })
+  nothing.dispose()
   return {
     device: name,
     kind,
@@ -113,7 +113,6 @@ export async function measureMachine(device: Device, dtypes: ReadonlySet<DType>,
     ordinaryCopyBytesPerSecond,
     readBytesPerSecond,
     peaks: await peaksOf(device, dtypes, generator, seconds),
-    callSeconds: idle.p50,
-    queuedCallSeconds: queued.p50,
+    callSeconds: calls.p50,
   }
 }

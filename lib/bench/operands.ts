@@ -1,4 +1,4 @@
-// Random operands of any size, drawn on the device, and the size of the largest cache.
+// Random operands of any size, drawn on the device, and the sizes of the caches.
 import { readFileSync } from 'node:fs'
 import type { OperandSpec } from '../cases/case.js'
 import { cast, compile, type DType, floor, type Generator, randomUniform, type Tensor } from '../index.js'
@@ -20,14 +20,20 @@ export async function drawn(spec: OperandSpec, dtype: DType, generator: Generato
 
 const MEBI = 2 ** 20
 
-/** Bytes of the largest cache, as Linux tells; 32 MiB where it does not. */
-export function cacheBytes(): number {
+/** Bytes of a processor's cache of a level, as Linux tells. */
+function cacheBytesAt(level: 2 | 3, otherwise: number): number {
   try {
-    const text = readFileSync('/sys/devices/system/cpu/cpu0/cache/index3/size', 'utf8')
+    const text = readFileSync(`/sys/devices/system/cpu/cpu0/cache/index${level}/size`, 'utf8')
     const [, count, unit] = /^(\d+)([KM])/.exec(text) ?? []
     if (count) return Number(count) * (unit === 'M' ? MEBI : 1024)
   } catch {
-    // Not told: below.
+    // Not told.
   }
-  return 32 * MEBI
+  return otherwise
 }
+
+/** Bytes of the largest cache, which all cores share; 32 MiB where Linux does not tell. */
+export const largestCacheBytes = (): number => cacheBytesAt(3, 32 * MEBI)
+
+/** Bytes of the largest cache that each core has for itself; 512 KiB where Linux does not tell. */
+export const ownCacheBytes = (): number => cacheBytesAt(2, MEBI / 2)

@@ -38,7 +38,7 @@ export interface Row {
    * limits measured just before it.
    */
   readonly roofline: number
-  /** Where it stays behind: the share of the roofline it reaches with its operands in the largest cache. */
+  /** Where it stays behind: the share of the roofline its kernels reach with all of it in a cache. */
   readonly inCache?: number
   /** Why it stays behind, where that is known. */
   readonly reason?: string

@@ -19,6 +19,8 @@ export interface SamplingOptions {
   readonly seconds: number
   /** But at least as many. Default 7. */
   readonly minSamples?: number
+  /** And at most as many. Default 1000. */
+  readonly maxSamples?: number
   /** Runs per sample; default: so many that a sample takes ten milliseconds. */
   readonly cycles?: number
   /** Done before each sample, and not timed. */
@@ -34,7 +36,6 @@ export interface SamplingOptions {
  */
 const SAMPLE_SECONDS = 1e-2
 const MOST_CYCLES = 1000
-const MOST_SAMPLES = 1000
 /** Of `seconds`, with what is done before samples. */
 const MOST_TIMES = 8
 
@@ -68,7 +69,7 @@ export function timingOf(seconds: readonly number[], cycles: number): Timing {
 
 /** Times `run`, which is given how many runs to do, and settles when they are done. */
 export async function sample(run: (cycles: number) => Promise<void>, options: SamplingOptions): Promise<Timing> {
-  const { seconds, minSamples = 7, before, onSample } = options
+  const { seconds, minSamples = 7, maxSamples = 1000, before, onSample } = options
   const once = async (cycles: number): Promise<number> => {
     await before?.()
     const start = clock()
@@ -82,7 +83,7 @@ export async function sample(run: (cycles: number) => Promise<void>, options: Sa
   const times: number[] = []
   let timed = 0
   const end = clock() + MOST_TIMES * seconds
-  const goesOn = (): boolean => timed < seconds && times.length < MOST_SAMPLES && clock() < end
+  const goesOn = (): boolean => timed < seconds && times.length < maxSamples && clock() < end
   while (times.length < minSamples || goesOn()) {
     const time = await once(cycles)
     times.push(time)

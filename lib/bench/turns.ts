@@ -2,7 +2,7 @@
 // its clock, counts on both sides.
 import type { Device, DType, Generator } from '../index.js'
 import type { Machine } from './machine.js'
-import { cacheBytes } from './operands.js'
+import { largestCacheBytes } from './operands.js'
 import { arithmeticProbe, copyProbe, type Probe, readProbe } from './probes.js'
 import { timingOf } from './sampling.js'
 
@@ -29,7 +29,7 @@ const COPY_BYTES = { cpu: 64 * MEBI, cuda: 1024 * MEBI }
 
 /** Reads more than the caches hold, at most 256 MiB, so that nothing else is left there. */
 const sweptBytes = (device: Device): number =>
-  device.kind === 'cuda' ? COPY_BYTES.cuda : Math.min(256 * MEBI, Math.max(64 * MEBI, 2 * cacheBytes()))
+  device.kind === 'cuda' ? COPY_BYTES.cuda : Math.min(256 * MEBI, Math.max(64 * MEBI, 2 * largestCacheBytes()))
 
 /** A probe that says after its runs what it did per second. */
 class Timed {

@@ -46,7 +46,6 @@ export const resultOf = (rows: readonly Row[], machine: Partial<BenchResult['mac
     ordinaryCopyBytesPerSecond: 1.5e10,
     peaks: { f32: { flopsPerSecond: 2e11, by: 'multiply-adds in registers' } },
     callSeconds: 3e-5,
-    queuedCallSeconds: 1e-5,
     ...machine,
   },
   rows,
