@@ -13,10 +13,11 @@ namespace {
 class Concat : public Kernel {
  public:
   Concat(Specs inputs, const TensorSpec& output, size_t axis) {
+    const int64_t bytes = bytesOf(output.dtype);
     int64_t first = 0;
     for (const TensorSpec& input : inputs) {
-      copies_.emplace_back(input.shape, input.strides, output.strides, bytesOf(output.dtype));
-      offsets_.push_back(first * output.strides[axis] * bytesOf(output.dtype));
+      copies_.emplace_back(input.shape, input.strides, output.strides, bytes, output.size() * bytes);
+      offsets_.push_back(first * output.strides[axis] * bytes);
       first += input.shape[axis];
     }
   }
@@ -118,8 +119,13 @@ class Pad : public Kernel {
   void run(const RunOperands& operands) override {
     const auto* in = static_cast<const T*>(operands.inputs[0]);
     auto* out = static_cast<T*>(operands.outputs[0]);
-#pragma omp parallel for schedule(static) if (rows_ * columns_ > 32768)
-    for (int64_t row = 0; row < rows_; row++) padRow(in, row, out + row * columns_);
+    const bool streams = RowWriter<T>::streams(rows_, columns_, false);
+#pragma omp parallel if (rows_ * columns_ > 32768)
+    {
+      RowWriter<T> writer(out, columns_, streams);
+#pragma omp for schedule(static) nowait
+      for (int64_t row = 0; row < rows_; row++) writer.write(row, [&](T* to) { padRow(in, row, to); });
+    }
   }
 
  private:

@@ -10,10 +10,12 @@
 
 namespace heddle {
 
-/// Shapes and strides in elements of `bytes` bytes; the two tensors do not overlap.
+/// Shapes and strides in elements of `bytes` bytes; the two tensors do not overlap. `wholeBytes`: of a result that this
+/// is a part of.
 class StridedCopy {
  public:
-  StridedCopy(std::vector<int64_t> shape, std::vector<int64_t> from, std::vector<int64_t> to, int64_t bytes)
+  StridedCopy(std::vector<int64_t> shape, std::vector<int64_t> from, std::vector<int64_t> to, int64_t bytes,
+              int64_t wholeBytes = 0)
       : shape_(std::move(shape)), from_(std::move(from)), to_(std::move(to)), bytes_(bytes) {
     if (!shape_.empty()) {
       columns_ = shape_.back();
@@ -22,24 +24,28 @@ class StridedCopy {
     }
     for (size_t axis = 0; axis + 1 < shape_.size(); axis++) rows_ *= shape_[axis];
     streams_ = fromStep_ == bytes_ && toStep_ == bytes_ && columns_ * bytes_ >= kLeastStreamed &&
-               rows_ * columns_ * bytes_ >= kBeyondCaches;
+               std::max(rows_ * columns_ * bytes_, wholeBytes) >= kBeyondCaches;
   }
 
   void run(const void* from, void* to) const {
     // A row alone is divided among the threads.
     const int64_t part = rows_ == 1 ? kPart : columns_, parts = columns_ == 0 ? 0 : (columns_ + part - 1) / part;
-#pragma omp parallel for schedule(static) if (rows_ * columns_ > 32768)
-    for (int64_t piece = 0; piece < rows_ * parts; piece++) {
-      int64_t source = 0, target = 0, rest = piece / parts;
-      const int64_t first = piece % parts * part;
-      for (size_t axis = shape_.size(); axis-- > 1;) {
-        const int64_t index = rest % shape_[axis - 1];
-        rest /= shape_[axis - 1];
-        source += index * from_[axis - 1];
-        target += index * to_[axis - 1];
+#pragma omp parallel if (rows_ * columns_ > 32768)
+    {
+#pragma omp for schedule(static) nowait
+      for (int64_t piece = 0; piece < rows_ * parts; piece++) {
+        int64_t source = 0, target = 0, rest = piece / parts;
+        const int64_t first = piece % parts * part;
+        for (size_t axis = shape_.size(); axis-- > 1;) {
+          const int64_t index = rest % shape_[axis - 1];
+          rest /= shape_[axis - 1];
+          source += index * from_[axis - 1];
+          target += index * to_[axis - 1];
+        }
+        copyRow(static_cast<const char*>(from) + source * bytes_ + first * fromStep_,
+                static_cast<char*>(to) + target * bytes_ + first * toStep_, std::min(part, columns_ - first));
       }
-      copyRow(static_cast<const char*>(from) + source * bytes_ + first * fromStep_,
-              static_cast<char*>(to) + target * bytes_ + first * toStep_, std::min(part, columns_ - first));
+      if (streams_) endStreams();
     }
   }
 
@@ -47,10 +53,7 @@ class StridedCopy {
   static constexpr int64_t kPart = 16384;
 
   void copyRow(const char* from, char* to, int64_t columns) const {
-    if (streams_) {
-      streamCopy(to, from, columns * bytes_);
-      return endStreams();
-    }
+    if (streams_) return streamCopy(to, from, columns * bytes_);
     if (fromStep_ == bytes_ && toStep_ == bytes_) {
       std::memcpy(to, from, static_cast<size_t>(columns * bytes_));
       return;

@@ -130,9 +130,12 @@ void load(void* to, int64_t outRowStride, const void* from, int64_t rowStride, i
       const R value = F::load(x[0]);
       for (int64_t c = 0; c < columns; c++) y[c] = value;
     } else if (columnStride == 2) {
-      // A stride that is known makes vectors of it.
+      // Strides that are known make vectors of it.
 #pragma GCC ivdep
       for (int64_t c = 0; c < columns; c++) y[c] = F::load(x[c * 2]);
+    } else if (columnStride == -1) {
+#pragma GCC ivdep
+      for (int64_t c = 0; c < columns; c++) y[c] = F::load(x[-c]);
     } else {
       for (int64_t c = 0; c < columns; c++) y[c] = F::load(x[c * columnStride]);
     }
