@@ -9,7 +9,7 @@ namespace heddle::fused {
 namespace {
 
 // What is fetched ahead stays in the first-level cache, beside what is computed on.
-constexpr int64_t kMostAhead = 8 << 10;
+constexpr int64_t kMostAhead = 12 << 10;
 
 }  // namespace
 
